@@ -1,0 +1,415 @@
+"""MMAudio (arXiv 2412.15322): a flow-matching transformer that hears with clip, sync and text.
+
+Key names, shapes and numbers are those of the public checkpoints, at any size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import FoleyError
+from .base import Generator, Prepared
+from .mmdit import (
+    FinalLayer,
+    GatedMLP,
+    JointBlock,
+    Projection,
+    StreamBlock,
+    TimeEmbedding,
+    linear_or_conv,
+    mlp_width,
+    rotary_table,
+)
+
+# Products of seconds and rates that miss a whole number by rounding alone count as whole.
+LENGTH_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Sequence lengths of one take. `audio` is the length of a missing reference, 0: none."""
+
+    latent: int
+    clip: int
+    sync: int
+    text: int
+    audio: int = 0
+
+
+@dataclass(frozen=True)
+class MMAudioConfig:
+    """Figures of one network. `depth` counts all blocks, `fused_depth` the latent-only ones."""
+
+    codec: str
+    latent_dim: int
+    hidden_dim: int
+    num_heads: int
+    depth: int
+    fused_depth: int
+    sample_rate: int
+    samples_per_latent: int
+    v2: bool = False
+    time_scale: float = 1.0
+    clip_dim: int = 1024
+    sync_dim: int = 768
+    text_dim: int = 1024
+    text_seq_len: int = 77
+    mlp_ratio: float = 4.0
+    mlp_multiple: int = 256
+    clip_fps: float = 8.0
+    sync_fps: float = 25.0
+    sync_window: int = 16
+    sync_step: int = 8
+    sync_segment: int = 8
+    sync_interpolation: Literal["nearest-exact", "linear"] = "nearest-exact"
+    trained_seconds: float = 8.0
+    seconds_step: float | None = None
+    reference_samples: int = 0
+
+    @property
+    def latent_rate(self) -> float:
+        """Latent frames a second."""
+        return self.sample_rate / self.samples_per_latent
+
+    @property
+    def mlp_dim(self) -> int:
+        """Inner width of every MLP."""
+        return mlp_width(int(self.mlp_ratio * self.hidden_dim), self.mlp_multiple)
+
+    @property
+    def time_dim(self) -> int:
+        """Sinusoids of the time embedding, cosines and sines together."""
+        return self.hidden_dim if self.v2 else 256
+
+    @property
+    def minimum_seconds(self) -> float:
+        """Shortest take: one window of the sync encoder."""
+        return self.sync_window / self.sync_fps
+
+    def snap(self, seconds: float) -> float:
+        """The shortest length >= `seconds` that this network can make."""
+        seconds = max(seconds, self.minimum_seconds)
+        if self.seconds_step is None:
+            return seconds
+        return math.ceil(seconds / self.seconds_step - LENGTH_SLACK) * self.seconds_step
+
+    def lengths(self, seconds: float) -> Lengths:
+        """All lengths of a take of `seconds`.
+
+        Raises:
+            FoleyError: shorter than one sync window, not finite, or off the grid of
+                `seconds_step`.
+        """
+        if not math.isfinite(seconds) or seconds < self.minimum_seconds - LENGTH_SLACK:
+            raise FoleyError(
+                f"A take of {seconds:g} s is too short for this model; "
+                f"give it at least {self.minimum_seconds:g} s."
+            )
+        if abs(self.snap(seconds) - seconds) > LENGTH_SLACK:
+            raise FoleyError(
+                f"This model makes takes in steps of {self.seconds_step:g} s; "
+                f"ask for {self.snap(seconds):g} s instead of {seconds:g} s."
+            )
+        windows = _floor((self.sync_fps * seconds - self.sync_window) / self.sync_step) + 1
+        return Lengths(
+            latent=_ceil(seconds * self.latent_rate),
+            clip=_floor(seconds * self.clip_fps),
+            sync=windows * self.sync_segment,
+            text=self.text_seq_len,
+            audio=math.ceil(self.reference_samples / self.samples_per_latent),
+        )
+
+
+def _floor(value: float) -> int:
+    return math.floor(value + LENGTH_SLACK)
+
+
+def _ceil(value: float) -> int:
+    return math.ceil(value - LENGTH_SLACK)
+
+
+S16 = MMAudioConfig(
+    codec="mmaudio-16k",
+    latent_dim=20,
+    hidden_dim=448,
+    num_heads=7,
+    depth=12,
+    fused_depth=8,
+    sample_rate=16000,
+    samples_per_latent=512,
+)
+S44 = replace(
+    S16, codec="mmaudio-44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024
+)
+M44 = replace(S44, hidden_dim=896, num_heads=14)
+L44 = replace(M44, depth=21, fused_depth=14)
+L44_V2 = replace(L44, v2=True, time_scale=10000.0)
+
+
+class MMAudio(Generator):
+    """Velocity of the flow from noise (t = 0) to the normalised latent (t = 1).
+
+    Streams, all optional: `clip` [B, Nc, clip_dim], `sync` [B, Ns, sync_dim] with Ns a multiple
+    of the segment length, `text` [B, text_seq_len, text_dim].
+
+    Args:
+        config: figures of the network.
+        operations: namespace of Linear, Conv1d and RMSNorm (torch.nn or a casting one).
+        dtype, device: of the parameters; "meta" builds shapes only.
+        rng: CPU generator; when given, the weights are initialised for training from scratch
+            (`initialise`).
+    """
+
+    optional_streams = ("clip", "sync", "text")
+    parameterization = "flow"
+
+    def __init__(
+        self,
+        config: MMAudioConfig,
+        *,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        rng: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = c = config
+        self.codec = c.codec
+        made = {"dtype": dtype, "device": device}
+        layers = {"operations": operations, **made}
+        dim, inner = c.hidden_dim, c.mlp_dim
+
+        self.sync_pos_emb = nn.Parameter(torch.zeros(1, 1, c.sync_segment, c.sync_dim, **made))
+        self.register_buffer("latent_mean", torch.zeros(1, 1, c.latent_dim, **made))
+        self.register_buffer("latent_std", torch.ones(1, 1, c.latent_dim, **made))
+        self.empty_string_feat = nn.Parameter(torch.zeros(c.text_seq_len, c.text_dim, **made))
+        self.empty_clip_feat = nn.Parameter(torch.zeros(1, c.clip_dim, **made))
+        self.empty_sync_feat = nn.Parameter(torch.zeros(1, c.sync_dim, **made))
+
+        self.audio_input_proj = self._projection(c.latent_dim, 7, 7, layers)
+        self.clip_input_proj = self._projection(c.clip_dim, 1, 3, layers)
+        self.sync_input_proj = self._projection(c.sync_dim, 7, 3, layers)
+        self.text_input_proj = self._projection(c.text_dim, 1, 1, layers)
+        self.clip_cond_proj = operations.Linear(dim, dim, **made)
+        self.text_cond_proj = operations.Linear(dim, dim, **made)
+        self.global_cond_mlp = GatedMLP(self._global_width(), dim, inner, **layers)
+        self.t_embed = TimeEmbedding(dim, c.time_dim, c.time_scale, **layers)
+
+        joint = c.depth - c.fused_depth
+        self.joint_blocks = nn.ModuleList(
+            JointBlock(dim, c.num_heads, inner, last=i == joint - 1, **layers)
+            for i in range(joint)
+        )
+        self.fused_blocks = nn.ModuleList(
+            StreamBlock(dim, c.num_heads, inner, 3, **layers) for _ in range(c.fused_depth)
+        )
+        self.final_layer = FinalLayer(dim, c.latent_dim, **layers)
+        self._extend(operations, made)
+        if rng is not None:
+            self.initialise(rng)
+
+    def _extend(self, operations: Any, made: dict[str, Any]) -> None:
+        """Layers that a relative of this network adds."""
+
+    def _global_width(self) -> int:
+        """Channels that enter the MLP of the global condition."""
+        return self.config.hidden_dim
+
+    def _projection(
+        self, inputs: int, kernel: int, mlp_kernel: int, layers: dict[str, Any]
+    ) -> Projection:
+        dim, inner = self.config.hidden_dim, self.config.mlp_dim
+        steps: list[nn.Module] = [linear_or_conv(inputs, dim, kernel, **layers)]
+        if self.config.v2:
+            steps.append(nn.SiLU())
+        elif kernel > 1:
+            steps.append(nn.SELU())
+        return Projection(*steps, GatedMLP(dim, dim, inner, mlp_kernel, **layers))
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Weights for training from scratch, a pure function of the CPU generator's state.
+
+        Xavier for matrices and kernels, zero for biases, nulls, adaptive norms and the last
+        convolution: every block starts as the identity and the prediction as zero.
+        """
+        for name, parameter in self.named_parameters():
+            zero = name.endswith("bias") or "adaLN_modulation" in name or "empty_" in name
+            if zero or name == "final_layer.conv.weight":
+                parameter.zero_()
+            elif name.startswith("t_embed") or name == "sync_pos_emb":
+                _normal(parameter, 0.02, rng)
+            elif parameter.ndim == 1:
+                parameter.fill_(1.0)
+            else:
+                kernel = math.prod(parameter.shape[2:])
+                fans = kernel * (parameter.shape[0] + parameter.shape[1])
+                _normal(parameter, math.sqrt(2.0 / fans), rng)
+
+    def latent_shape(self, seconds: float) -> tuple[int, int]:
+        return self.config.lengths(seconds).latent, self.config.latent_dim
+
+    def lengths(
+        self, conditions: Mapping[str, Tensor], seconds: float | None = None
+    ) -> Lengths:
+        """Lengths for `seconds`, those of given streams replaced by their own."""
+        lengths = self.config.lengths(
+            self.config.trained_seconds if seconds is None else seconds
+        )
+        given = {k: v.shape[1] for k, v in conditions.items() if k in self.streams}
+        return replace(lengths, **given)
+
+    def null(self, stream: str) -> Tensor:
+        """The learned null `[1 or N, D]` of a stream."""
+        self.check_stream(stream)
+        return {
+            "clip": self.empty_clip_feat,
+            "sync": self.empty_sync_feat,
+            "text": self.empty_string_feat,
+        }[stream]
+
+    def prepare(
+        self,
+        conditions: Mapping[str, Tensor],
+        seconds: float | None = None,
+        *,
+        lengths: Lengths | None = None,
+        batch: int | None = None,
+    ) -> Prepared:
+        """Projected streams and the pooled condition, for the given conditions.
+
+        Args:
+            conditions: stream name -> `[B, N, D]`; missing ones are the learned nulls.
+            seconds: length of the take; lengths of given streams follow their tensors.
+            lengths: all lengths, instead of `seconds`.
+            batch: number of takes when no condition tells it.
+
+        Returns:
+            batched `clip` [B, Nc, H], `text` [B, Nt, H], `sync` [B, N, H] at the latent rate,
+            `pooled` [B, H]; shared `latent_table` and `clip_table`, rotary tables.
+
+        Raises:
+            FoleyError: an unknown stream, a wrong shape, a take too short.
+        """
+        size = self.check_conditions(conditions) or batch or 1
+        lengths = lengths or self.lengths(conditions, seconds)
+        like = next(iter(conditions.values()), self.sync_pos_emb)
+        streams = {
+            name: self._stream(name, conditions.get(name), size, getattr(lengths, name), like)
+            for name in self.streams
+        }
+        projected = {name: self.project(name, value) for name, value in streams.items()}
+        head_dim = self.config.hidden_dim // self.config.num_heads
+        return Prepared(
+            batched={
+                "clip": projected["clip"],
+                "text": projected["text"],
+                "sync": self.resize_sync(projected["sync"], lengths.latent),
+                "pooled": self.pool(projected),
+            },
+            shared={
+                "latent_table": rotary_table(lengths.latent, head_dim, device=like.device),
+                "clip_table": rotary_table(
+                    lengths.clip,
+                    head_dim,
+                    scale=lengths.latent / lengths.clip,
+                    device=like.device,
+                ),
+            },
+        )
+
+    def _stream(
+        self, name: str, value: Tensor | None, batch: int, length: int, like: Tensor
+    ) -> Tensor:
+        """The stream or its null, `[B, length, D]`, its shape checked."""
+        if value is None:
+            null = self.null(name).to(device=like.device, dtype=like.dtype)
+            value = null.expand(batch, length, -1)
+        channels = self.null(name).shape[-1]
+        if value.shape[-1] != channels:
+            raise FoleyError(
+                f"Stream '{name}' has {value.shape[-1]} channels, but this model needs "
+                f"{channels}; it was made with another encoder."
+            )
+        if name == "text" and value.shape[1] != self.config.text_seq_len:
+            raise FoleyError(
+                f"The text has {value.shape[1]} tokens, but this model needs "
+                f"{self.config.text_seq_len}; pad or cut it when encoding."
+            )
+        if name == "sync" and value.shape[1] % self.config.sync_segment:
+            raise FoleyError(
+                f"The sync stream has {value.shape[1]} features; its length must be a multiple "
+                f"of {self.config.sync_segment}."
+            )
+        return value
+
+    def project(self, stream: str, value: Tensor) -> Tensor:
+        """A raw stream `[B, N, D]` -> `[B, N, hidden]`."""
+        if stream == "sync":
+            segment = self.sync_pos_emb.to(device=value.device, dtype=value.dtype)
+            value = value.unflatten(1, (-1, self.config.sync_segment)) + segment
+            value = value.flatten(1, 2)
+        return getattr(self, f"{stream}_input_proj")(value)
+
+    def resize_sync(self, sync: Tensor, length: int) -> Tensor:
+        """Projected sync `[B, Ns, H]` at the latent rate, `[B, length, H]`."""
+        sync = F.interpolate(
+            sync.transpose(1, 2), size=length, mode=self.config.sync_interpolation
+        )
+        return sync.transpose(1, 2)
+
+    def pool(self, projected: Mapping[str, Tensor]) -> Tensor:
+        """Projected streams -> the part of the global condition that time does not touch."""
+        return self.global_cond_mlp(self.pool_clip_text(projected))
+
+    def pool_clip_text(self, projected: Mapping[str, Tensor]) -> Tensor:
+        """Sum of the pooled clip and the pooled text, `[B, H]`."""
+        clip = self.clip_cond_proj(projected["clip"].mean(dim=1))
+        return clip + self.text_cond_proj(projected["text"].mean(dim=1))
+
+    def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
+        """Velocity `[B, N, C]` of x `[B, N, C]` at flow times t, `[B]` or a scalar, in [0, 1]."""
+        streams, tables = prepared.batched, prepared.shared
+        latent = self.audio_input_proj(x)  # (B, N, H)
+        time = self.t_embed(t.to(x.device).expand(x.shape[0]), x.dtype)
+        condition = (time + streams["pooled"])[:, None]  # (B, 1, H)
+        per_frame = F.silu(condition + streams["sync"])  # (B, N, H)
+        condition = F.silu(condition)
+
+        clip, text = streams["clip"], streams["text"]
+        for block in self.joint_blocks:
+            latent, clip, text = block(
+                latent,
+                clip,
+                text,
+                per_frame,
+                condition,
+                tables["latent_table"],
+                tables["clip_table"],
+            )
+        for block in self.fused_blocks:
+            latent = block(latent, per_frame, tables["latent_table"])
+        # The public weights modulate the last layer by the global condition, not per frame.
+        return self.final_layer(latent, condition)
+
+    def normalize(self, latent: Tensor) -> Tensor:
+        """Codec latent `[B, N, C]` -> the space of the flow."""
+        return (latent - self.latent_mean.to(latent)) / self.latent_std.to(latent)
+
+    def unnormalize(self, latent: Tensor) -> Tensor:
+        """The space of the flow -> codec latent `[B, N, C]`."""
+        return latent * self.latent_std.to(latent) + self.latent_mean.to(latent)
+
+
+def _normal(parameter: Tensor, std: float, rng: torch.Generator) -> None:
+    if parameter.is_meta:
+        return
+    values = torch.randn(parameter.shape, generator=rng) * std
+    parameter.copy_(values)

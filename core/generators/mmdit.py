@@ -1,0 +1,276 @@
+"""Blocks of the MMAudio family: gated MLPs, rotary attention, adaptive-norm transformer blocks.
+
+Tensors are channels-last, `[B, N, C]`. Source: MMAudio (arXiv 2412.15322, section 3 and its
+appendix). Attribute names are the key names of the public checkpoints.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LAYER_NORM_EPS = 1e-5
+ROPE_THETA = 10000.0
+TIME_PERIOD = 10000.0
+
+
+def mlp_width(hidden: int, multiple: int) -> int:
+    """Inner width of a gated MLP: two thirds of `hidden`, rounded up to a `multiple`."""
+    return multiple * math.ceil((2 * hidden // 3) / multiple)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """LayerNorm without weights, then x (1 + scale) + shift."""
+    x = F.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
+    return x * (1 + scale) + shift
+
+
+@functools.lru_cache(maxsize=64)
+def _rotary_table(length: int, dim: int, scale: float) -> Tensor:
+    # A table born in inference mode could not be used in training later.
+    with torch.inference_mode(False):
+        frequencies = ROPE_THETA ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+        angles = torch.arange(length, dtype=torch.float64)[:, None] * (frequencies * scale)
+        return torch.stack((angles.cos(), angles.sin())).float()
+
+
+def rotary_table(
+    length: int, dim: int, *, scale: float = 1.0, device: torch.device | str | None = None
+) -> Tensor:
+    """Cosines and sines `[2, length, dim / 2]`, float32, of position * scale * theta^(-2i/dim)."""
+    return _rotary_table(length, dim, scale).to(device)
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Rotary position on the pairs (2i, 2i+1) of x `[B, H, N, D]`, computed in float32."""
+    cos, sin = table
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
+    return turned.flatten(-2).to(x.dtype)
+
+
+def along_time(layer: nn.Module, x: Tensor) -> Tensor:
+    """A linear layer, or a convolution over the length, of x `[B, N, C]`."""
+    if isinstance(layer, nn.Conv1d):
+        return layer(x.transpose(1, 2)).transpose(1, 2)
+    return layer(x)
+
+
+def linear_or_conv(
+    inputs: int, outputs: int, kernel: int, *, bias: bool = True, operations: Any, **factory: Any
+) -> nn.Module:
+    """A linear layer for kernel 1, else a length-preserving convolution."""
+    if kernel == 1:
+        return operations.Linear(inputs, outputs, bias=bias, **factory)
+    return operations.Conv1d(
+        inputs, outputs, kernel, padding=kernel // 2, bias=bias, **factory
+    )
+
+
+class GatedMLP(nn.Module):
+    """w2(silu(w1 x) * w3 x), of linear layers (kernel 1) or convolutions; no biases."""
+
+    def __init__(
+        self, inputs: int, outputs: int, inner: int, kernel: int = 1, *, operations: Any, **factory
+    ) -> None:
+        super().__init__()
+        make = functools.partial(
+            linear_or_conv, kernel=kernel, bias=False, operations=operations, **factory
+        )
+        self.w1 = make(inputs, inner)
+        self.w2 = make(inner, outputs)
+        self.w3 = make(inputs, inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolves = isinstance(self.w1, nn.Conv1d)
+        x = x.transpose(1, 2) if convolves else x
+        x = self.w2(F.silu(self.w1(x)) * self.w3(x))
+        return x.transpose(1, 2) if convolves else x
+
+
+class Projection(nn.Sequential):
+    """Layers applied one after another to `[B, N, C]`, convolutions over the length."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self:
+            x = along_time(layer, x)
+        return x
+
+
+class TimeEmbedding(nn.Module):
+    """Flow time in [0, 1] to a vector: sinusoids (cosines first), linear, SiLU, linear.
+
+    `scale` multiplies the frequencies 10000^(-2k/F): 1 in MMAudio, 10000 in its v2.
+    """
+
+    def __init__(
+        self, dim: int, frequencies: int, scale: float, *, operations: Any, **factory
+    ) -> None:
+        super().__init__()
+        self.frequencies = frequencies
+        self.scale = scale
+        self.mlp = nn.Sequential(
+            operations.Linear(frequencies, dim, **factory),
+            nn.SiLU(),
+            operations.Linear(dim, dim, **factory),
+        )
+
+    def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
+        """(B,) -> (B, dim). The sinusoids are float32, under autocast the layers as well."""
+        k = torch.arange(0, self.frequencies, 2, dtype=torch.float32, device=t.device)
+        frequencies = self.scale * TIME_PERIOD ** (-k / self.frequencies)
+        angles = t.float()[:, None] * frequencies
+        waves = torch.cat((angles.cos(), angles.sin()), dim=-1)
+        kind = t.device.type
+        compute = torch.float32 if torch.is_autocast_enabled(kind) else dtype
+        with torch.autocast(kind, enabled=False):
+            return self.mlp(waves.to(compute)).to(dtype)
+
+
+class Attention(nn.Module):
+    """Projections to normalised, rotated heads. Attention itself is joint over the streams."""
+
+    def __init__(self, dim: int, heads: int, *, operations: Any, **factory) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = operations.Linear(dim, 3 * dim, **factory)
+        self.q_norm = operations.RMSNorm(dim // heads, **factory)
+        self.k_norm = operations.RMSNorm(dim // heads, **factory)
+
+    def forward(
+        self, x: Tensor, table: Tensor | None, *, query: bool = True
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        """(B, N, C) -> q, k, v, each (B, H, N, D); q is None when no query is asked for."""
+        # Channels are ordered head, dim, (q, k, v) with the last fastest.
+        qkv = self.qkv(x).unflatten(-1, (self.heads, -1, 3))  # (B, N, H, D, 3)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(-1))
+        k = self.k_norm(k)
+        k = k if table is None else rotate(k, table)
+        if not query:
+            return None, k, v
+        q = self.q_norm(q)
+        return (q if table is None else rotate(q, table)), k, v
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention with scale 1 / sqrt(D): (B, H, N, D) -> (B, N, H D)."""
+    out = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype))
+    return out.transpose(1, 2).flatten(2)
+
+
+class StreamBlock(nn.Module):
+    """One stream's half of a transformer block: adaptive norms, heads, output and MLP.
+
+    `kernel` 1 gives linear layers, 3 convolutions. `pre_only` keeps what the other streams
+    attend to (keys and values) and has no output of its own.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        inner: int,
+        kernel: int,
+        *,
+        pre_only: bool = False,
+        operations: Any,
+        **factory,
+    ) -> None:
+        super().__init__()
+        self.pre_only = pre_only
+        self.attn = Attention(dim, heads, operations=operations, **factory)
+        if not pre_only:
+            self.linear1 = linear_or_conv(dim, dim, kernel, operations=operations, **factory)
+            self.ffn = GatedMLP(dim, dim, inner, kernel, operations=operations, **factory)
+        chunks = 2 if pre_only else 6
+        self.adaLN_modulation = nn.Sequential(
+            nn.SiLU(), operations.Linear(dim, chunks * dim, **factory)
+        )
+
+    def heads(
+        self, x: Tensor, activated: Tensor, table: Tensor | None
+    ) -> tuple[tuple[Tensor | None, Tensor, Tensor], tuple[Tensor, ...]]:
+        """Heads of x, and the modulation left for `finish`. `activated` is silu(condition)."""
+        # The SiLU is the same for every block of a step: done once by the caller.
+        chunks = self.adaLN_modulation[1](activated)
+        shift, scale, *rest = chunks.chunk(2 if self.pre_only else 6, dim=-1)
+        x = modulate(x, shift, scale)
+        return self.attn(x, table, query=not self.pre_only), tuple(rest)
+
+    def finish(self, x: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
+        """x with the gated attention output and the gated MLP added."""
+        gate, mlp_shift, mlp_scale, mlp_gate = modulation
+        x = x + gate * along_time(self.linear1, attended)
+        return x + mlp_gate * self.ffn(modulate(x, mlp_shift, mlp_scale))
+
+    def forward(self, x: Tensor, activated: Tensor, table: Tensor) -> Tensor:
+        """The block on its own: a stream that attends to itself."""
+        (q, k, v), modulation = self.heads(x, activated, table)
+        return self.finish(x, attend(q, k, v), modulation)
+
+
+class JointBlock(nn.Module):
+    """Latent, clip and text streams with own weights and one common attention."""
+
+    def __init__(
+        self, dim: int, heads: int, inner: int, *, last: bool = False, operations: Any, **factory
+    ) -> None:
+        super().__init__()
+        make = functools.partial(
+            StreamBlock, dim, heads, inner, operations=operations, **factory
+        )
+        self.last = last
+        self.latent_block = make(3)
+        self.clip_block = make(3, pre_only=last)
+        self.text_block = make(1, pre_only=last)
+
+    def forward(
+        self,
+        latent: Tensor,
+        clip: Tensor,
+        text: Tensor,
+        frame_condition: Tensor,
+        global_condition: Tensor,
+        latent_table: Tensor,
+        clip_table: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Streams (B, N, C) in, streams out; the last block returns clip and text untouched."""
+        heads, rest = self.latent_block.heads(latent, frame_condition, latent_table)
+        clip_heads, clip_rest = self.clip_block.heads(clip, global_condition, clip_table)
+        text_heads, text_rest = self.text_block.heads(text, global_condition, None)
+        q = heads[0] if self.last else torch.cat((heads[0], clip_heads[0], text_heads[0]), dim=2)
+        k, v = (
+            torch.cat(parts, dim=2)
+            for parts in zip(heads[1:], clip_heads[1:], text_heads[1:], strict=True)
+        )
+        attended = attend(q, k, v)
+        if self.last:
+            return self.latent_block.finish(latent, attended, rest), clip, text
+        own, of_clip, of_text = attended.split(
+            (latent.shape[1], clip.shape[1], text.shape[1]), dim=1
+        )
+        return (
+            self.latent_block.finish(latent, own, rest),
+            self.clip_block.finish(clip, of_clip, clip_rest),
+            self.text_block.finish(text, of_text, text_rest),
+        )
+
+
+class FinalLayer(nn.Module):
+    """Adaptive norm and a convolution to the latent's channels."""
+
+    def __init__(self, dim: int, outputs: int, *, operations: Any, **factory) -> None:
+        super().__init__()
+        self.adaLN_modulation = nn.Sequential(
+            nn.SiLU(), operations.Linear(dim, 2 * dim, **factory)
+        )
+        self.conv = operations.Conv1d(dim, outputs, 7, padding=3, **factory)
+
+    def forward(self, x: Tensor, activated: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation[1](activated).chunk(2, dim=-1)
+        return along_time(self.conv, modulate(x, shift, scale))
