@@ -1,0 +1,1 @@
+"""What an artist sees in ComfyUI: schemas and wiring, no tensor mathematics."""

@@ -1,0 +1,176 @@
+"""The rules of the house, checked on the tree itself."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(
+    path
+    for folder in ("core", "nodes")
+    for path in (ROOT / folder).rglob("*.py")
+    if "__pycache__" not in path.parts
+) + sorted(ROOT.glob("*.py"))
+CORE = [path for path in SOURCES if path.is_relative_to(ROOT / "core")]
+HEAVY = {"transformers", "comfy", "matplotlib", "torchaudio", "torchvision", "scipy", "soundfile"}
+OPTIONAL = {"pyworld", "torch_directml"}
+HOST_PACKAGES = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "node_helpers", "nodes"}
+IMPORT_NAMES = {"pillow": "PIL"}
+MOST_LINES = 420
+MOST_MINI_BYTES = 25_000_000
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tracked() -> list[Path]:
+    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    listing = subprocess.run(command, capture_output=True, check=False)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    paths = [ROOT / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    for path in tracked():
+        try:
+            yield path, path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names that a source imports; relative ones are spelled out from `foleystage`."""
+    package = ("foleystage", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            yield ".".join((*base, *(node.module.split(".") if node.module else ())))
+
+
+def in_fresh_python(code: str) -> set[str]:
+    """Runs `code` with the package alias in place; the top-level modules it loaded."""
+    script = f"import sys; import conftest; {code}; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_core_loads_nothing_heavy():
+    loaded = in_fresh_python("import foleystage.core")
+    assert not loaded & (HEAVY | {"torch", "numpy", "av"})
+
+
+@pytest.mark.slow
+def test_importing_every_module_of_core_loads_nothing_heavy():
+    modules = [
+        "foleystage." + named(path)[:-3].replace("/", ".") for path in CORE if path.stem[0] != "_"
+    ]
+    loaded = in_fresh_python("; ".join(f"import {module}" for module in modules))
+    assert not loaded & HEAVY
+
+
+def test_root_imports_nothing():
+    code = "import importlib.util as u; s = u.spec_from_file_location('pack', '__init__.py')"
+    loaded = in_fresh_python(f"{code}; s.loader.exec_module(u.module_from_spec(s))")
+    assert not loaded & (HEAVY | {"torch", "numpy", "av", "comfy_api"})
+
+
+def test_core_knows_neither_nodes_nor_comfyui():
+    for path in CORE:
+        for name in imports(path):
+            assert not name.startswith("foleystage.nodes"), named(path)
+            assert name.partition(".")[0] not in HOST_PACKAGES, named(path)
+
+
+def test_package_imports_itself_relatively():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").partition(".")[0] not in {"foleystage", "core"}, path
+
+
+def test_every_import_is_a_declared_requirement():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    names = [Requirement(line).name for line in lines if line and not line.startswith("#")]
+    declared = {IMPORT_NAMES.get(name, name) for name in names}
+    allowed = declared | OPTIONAL | set(sys.stdlib_module_names) | {"foleystage", "setuptools"}
+    for path in SOURCES:
+        allowed_here = allowed if path in CORE else allowed | HOST_PACKAGES
+        foreign = {name.partition(".")[0] for name in imports(path)} - allowed_here
+        assert not foreign, f"{named(path)} imports {foreign}, not in requirements.txt"
+
+
+def test_verified_versions_lie_within_the_requirements():
+    def parsed(name: str) -> list[Requirement]:
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+    ranges = {requirement.name: requirement.specifier for requirement in parsed("requirements.txt")}
+    pins = parsed("constraints.txt")
+    assert set(ranges) <= {pin.name for pin in pins}
+    for pin in pins:
+        (version,) = (part.version for part in pin.specifier)
+        assert ranges.get(pin.name) is None or ranges[pin.name].contains(version), pin
+
+
+def test_nothing_is_unpickled():
+    for path in SOURCES:
+        assert "pickle" not in imports(path), named(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                flags = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert flags.get("weights_only") == "True", f"{named(path)}:{node.lineno}"
+
+
+def test_every_folder_with_code_is_a_package():
+    for path in SOURCES:
+        assert (path.parent / "__init__.py").is_file(), f"{named(path.parent)} is not in a wheel"
+
+
+def test_no_file_is_too_long():
+    for path in [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        lines = path.read_text(encoding="utf-8").count("\n")
+        assert lines <= MOST_LINES, f"{named(path)} has {lines} lines"
+
+
+def test_no_machine_paths_and_no_registry_hosts_in_the_repository():
+    machine = re.compile(
+        r"(?<![\w.~$}/:-])/(?:home|root|work|Users|tmp|opt|mnt|var)/\w|[A-Z]:\\\\?\w"
+    )
+    hosts = re.compile(r"py" + r"pi\.org|python" + r"hosted|npm" + r"js\.org|debian" + r"\.org")
+    for path, text in texts():
+        for pattern in (machine, hosts):
+            found = pattern.search(text)
+            assert not found, f"{named(path)} names {found.group()!r}"
+
+
+def test_nothing_large_is_tracked():
+    minis = ROOT / "core" / "weights" / "minis"
+    assert (
+        sum(path.stat().st_size for path in minis.rglob("*") if path.is_file()) <= MOST_MINI_BYTES
+    )
+    for path in tracked():
+        assert path.is_relative_to(minis) or path.stat().st_size < 3_000_000, named(path)
+
+
+def test_licence_is_apache_2():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "Version 2.0" in text
+    assert 'license = { file = "LICENSE" }' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
