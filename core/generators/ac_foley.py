@@ -72,12 +72,10 @@ class ACFoley(MMAudio):
         return self.empty_audio_feat if stream == "audio" else super().null(stream)
 
     def project(self, stream: str, value: Tensor) -> Tensor:
-        return self.audio_feature_proj(value) if stream == "audio" else super().project(
-            stream, value
+        return (
+            self.audio_feature_proj(value) if stream == "audio" else super().project(stream, value)
         )
 
     def pool(self, projected: Mapping[str, Tensor]) -> Tensor:
         reference = self.audio_cond_proj(projected["audio"].mean(dim=1))
-        return self.global_cond_mlp(
-            torch.cat((self.pool_clip_text(projected), reference), dim=-1)
-        )
+        return self.global_cond_mlp(torch.cat((self.pool_clip_text(projected), reference), dim=-1))

@@ -145,9 +145,7 @@ S16 = MMAudioConfig(
     sample_rate=16000,
     samples_per_latent=512,
 )
-S44 = replace(
-    S16, codec="mmaudio-44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024
-)
+S44 = replace(S16, codec="mmaudio-44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024)
 M44 = replace(S44, hidden_dim=896, num_heads=14)
 L44 = replace(M44, depth=21, fused_depth=14)
 L44_V2 = replace(L44, v2=True, time_scale=10000.0)
@@ -204,8 +202,7 @@ class MMAudio(Generator):
 
         joint = c.depth - c.fused_depth
         self.joint_blocks = nn.ModuleList(
-            JointBlock(dim, c.num_heads, inner, last=i == joint - 1, **layers)
-            for i in range(joint)
+            JointBlock(dim, c.num_heads, inner, last=i == joint - 1, **layers) for i in range(joint)
         )
         self.fused_blocks = nn.ModuleList(
             StreamBlock(dim, c.num_heads, inner, 3, **layers) for _ in range(c.fused_depth)
@@ -256,13 +253,9 @@ class MMAudio(Generator):
     def latent_shape(self, seconds: float) -> tuple[int, int]:
         return self.config.lengths(seconds).latent, self.config.latent_dim
 
-    def lengths(
-        self, conditions: Mapping[str, Tensor], seconds: float | None = None
-    ) -> Lengths:
+    def lengths(self, conditions: Mapping[str, Tensor], seconds: float | None = None) -> Lengths:
         """Lengths for `seconds`, those of given streams replaced by their own."""
-        lengths = self.config.lengths(
-            self.config.trained_seconds if seconds is None else seconds
-        )
+        lengths = self.config.lengths(self.config.trained_seconds if seconds is None else seconds)
         given = {k: v.shape[1] for k, v in conditions.items() if k in self.streams}
         return replace(lengths, **given)
 
@@ -360,9 +353,7 @@ class MMAudio(Generator):
 
     def resize_sync(self, sync: Tensor, length: int) -> Tensor:
         """Projected sync `[B, Ns, H]` at the latent rate, `[B, length, H]`."""
-        sync = F.interpolate(
-            sync.transpose(1, 2), size=length, mode=self.config.sync_interpolation
-        )
+        sync = F.interpolate(sync.transpose(1, 2), size=length, mode=self.config.sync_interpolation)
         return sync.transpose(1, 2)
 
     def pool(self, projected: Mapping[str, Tensor]) -> Tensor:

@@ -47,11 +47,11 @@ def rotary_table(
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Rotary position on the pairs (2i, 2i+1) of x `[B, H, N, D]`, computed in float32."""
+    """Rotary position on the pairs (2i, 2i+1) of x `[B, H, N, D]`; the result is float32."""
     cos, sin = table
     even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    return turned.flatten(-2)
 
 
 def along_time(layer: nn.Module, x: Tensor) -> Tensor:
@@ -67,9 +67,7 @@ def linear_or_conv(
     """A linear layer for kernel 1, else a length-preserving convolution."""
     if kernel == 1:
         return operations.Linear(inputs, outputs, bias=bias, **factory)
-    return operations.Conv1d(
-        inputs, outputs, kernel, padding=kernel // 2, bias=bias, **factory
-    )
+    return operations.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=bias, **factory)
 
 
 class GatedMLP(nn.Module):
@@ -149,18 +147,24 @@ class Attention(nn.Module):
         # Channels are ordered head, dim, (q, k, v) with the last fastest.
         qkv = self.qkv(x).unflatten(-1, (self.heads, -1, 3))  # (B, N, H, D, 3)
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(-1))
-        k = self.k_norm(k)
-        k = k if table is None else rotate(k, table)
-        if not query:
-            return None, k, v
-        q = self.q_norm(q)
-        return (q if table is None else rotate(q, table)), k, v
+        k = self._place(self.k_norm, k, table)
+        return (self._place(self.q_norm, q, table) if query else None), k, v
+
+    def _place(self, norm: nn.Module, x: Tensor, table: Tensor | None) -> Tensor:
+        """Normalised and, with a table, rotated heads."""
+        x = norm(x.float() if torch.is_autocast_enabled(x.device.type) else x)
+        return x if table is None else rotate(x, table)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention with scale 1 / sqrt(D): (B, H, N, D) -> (B, N, H D)."""
-    out = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype))
-    return out.transpose(1, 2).flatten(2)
+    """Softmax attention with scale 1 / sqrt(D): (B, H, N, D) -> (B, N, H D) in v's dtype."""
+    kind = v.device.type
+    # On a CPU the fused kernel is faster in float32 than in bfloat16, in training twice.
+    compute = torch.float32 if kind == "cpu" else v.dtype
+    q, k, v_ = q.to(compute), k.to(compute), v.to(compute).contiguous()
+    with torch.autocast(kind, enabled=False):
+        out = F.scaled_dot_product_attention(q, k, v_)
+    return out.to(v.dtype).transpose(1, 2).flatten(2)
 
 
 class StreamBlock(nn.Module):
@@ -221,9 +225,7 @@ class JointBlock(nn.Module):
         self, dim: int, heads: int, inner: int, *, last: bool = False, operations: Any, **factory
     ) -> None:
         super().__init__()
-        make = functools.partial(
-            StreamBlock, dim, heads, inner, operations=operations, **factory
-        )
+        make = functools.partial(StreamBlock, dim, heads, inner, operations=operations, **factory)
         self.last = last
         self.latent_block = make(3)
         self.clip_block = make(3, pre_only=last)
@@ -243,12 +245,12 @@ class JointBlock(nn.Module):
         heads, rest = self.latent_block.heads(latent, frame_condition, latent_table)
         clip_heads, clip_rest = self.clip_block.heads(clip, global_condition, clip_table)
         text_heads, text_rest = self.text_block.heads(text, global_condition, None)
-        q = heads[0] if self.last else torch.cat((heads[0], clip_heads[0], text_heads[0]), dim=2)
-        k, v = (
-            torch.cat(parts, dim=2)
-            for parts in zip(heads[1:], clip_heads[1:], text_heads[1:], strict=True)
+        queries = (heads[0],) if self.last else (heads[0], clip_heads[0], text_heads[0])
+        attended = attend(
+            torch.cat(queries, dim=2),
+            torch.cat((heads[1], clip_heads[1], text_heads[1]), dim=2),
+            torch.cat((heads[2], clip_heads[2], text_heads[2]), dim=2),
         )
-        attended = attend(q, k, v)
         if self.last:
             return self.latent_block.finish(latent, attended, rest), clip, text
         own, of_clip, of_text = attended.split(
@@ -266,9 +268,7 @@ class FinalLayer(nn.Module):
 
     def __init__(self, dim: int, outputs: int, *, operations: Any, **factory) -> None:
         super().__init__()
-        self.adaLN_modulation = nn.Sequential(
-            nn.SiLU(), operations.Linear(dim, 2 * dim, **factory)
-        )
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), operations.Linear(dim, 2 * dim, **factory))
         self.conv = operations.Conv1d(dim, outputs, 7, padding=3, **factory)
 
     def forward(self, x: Tensor, activated: Tensor) -> Tensor:
