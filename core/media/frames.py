@@ -1,0 +1,298 @@
+"""Frames by time stamp: one streaming pass feeds every rate and size that is asked for."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import av
+import torch
+
+from ..errors import Cancelled, FoleyError
+from .probe import average_fps, frame_orientation, shown_width
+from .resize import Crop, Resample, frame_geometry, resize
+from .source import (
+    ImageFrames,
+    Source,
+    clock_zero,
+    decode,
+    describe,
+    open_media,
+    require_picture,
+    use_threads,
+)
+from .timing import NearestPicker, ReferencePicker, frame_count
+
+log = logging.getLogger(__name__)
+
+# Below this start, in seconds, decoding from the first frame is as fast as a jump.
+_SEEK_FROM = 2.0
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """One reader of a video.
+
+    fps: output frames a second. size: height and width, or one side of a square, in pixels. crop:
+    "stretch" to the size, "center" (scale to cover it, keep the middle; `shorter_side` scales the
+    shorter side to that many pixels instead, before the crop) or "fit" (inside the size, aspect
+    kept). resample: "bicubic" and "bilinear" are antialiased on 8 bits, "area" is the plain mean.
+    gray: one channel, BT.601 luma. timing: "nearest" takes the frame nearest in time to n / fps;
+    "reference" is MMAudio's published rule (`timing.ReferencePicker`).
+    """
+
+    fps: float
+    size: int | tuple[int, int]
+    crop: Crop = "stretch"
+    timing: Literal["nearest", "reference"] = "nearest"
+    resample: Resample = "bicubic"
+    shorter_side: int | None = None
+    gray: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise FoleyError(f"Frames need a rate above 0, not {self.fps} a second.")
+        if min(self.target) < 1:
+            raise FoleyError(f"Frames need a size of at least 1 pixel, not {self.size}.")
+        if self.shorter_side is not None and self.shorter_side < max(self.target):
+            raise FoleyError(
+                f"A shorter side of {self.shorter_side} is too small to cut {self.size} out of it."
+            )
+
+    @property
+    def target(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
+
+@dataclass
+class _Shot:
+    """One source frame; its pixels are made when first asked for. time, seconds: start, length."""
+
+    time: float
+    seconds: float
+    make: Callable[[], torch.Tensor]
+    _pixels: torch.Tensor | None = None
+
+    def pixels(self) -> torch.Tensor:
+        """uint8 [H, W, 3] as shown."""
+        if self._pixels is None:
+            self._pixels = self.make()
+        return self._pixels
+
+
+class _Reader:
+    """Collects the frames of one request into memory that grows with them."""
+
+    def __init__(self, request: FrameRequest, seconds: float | None) -> None:
+        self.request = request
+        limit = None if seconds is None else frame_count(seconds, request.fps)
+        if request.timing == "nearest":
+            self.picker: NearestPicker | ReferencePicker = NearestPicker(request.fps, limit)
+        else:
+            self.picker = ReferencePicker(request.fps, seconds)
+        self._room = limit or 64
+        self._frames: torch.Tensor | None = None
+        self._count = 0
+
+    def take(self, shot: _Shot, times: int, aspect: float) -> None:
+        """Puts `shot` in as the next `times` frames. aspect: shown width of a stored pixel."""
+        if not times:
+            return
+        image = self._fit(shot.pixels(), aspect)
+        if self._frames is None:
+            self._frames = torch.empty((self._room, *image.shape), dtype=torch.uint8)
+        while self._count + times > len(self._frames):
+            self._frames = torch.cat([self._frames, torch.empty_like(self._frames)])
+        self._frames[self._count : self._count + times] = image
+        self._count += times
+
+    def result(self) -> torch.Tensor | None:
+        """uint8 [T, H, W, 3], or [T, H, W] in gray; None when nothing was taken."""
+        if self._frames is None:
+            return None
+        frames = self._frames[: self._count]
+        # A tail that was never filled is not worth keeping alive.
+        return frames if 2 * self._count > len(self._frames) else frames.clone()
+
+    def _fit(self, image: torch.Tensor, aspect: float) -> torch.Tensor:
+        request = self.request
+        height, width = image.shape[:2]
+        tall, wide, top, left, height, width = frame_geometry(
+            height, width * aspect, request.target, request.crop, request.shorter_side
+        )
+        image = resize(image, tall, wide, request.resample)
+        image = image[top : top + height, left : left + width]
+        if request.gray:
+            weights = torch.tensor([0.299, 0.587, 0.114])
+            image = (image.float() @ weights + 0.5).to(torch.uint8)
+        return image
+
+
+def read_frames(
+    source: Source,
+    requests: Mapping[str, FrameRequest],
+    *,
+    start: float = 0.0,
+    seconds: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[str, torch.Tensor]:
+    """Decodes `source` once and returns, by name, the frames of every request.
+
+    start, seconds: the window, in seconds from the first picture; None reads to the end. A window
+    that reaches past the end is cut to what there is. With timing "nearest" a request gets
+    round(window seconds * fps) frames, at least one; with "reference", at most
+    floor(window seconds * fps).
+    Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request.
+    progress(step, total): milliseconds of the window. Only frames that a request takes are
+    converted, and no more than one full-size frame is kept.
+    Raises FoleyError when the source cannot be read or the window holds nothing, Cancelled when
+    `cancelled()` says so.
+    """
+    check_window(start, seconds)
+    readers = {name: _Reader(request, seconds) for name, request in requests.items()}
+    name = describe(source)
+    if isinstance(source, ImageFrames):
+        _feed(_image_shots(source, start), readers, start, seconds, 1.0, progress, cancelled, name)
+    else:
+        with open_media(source) as container:
+            stream = require_picture(container, name)
+            use_threads(stream)
+            shots, aspect = _FileShots(container, stream, name), _pixel_aspect(stream)
+            shots = shots.begin_at(start)
+            _feed(shots, readers, start, seconds, aspect, progress, cancelled, name)
+    frames = {name: reader.result() for name, reader in readers.items()}
+    missing = [key for key, value in frames.items() if value is None]
+    if missing:
+        raise FoleyError(
+            f"The window of {seconds:g} s is too short to hold a frame for {missing[0]}: make it "
+            "longer."
+            if seconds is not None
+            else f"{name} ends before a frame for {missing[0]} could be taken: start earlier."
+        )
+    return frames
+
+
+def check_window(start: float, seconds: float | None) -> None:
+    """FoleyError unless start >= 0 and seconds is None or above 0."""
+    if not (math.isfinite(start) and start >= 0):
+        raise FoleyError(f"The window must start at 0 s or later, not at {start} s.")
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise FoleyError(f"The window must be longer than 0 s, not {seconds} s.")
+
+
+def _feed(
+    shots: Iterator[_Shot],
+    readers: Mapping[str, _Reader],
+    start: float,
+    seconds: float | None,
+    aspect: float,
+    progress: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+    name: str,
+) -> None:
+    previous: _Shot | None = None
+    for shot in shots:
+        if cancelled is not None and cancelled():
+            raise Cancelled()
+        time = shot.time - start
+        for reader in readers.values():
+            before, now = reader.picker.see(time)
+            if before:
+                reader.take(previous, before, aspect)
+            reader.take(shot, now, aspect)
+        previous = shot
+        if progress is not None and seconds is not None:
+            progress(round(1000 * min(max(time, 0.0), seconds)), round(1000 * seconds))
+        if all(reader.picker.done for reader in readers.values()):
+            break
+    if previous is None:
+        raise FoleyError(
+            f"{name} holds no picture that can be decoded: it is cut off or damaged; "
+            "copy or export it again."
+        )
+    end = previous.time + previous.seconds
+    if end <= start:
+        raise FoleyError(
+            f"The window starts at {start:g} s, but {name} ends at {end:.3f} s: start earlier."
+        )
+    left = end - start if seconds is None else min(seconds, end - start)
+    for reader in readers.values():
+        reader.take(previous, reader.picker.finish(left), aspect)
+    if progress is not None:
+        progress(round(1000 * left), round(1000 * left))
+
+
+def _image_shots(source: ImageFrames, start: float) -> Iterator[_Shot]:
+    first = max(0, math.floor(start * source.fps) - 1)
+    for index in range(min(first, len(source.images) - 1), len(source.images)):
+        yield _Shot(index / source.fps, 1 / source.fps, lambda i=index: _to_bytes(source, i))
+
+
+def _to_bytes(source: ImageFrames, index: int) -> torch.Tensor:
+    image = source.images[index, ..., :3].detach().cpu()
+    if image.dtype == torch.uint8:
+        return image.contiguous()
+    if not torch.isfinite(image).all():
+        raise FoleyError(f"Frame {index} of the image batch holds NaN or infinite values.")
+    return (image.float() * 255 + 0.5).clamp(0, 255).to(torch.uint8).contiguous()
+
+
+def _pixel_aspect(stream: av.VideoStream) -> float:
+    width = stream.codec_context.width
+    return shown_width(width, stream) / width if width else 1.0
+
+
+class _FileShots:
+    """The decoded frames of a file with their times, in seconds from the file's first picture."""
+
+    def __init__(
+        self, container: av.container.InputContainer, stream: av.VideoStream, name: str
+    ) -> None:
+        self._container = container
+        self._stream = stream
+        self._name = name
+        self._zero = clock_zero(container)
+        self._spacing = 1 / average_fps(stream)
+
+    def begin_at(self, start: float) -> Iterator[_Shot]:
+        """Frames from the last keyframe at or before `start` on, or from an earlier one."""
+        if start >= _SEEK_FROM and self._stream.start_time is not None:
+            target = math.floor((float(self._zero) + start) / self._stream.time_base)
+            try:
+                self._container.seek(target, stream=self._stream, backward=True)
+                shots = self._walk()
+                first = next(shots, None)
+            except av.FFmpegError:
+                first = None
+            if first is not None and first.time <= start:
+                yield first
+                yield from shots
+                return
+            # The jump landed late or nowhere: files without a good index are read from the start.
+            self._container.seek(self._stream.start_time, stream=self._stream, backward=True)
+        yield from self._walk()
+
+    def _walk(self) -> Iterator[_Shot]:
+        turn = None
+        time = None
+        for frame in decode(self._container, self._stream, self._name):
+            if turn is None:
+                turn = frame_orientation(frame)
+            if frame.pts is not None:
+                now = float(frame.pts * frame.time_base - self._zero)
+            else:
+                now = 0.0 if time is None else time + self._spacing
+            if time is not None and now <= time:
+                continue
+            time = now
+            length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
+            yield _Shot(now, length or self._spacing, lambda f=frame, t=turn: t(_to_rgb(f)))
+
+
+def _to_rgb(frame: av.VideoFrame) -> torch.Tensor:
+    return torch.from_numpy(frame.to_ndarray(format="rgb24"))

@@ -1,0 +1,105 @@
+"""Which source frame stands for output frame n: rules that need one pass over the time stamps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+# Time stamps are rationals; two roads to the same instant differ by less than this, in seconds.
+_SAME_INSTANT = 1e-6
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """Frames of a window of `seconds` at `fps`: seconds * fps rounded half up, at least 1."""
+    return max(1, math.floor(seconds * fps + 0.5 + _SAME_INSTANT))
+
+
+def common_length(
+    counts: Mapping[str, int], rates: Mapping[str, float], seconds: float
+) -> tuple[float, dict[str, int]]:
+    """MMAudio's rule for clips shorter than the window: one length that all rates can fill.
+
+    counts: frames read at each rate (by name), in the order in which they are compared; rates: the
+    frames a second; seconds: the length asked for. Returns the length in seconds and the frames
+    kept at each rate, floor(rate * length) in float64 as published (so 29 frames at 25 fps keep
+    28).
+    """
+    for name, count in counts.items():
+        seconds = min(seconds, count / rates[name])
+    return seconds, {name: int(rates[name] * seconds) for name in counts}
+
+
+class NearestPicker:
+    """Output frame n is the source frame nearest in time to n / fps; of two equally near, the first.
+
+    fps: output rate; limit: output frames wanted, None for all.
+    """
+
+    def __init__(self, fps: float, limit: int | None) -> None:
+        self.fps = fps
+        self.limit = math.inf if limit is None else limit
+        self.taken = 0
+        self._previous: float | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.taken >= self.limit
+
+    def see(self, time: float) -> tuple[int, int]:
+        """A source frame at `time` seconds of the window: how often the one before it and it itself
+        are taken now."""
+        previous, self._previous = self._previous, time
+        if previous is None:
+            return 0, 0
+        border = (previous + time) / 2 + _SAME_INSTANT
+        return self._take(math.floor(border * self.fps) + 1), 0
+
+    def finish(self, seconds: float) -> int:
+        """The source ended `seconds` into the window: how often its last frame is taken."""
+        if self._previous is None:
+            return 0
+        return self._take(frame_count(seconds, self.fps))
+
+    def _take(self, upto: int) -> int:
+        count = max(0, min(upto, self.limit) - self.taken)
+        self.taken += count
+        return count
+
+
+class ReferencePicker:
+    """MMAudio's published rule: a float64 threshold that each taken frame moves on by 1 / fps.
+
+    A frame at or after the threshold is taken as often as it takes to pass it: the first frame at
+    or after n / fps, with the drift of the running sum. With `seconds`, frames after it are not
+    looked at and floor(fps * seconds) are kept.
+    """
+
+    def __init__(self, fps: float, seconds: float | None) -> None:
+        self.fps = fps
+        self.limit = math.inf if seconds is None else int(fps * seconds)
+        self.taken = 0
+        self._seconds = math.inf if seconds is None else seconds
+        self._threshold = 0.0
+        self._ended = False
+
+    @property
+    def done(self) -> bool:
+        return self._ended or self.taken >= self.limit
+
+    def see(self, time: float) -> tuple[int, int]:
+        """As `NearestPicker.see`."""
+        if time < 0:
+            return 0, 0
+        if time > self._seconds:
+            self._ended = True
+            return 0, 0
+        count = 0
+        while time >= self._threshold and self.taken < self.limit:
+            self._threshold += 1 / self.fps
+            self.taken += 1
+            count += 1
+        return 0, count
+
+    def finish(self, seconds: float) -> int:
+        """As `NearestPicker.finish`: the rule never looks back."""
+        return 0
