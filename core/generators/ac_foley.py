@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .mmaudio import L44, MMAudio, MMAudioConfig
+from .mmaudio import MMAudio
+from .mmaudio_config import L44, MMAudioConfig
 
 AC_FOLEY = replace(L44, reference_samples=89088)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -54,6 +55,16 @@ class Prepared:
         return Prepared(batched, {k: v.to(device=device) for k, v in self.shared.items()})
 
 
+@dataclass(frozen=True)
+class Window:
+    """A part of a longer take: its conditions, their lengths, and the latents `[first, last)`."""
+
+    conditions: Mapping[str, Tensor]
+    lengths: Any
+    first: int
+    last: int
+
+
 class Generator(nn.Module, abc.ABC):
     """Base of all generators.
 
@@ -65,6 +76,10 @@ class Generator(nn.Module, abc.ABC):
     optional_streams: tuple[str, ...] = ()
     codec: str = ""
     parameterization: Parameterization = "flow"
+    latent_dim: int = 0
+    # Longest take the network was trained on, and the grid on which a part of a take may start.
+    trained_seconds: float = math.inf
+    window_step: float = 1.0
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -97,6 +112,20 @@ class Generator(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Prediction `[B, N, C]` for latents x `[B, N, C]` at times t `[B]` or scalar."""
+
+    def window(
+        self, conditions: Mapping[str, Tensor], seconds: float, start: float, stop: float
+    ) -> Window:
+        """The part [start, stop) seconds of a take of `seconds`; start is on `window_step`."""
+        raise FoleyError("This model cannot make a take longer than it was trained on in windows.")
+
+    def normalize(self, latent: Tensor) -> Tensor:
+        """Codec latent `[B, N, C]` -> the space the network works in."""
+        return latent
+
+    def unnormalize(self, latent: Tensor) -> Tensor:
+        """The space the network works in -> codec latent `[B, N, C]`."""
+        return latent
 
     def drop_streams(
         self, conditions: Mapping[str, Tensor], masks: Mapping[str, Tensor]

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import FoleyError
-from .base import Generator, Prepared
+from .base import Generator, Prepared, Window
+from .mmaudio_config import LENGTH_SLACK, Lengths, MMAudioConfig
 from .mmdit import (
     FinalLayer,
     GatedMLP,
@@ -24,131 +25,8 @@ from .mmdit import (
     StreamBlock,
     TimeEmbedding,
     linear_or_conv,
-    mlp_width,
     rotary_table,
 )
-
-# Products of seconds and rates that miss a whole number by rounding alone count as whole.
-LENGTH_SLACK = 1e-6
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Sequence lengths of one take. `audio` is the length of a missing reference, 0: none."""
-
-    latent: int
-    clip: int
-    sync: int
-    text: int
-    audio: int = 0
-
-
-@dataclass(frozen=True)
-class MMAudioConfig:
-    """Figures of one network. `depth` counts all blocks, `fused_depth` the latent-only ones."""
-
-    codec: str
-    latent_dim: int
-    hidden_dim: int
-    num_heads: int
-    depth: int
-    fused_depth: int
-    sample_rate: int
-    samples_per_latent: int
-    v2: bool = False
-    time_scale: float = 1.0
-    clip_dim: int = 1024
-    sync_dim: int = 768
-    text_dim: int = 1024
-    text_seq_len: int = 77
-    mlp_ratio: float = 4.0
-    mlp_multiple: int = 256
-    clip_fps: float = 8.0
-    sync_fps: float = 25.0
-    sync_window: int = 16
-    sync_step: int = 8
-    sync_segment: int = 8
-    sync_interpolation: Literal["nearest-exact", "linear"] = "nearest-exact"
-    trained_seconds: float = 8.0
-    seconds_step: float | None = None
-    reference_samples: int = 0
-
-    @property
-    def latent_rate(self) -> float:
-        """Latent frames a second."""
-        return self.sample_rate / self.samples_per_latent
-
-    @property
-    def mlp_dim(self) -> int:
-        """Inner width of every MLP."""
-        return mlp_width(int(self.mlp_ratio * self.hidden_dim), self.mlp_multiple)
-
-    @property
-    def time_dim(self) -> int:
-        """Sinusoids of the time embedding, cosines and sines together."""
-        return self.hidden_dim if self.v2 else 256
-
-    @property
-    def minimum_seconds(self) -> float:
-        """Shortest take: one window of the sync encoder."""
-        return self.sync_window / self.sync_fps
-
-    def snap(self, seconds: float) -> float:
-        """The shortest length >= `seconds` that this network can make."""
-        seconds = max(seconds, self.minimum_seconds)
-        if self.seconds_step is None:
-            return seconds
-        return math.ceil(seconds / self.seconds_step - LENGTH_SLACK) * self.seconds_step
-
-    def lengths(self, seconds: float) -> Lengths:
-        """All lengths of a take of `seconds`.
-
-        Raises:
-            FoleyError: shorter than one sync window, not finite, or off the grid of
-                `seconds_step`.
-        """
-        if not math.isfinite(seconds) or seconds < self.minimum_seconds - LENGTH_SLACK:
-            raise FoleyError(
-                f"A take of {seconds:g} s is too short for this model; "
-                f"give it at least {self.minimum_seconds:g} s."
-            )
-        if abs(self.snap(seconds) - seconds) > LENGTH_SLACK:
-            raise FoleyError(
-                f"This model makes takes in steps of {self.seconds_step:g} s; "
-                f"ask for {self.snap(seconds):g} s instead of {seconds:g} s."
-            )
-        windows = _floor((self.sync_fps * seconds - self.sync_window) / self.sync_step) + 1
-        return Lengths(
-            latent=_ceil(seconds * self.latent_rate),
-            clip=_floor(seconds * self.clip_fps),
-            sync=windows * self.sync_segment,
-            text=self.text_seq_len,
-            audio=math.ceil(self.reference_samples / self.samples_per_latent),
-        )
-
-
-def _floor(value: float) -> int:
-    return math.floor(value + LENGTH_SLACK)
-
-
-def _ceil(value: float) -> int:
-    return math.ceil(value - LENGTH_SLACK)
-
-
-S16 = MMAudioConfig(
-    codec="mmaudio-16k",
-    latent_dim=20,
-    hidden_dim=448,
-    num_heads=7,
-    depth=12,
-    fused_depth=8,
-    sample_rate=16000,
-    samples_per_latent=512,
-)
-S44 = replace(S16, codec="mmaudio-44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024)
-M44 = replace(S44, hidden_dim=896, num_heads=14)
-L44 = replace(M44, depth=21, fused_depth=14)
-L44_V2 = replace(L44, v2=True, time_scale=10000.0)
 
 
 class MMAudio(Generator):
@@ -180,6 +58,9 @@ class MMAudio(Generator):
         super().__init__()
         self.config = c = config
         self.codec = c.codec
+        self.latent_dim = c.latent_dim
+        self.trained_seconds = c.trained_seconds
+        self.window_step = c.seconds_step or c.sync_step / c.sync_fps
         made = {"dtype": dtype, "device": device}
         layers = {"operations": operations, **made}
         dim, inner = c.hidden_dim, c.mlp_dim
@@ -254,10 +135,44 @@ class MMAudio(Generator):
         return self.config.lengths(seconds).latent, self.config.latent_dim
 
     def lengths(self, conditions: Mapping[str, Tensor], seconds: float | None = None) -> Lengths:
-        """Lengths for `seconds`, those of given streams replaced by their own."""
-        lengths = self.config.lengths(self.config.trained_seconds if seconds is None else seconds)
+        """Lengths for `seconds`, those of given streams replaced by their own.
+
+        Raises:
+            FoleyError: no seconds, too short a take, or clip or sync features of another length.
+        """
+        if seconds is None:
+            raise FoleyError("The length of the take is missing; give its seconds.")
+        lengths = self.config.lengths(seconds)
         given = {k: v.shape[1] for k, v in conditions.items() if k in self.streams}
+        for stream, slack in (("clip", 1), ("sync", self.config.sync_segment)):
+            expected = getattr(lengths, stream)
+            if abs(given.get(stream, expected) - expected) > slack:
+                raise FoleyError(
+                    f"The '{stream}' stream has {given[stream]} features, but a take of "
+                    f"{seconds:g} s has {expected}; encode the same part of the video."
+                )
         return replace(lengths, **given)
+
+    def window(
+        self, conditions: Mapping[str, Tensor], seconds: float, start: float, stop: float
+    ) -> Window:
+        """See `Generator.window`. The last window takes all that is left of every stream."""
+        c = self.config
+        whole = self.lengths(conditions, seconds)
+        part = c.lengths(stop - start)
+        firsts = {
+            "latent": round(start * c.latent_rate),
+            "clip": round(start * c.clip_fps),
+            "sync": round(start * c.sync_fps / c.sync_step) * c.sync_segment,
+        }
+        ends = stop > seconds - LENGTH_SLACK
+        lasts = {
+            k: getattr(whole, k) if ends else min(first + getattr(part, k), getattr(whole, k))
+            for k, first in firsts.items()
+        }
+        cut = {k: v[:, firsts[k] : lasts[k]] if k in firsts else v for k, v in conditions.items()}
+        lengths = replace(whole, **{k: lasts[k] - firsts[k] for k in firsts})
+        return Window(cut, lengths, firsts["latent"], lasts["latent"])
 
     def null(self, stream: str) -> Tensor:
         """The learned null `[1 or N, D]` of a stream."""

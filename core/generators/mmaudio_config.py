@@ -1,0 +1,132 @@
+"""Figures of the MMAudio family: one frozen config a size, lengths from seconds and rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..errors import FoleyError
+from .mmdit import mlp_width
+
+# Products of seconds and rates that miss a whole number by rounding alone count as whole.
+LENGTH_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Sequence lengths of one take. `audio` is the length of a missing reference, 0: none."""
+
+    latent: int
+    clip: int
+    sync: int
+    text: int
+    audio: int = 0
+
+
+@dataclass(frozen=True)
+class MMAudioConfig:
+    """Figures of one network. `depth` counts all blocks, `fused_depth` the latent-only ones."""
+
+    codec: str
+    latent_dim: int
+    hidden_dim: int
+    num_heads: int
+    depth: int
+    fused_depth: int
+    sample_rate: int
+    samples_per_latent: int
+    v2: bool = False
+    time_scale: float = 1.0
+    clip_dim: int = 1024
+    sync_dim: int = 768
+    text_dim: int = 1024
+    text_seq_len: int = 77
+    mlp_ratio: float = 4.0
+    mlp_multiple: int = 256
+    clip_fps: float = 8.0
+    sync_fps: float = 25.0
+    sync_window: int = 16
+    sync_step: int = 8
+    sync_segment: int = 8
+    sync_interpolation: Literal["nearest-exact", "linear"] = "nearest-exact"
+    trained_seconds: float = 8.0
+    seconds_step: float | None = None
+    reference_samples: int = 0
+
+    @property
+    def latent_rate(self) -> float:
+        """Latent frames a second."""
+        return self.sample_rate / self.samples_per_latent
+
+    @property
+    def mlp_dim(self) -> int:
+        """Inner width of every MLP."""
+        return mlp_width(int(self.mlp_ratio * self.hidden_dim), self.mlp_multiple)
+
+    @property
+    def time_dim(self) -> int:
+        """Sinusoids of the time embedding, cosines and sines together."""
+        return self.hidden_dim if self.v2 else 256
+
+    @property
+    def minimum_seconds(self) -> float:
+        """Shortest take: one window of the sync encoder."""
+        return self.sync_window / self.sync_fps
+
+    def snap(self, seconds: float) -> float:
+        """The shortest length >= `seconds` that this network can make."""
+        seconds = max(seconds, self.minimum_seconds)
+        if self.seconds_step is None:
+            return seconds
+        return math.ceil(seconds / self.seconds_step - LENGTH_SLACK) * self.seconds_step
+
+    def lengths(self, seconds: float) -> Lengths:
+        """All lengths of a take of `seconds`.
+
+        Raises:
+            FoleyError: shorter than one sync window, not finite, or off the grid of
+                `seconds_step`.
+        """
+        if not math.isfinite(seconds) or seconds < self.minimum_seconds - LENGTH_SLACK:
+            raise FoleyError(
+                f"A take of {seconds:g} s is too short for this model; "
+                f"give it at least {self.minimum_seconds:g} s."
+            )
+        if abs(self.snap(seconds) - seconds) > LENGTH_SLACK:
+            raise FoleyError(
+                f"This model makes takes in steps of {self.seconds_step:g} s; "
+                f"ask for {self.snap(seconds):g} s instead of {seconds:g} s."
+            )
+        windows = _floor((self.sync_fps * seconds - self.sync_window) / self.sync_step) + 1
+        return Lengths(
+            latent=_ceil(seconds * self.latent_rate),
+            clip=_floor(seconds * self.clip_fps),
+            sync=windows * self.sync_segment,
+            text=self.text_seq_len,
+            audio=math.ceil(self.reference_samples / self.samples_per_latent),
+        )
+
+
+def _floor(value: float) -> int:
+    return math.floor(value + LENGTH_SLACK)
+
+
+def _ceil(value: float) -> int:
+    return math.ceil(value - LENGTH_SLACK)
+
+
+S16 = MMAudioConfig(
+    codec="mmaudio-16k",
+    latent_dim=20,
+    hidden_dim=448,
+    num_heads=7,
+    depth=12,
+    fused_depth=8,
+    sample_rate=16000,
+    samples_per_latent=512,
+)
+S44 = replace(S16, codec="mmaudio-44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024)
+M44 = replace(S44, hidden_dim=896, num_heads=14)
+L44 = replace(M44, depth=21, fused_depth=14)
+L44_V2 = replace(L44, v2=True, time_scale=10000.0)

@@ -1,0 +1,216 @@
+"""Guidance: a weighted sum of predictions, each with some streams kept and the others nulled.
+
+A guidance is a list of `Term`s. Times are flow times in [0, 1], 0 is noise. At every time the
+weights sum to 1. Plain classifier-free guidance (Ho and Salimans, arXiv 2207.12598) is two terms.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from ..errors import FoleyError
+from ..generators.base import Generator, Prepared
+
+logger = logging.getLogger(__name__)
+
+Weight = float | Callable[[float], float]
+Predict = Callable[[Tensor, float], Tensor]
+
+SUM_TOLERANCE = 1e-4
+ZERO_WEIGHT = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One prediction and its weight.
+
+    Attributes:
+        weight: a number, or a function of flow time.
+        keep: names of the streams that are kept, the others are the learned null; None keeps all.
+        drop: names of kept streams that are nulled after all.
+        replace: streams put in place of what is left, e.g. a negative prompt; `[B or 1, N, D]`.
+    """
+
+    weight: Weight
+    keep: frozenset[str] | None = None
+    drop: frozenset[str] = frozenset()
+    replace: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def at(self, t: float) -> float:
+        """The weight at flow time t."""
+        return float(self.weight(t)) if callable(self.weight) else float(self.weight)
+
+    def conditions(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The streams that this term's prediction hears."""
+        kept = given.keys() if self.keep is None else given.keys() & self.keep
+        return {k: v for k, v in given.items() if k in kept - self.drop} | dict(self.replace)
+
+
+Guidance = Sequence[Term]
+
+CONDITIONAL: Guidance = (Term(1.0),)
+
+
+def _one_minus(weight: Weight) -> Weight:
+    return (lambda t: 1.0 - weight(t)) if callable(weight) else 1.0 - weight
+
+
+def _at_least_one(weight: Weight) -> Weight:
+    return (lambda t: max(weight(t), 1.0)) if callable(weight) else max(weight, 1.0)
+
+
+def _difference(a: Weight, b: Weight) -> Weight:
+    if not callable(a) and not callable(b):
+        return a - b
+    first, second = Term(a), Term(b)
+    return lambda t: first.at(t) - second.at(t)
+
+
+def cfg(scale: Weight, *, published: bool = False) -> Guidance:
+    """v_null + scale (v_all - v_null); scale may be a function of t.
+
+    With `published`, a scale below 1 is the conditional prediction alone, as in MMAudio's tools.
+    """
+    return cfg_negative(scale, {}, published=published)
+
+
+def cfg_negative(
+    scale: Weight, negative: Mapping[str, Tensor], *, published: bool = False
+) -> Guidance:
+    """CFG away from the streams in `negative` (e.g. an encoded prompt), all others nulled."""
+    if published:
+        scale = _at_least_one(scale)
+    return (Term(scale), Term(_one_minus(scale), frozenset(), replace=dict(negative)))
+
+
+def per_stream(scales: Mapping[str, Weight]) -> Guidance:
+    """One scale a stream, as a chain in the order of `scales`.
+
+    v_0 + sum_i s_i (v_i - v_(i-1)), where v_0 hears the streams that `scales` does not name and
+    v_i also the first i that it names (the chain of InstructPix2Pix, arXiv 2211.09800). Equal
+    scales for all streams are plain CFG, all ones the conditional prediction; a stream that is
+    not named has scale 1. Neighbours of equal scale cost no prediction between them.
+    """
+    if not scales:
+        return CONDITIONAL
+    names, weights = list(scales), list(scales.values())
+    terms = [Term(_one_minus(weights[0]), drop=frozenset(names))]
+    for i, weight in enumerate(weights[:-1]):
+        terms.append(Term(_difference(weight, weights[i + 1]), drop=frozenset(names[i + 1 :])))
+    return (*terms, Term(weights[-1]))
+
+
+def interval(guidance: Guidance, start: float, stop: float) -> Guidance:
+    """`guidance` for start <= t < stop, the conditional prediction alone outside.
+
+    Source: Kynkaanniemi et al., arXiv 2404.07724, in flow time.
+    """
+    if not 0.0 <= start < stop:
+        raise FoleyError(
+            f"The guidance interval from {start:g} to {stop:g} is empty; "
+            "let it start at 0 or later and stop after it starts."
+        )
+
+    def gated(term: Term, outside: float) -> Term:
+        return replace(term, weight=lambda t: term.at(t) if start <= t < stop else outside)
+
+    return (*(gated(term, 0.0) for term in guidance), gated(Term(0.0), 1.0))
+
+
+class Guided:
+    """The weighted sum as one prediction: `guided(x, t)`, float32 `[B, N, C]`.
+
+    Conditions are prepared once a term; terms that hear the same are one. A term of weight 0 at t
+    is not evaluated. `batched` joins the terms of a step into one forward; both ways agree within
+    float error.
+
+    Args:
+        lengths: from `generator.lengths`, the same for all terms.
+        batch: number of takes; conditions of batch 1 serve all of them.
+
+    Raises:
+        FoleyError: the weights do not sum to 1 at some t of the call.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        conditions: Mapping[str, Tensor],
+        guidance: Guidance = CONDITIONAL,
+        *,
+        lengths: object,
+        batch: int = 1,
+        batched: bool = True,
+    ) -> None:
+        self.generator = generator
+        self.batched = batched
+        self._terms: list[list[Term]] = []
+        self._prepared: list[Prepared] = []
+        self._joined: dict[tuple[int, ...], Prepared] = {}
+        seen: dict[tuple, int] = {}
+        for term in guidance:
+            for stream in (term.keep or frozenset()) | term.drop:
+                generator.check_stream(stream)
+            heard = term.conditions(conditions)
+            key = tuple(sorted((name, id(value)) for name, value in heard.items()))
+            if key in seen:
+                self._terms[seen[key]].append(term)
+                continue
+            seen[key] = len(self._terms)
+            self._terms.append([term])
+            heard = {k: _expanded(v, batch, k) for k, v in heard.items()}
+            self._prepared.append(generator.prepare(heard, lengths=lengths, batch=batch))
+
+    def active(self, t: float) -> dict[int, float]:
+        """Weights of the distinct predictions that count at t, by their position."""
+        weights = [sum(term.at(t) for term in terms) for terms in self._terms]
+        if abs(sum(weights) - 1.0) > SUM_TOLERANCE:
+            raise FoleyError(
+                f"The guidance weights sum to {sum(weights):g} at time {t:g}; they must sum to 1."
+            )
+        return {i: w for i, w in enumerate(weights) if abs(w) > ZERO_WEIGHT}
+
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        active = self.active(t)
+        if self.batched and len(active) > 1:
+            try:
+                return self._together(x, t, active)
+            except torch.cuda.OutOfMemoryError:
+                logger.warning("Out of GPU memory: guidance now runs one prediction at a time.")
+                self.batched = False
+                self._joined.clear()
+        return self._one_by_one(x, t, active)
+
+    def _together(self, x: Tensor, t: float, active: Mapping[int, float]) -> Tensor:
+        key = tuple(active)
+        if key not in self._joined:
+            self._joined[key] = Prepared.cat([self._prepared[i] for i in key])
+        predictions = self._predict(x.repeat(len(key), 1, 1), t, self._joined[key])
+        predictions = predictions.unflatten(0, (len(key), -1))  # (terms, B, N, C)
+        weights = torch.tensor(list(active.values()), device=predictions.device)
+        return torch.einsum("k,kbnc->bnc", weights, predictions)
+
+    def _one_by_one(self, x: Tensor, t: float, active: Mapping[int, float]) -> Tensor:
+        total = torch.zeros_like(x, dtype=torch.float32)
+        for i, weight in active.items():
+            total = total + weight * self._predict(x, t, self._prepared[i])
+        return total
+
+    def _predict(self, x: Tensor, t: float, prepared: Prepared) -> Tensor:
+        like = next(iter(prepared.batched.values()))
+        times = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
+        return self.generator(x.to(like.dtype), times, prepared).float()
+
+
+def _expanded(value: Tensor, batch: int, stream: str) -> Tensor:
+    if value.shape[0] not in (1, batch):
+        raise FoleyError(
+            f"The '{stream}' stream holds {value.shape[0]} takes, but {batch} are made; "
+            "give it one or as many."
+        )
+    return value.expand(batch, *value.shape[1:])
