@@ -152,6 +152,8 @@ def sample_flow(
     if takes is None:
         held = [v.shape[0] for v in conditions.values()]
         takes = noise.shape[0] if noise is not None else max(held, default=1)
+    if takes < 1:
+        raise FoleyError(f"Ask for at least 1 take, not {takes}.")
     x = _start(seed, rng, noise, takes, lengths.latent, generator.latent_dim, first_take)
     x = x.to(like.device, torch.float32)
 

@@ -1,0 +1,127 @@
+"""MMAudio and AC-Foley compute the numbers of the papers' own code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import case as golden
+import pytest
+import torch
+from foleystage.core.generators import AC_FOLEY, L44, L44_V2, M44, S16, S44, ACFoley, MMAudio
+from foleystage.core.sampling import cfg_negative, euler, sample_flow, times
+from foleystage.core.sampling.guidance import Guided
+from golden_networks import CASES, conditions, lengths, network
+
+FULL_SIZE = {
+    "mmaudio_net_small_16k_full": (MMAudio, S16),
+    "mmaudio_net_small_44k_full": (MMAudio, S44),
+    "mmaudio_net_medium_44k_full": (MMAudio, M44),
+    "mmaudio_net_large_44k_full": (MMAudio, L44),
+    "mmaudio_net_large_44k_v2_full": (MMAudio, L44_V2),
+    "ac_foley_net_full": (ACFoley, AC_FOLEY),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def opened(request):
+    case = golden.load(request.param)
+    return case, network(case), conditions(case), lengths(case)
+
+
+@torch.no_grad()
+def check(case, name, result):
+    assert case.error(name, result) < case.tolerance
+
+
+@torch.no_grad()
+def test_prepared_conditions_match(opened):
+    case, net, given, sizes = opened
+    prepared = net.prepare(given, lengths=sizes)
+    check(case, "cond.clip_f", prepared.batched["clip"])
+    check(case, "cond.sync_f", prepared.batched["sync"])
+    check(case, "cond.text_f", prepared.batched["text"][:, ::7])
+
+
+@torch.no_grad()
+def test_pooled_conditions_match(opened):
+    case, net, given, _ = opened
+    clip = net.project("clip", given["clip"])
+    text = net.project("text", given["text"])
+    check(case, "cond.clip_f_c", net.clip_cond_proj(clip.mean(1)))
+    check(case, "cond.text_f_c", net.text_cond_proj(text.mean(1)))
+    if "audio" in given:
+        audio = net.project("audio", given["audio"])
+        check(case, "cond.audio_f", audio)
+        check(case, "cond.audio_f_c", net.audio_cond_proj(audio.mean(1)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("output", "absent", "negative"),
+    [
+        ("flow_cond", (), False),
+        ("flow_empty", ("clip", "sync", "text", "audio"), False),
+        ("flow_empty_neg", ("clip", "sync", "text", "audio"), True),
+        ("flow_no_clip", ("clip",), False),
+        ("flow_no_audio", ("audio",), False),
+    ],
+)
+def test_velocity_matches(opened, output, absent, negative):
+    case, net, given, sizes = opened
+    if output not in case.info["outputs"]:
+        pytest.skip("the network has no reference audio")
+    heard = {k: v for k, v in given.items() if k not in absent}
+    if negative:
+        heard["text"] = case.input("neg_text_f")
+    prepared = net.prepare(heard, lengths=sizes, batch=2)
+    check(case, output, net(case.input("latent"), case.input("t"), prepared))
+
+
+@torch.no_grad()
+def test_velocity_matches_at_other_lengths(opened):
+    case, net, given, sizes = opened
+    latent, clip, sync, *_ = case.config["other_lengths"]
+    heard = {k: v[:1] for k, v in given.items()}
+    heard |= {"clip": case.input("clip_f2"), "sync": case.input("sync_f2")}
+    prepared = net.prepare(heard, lengths=replace(sizes, latent=latent, clip=clip, sync=sync))
+    flow = net(case.input("latent2"), case.input("t")[:1], prepared)
+    check(case, "flow_other_lengths", flow)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("batched", [True, False])
+def test_guided_trajectory_matches(opened, batched):
+    case, net, given, sizes = opened
+    guidance = cfg_negative(4.5, {"text": case.input("neg_text_f")})
+    predict = Guided(net, given, guidance, lengths=sizes, batch=2, batched=batched)
+    states = [case.input("latent")]
+    euler(predict, states[0], times(3), callback=lambda i, n, x: states.append(x))
+    check(case, "euler3_cfg4.5", torch.stack(states))
+
+
+@pytest.mark.parametrize(
+    ("output", "scale"), [("euler3_unnormalised", 4.5), ("euler3_cfg0.5", 0.5)]
+)
+def test_sampled_latent_matches(opened, output, scale):
+    case, net, given, sizes = opened
+    negative = {"text": case.input("neg_text_f")}
+    guidance = cfg_negative(scale, negative, published=True)
+    latent = sample_flow(net, given, guidance, lengths=sizes, steps=3, noise=case.input("latent"))
+    result = latent if output == "euler3_unnormalised" else net.normalize(latent)
+    check(case, output, result)
+
+
+@pytest.mark.parametrize("name", FULL_SIZE)
+def test_full_size_has_the_public_keys_and_shapes(name):
+    case = golden.load(name)
+    family, config = FULL_SIZE[name]
+    net = family(config, device="meta")
+    assert {k: list(v.shape) for k, v in net.state_dict().items()} == case.shapes()
+
+
+@pytest.mark.parametrize("name", FULL_SIZE)
+def test_full_size_lengths_at_the_trained_length(name):
+    figures = golden.load(name).config["constructor"]
+    lengths_ = FULL_SIZE[name][1].lengths(8.0)
+    for stream in ("latent", "clip", "sync", "text", "audio"):
+        assert getattr(lengths_, stream) == figures.get(f"{stream}_seq_len", 0)

@@ -1,0 +1,198 @@
+"""Guidance is the weighted sum that it says, and evaluates nothing it does not need."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from foleystage.core.sampling import (
+    CONDITIONAL,
+    Guided,
+    Term,
+    cfg,
+    cfg_negative,
+    interval,
+    per_stream,
+)
+
+X = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(3))
+PRESETS = {
+    "conditional": CONDITIONAL,
+    "cfg": cfg(4.5),
+    "falling cfg": cfg(lambda t: 5 - 4 * t),
+    "negative": cfg_negative(3.0, {"text": torch.ones(1, 4, 3)}),
+    "per stream": per_stream({"sync": 6.0, "text": 3.0, "clip": 1.5}),
+    "interval": interval(cfg(4.5), 0.2, 0.8),
+    "interval of negative": interval(cfg_negative(2.0, {"text": torch.ones(1, 4, 3)}), 0.2, 0.8),
+}
+
+
+def guided(generator, streams, guidance, **options):
+    return Guided(generator, streams, guidance, lengths=None, batch=2, **options)
+
+
+def velocity(generator, streams, t=0.3):
+    times = torch.full((2,), t)
+    return generator(X, times, generator.prepare(streams, batch=2))
+
+
+def only(streams, *names):
+    return {k: v for k, v in streams.items() if k in names}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_batched_equals_sequential(counting, streams, name):
+    together = guided(counting, streams, PRESETS[name], batched=True)
+    one_by_one = guided(counting, streams, PRESETS[name], batched=False)
+    for t in (0.0, 0.3, 0.9):
+        torch.testing.assert_close(together(X, t), one_by_one(X, t))
+
+
+def test_batched_equals_sequential_on_a_network(small, heard):
+    given, x = heard(0.8, batch=2), torch.randn(2, 25, 32)
+    lengths = small.lengths(given, 0.8)
+    guidance = per_stream({"sync": 5.0, "text": 3.0, "audio": 2.0})
+    with torch.no_grad():
+        first, second = (
+            Guided(small, given, guidance, lengths=lengths, batch=2, batched=b)(x, 0.4)
+            for b in (True, False)
+        )
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_weights_sum_to_one(counting, streams, name):
+    predict = guided(counting, streams, PRESETS[name])
+    for t in (0.0, 0.19, 0.2, 0.5, 0.79, 0.8, 1.0):
+        assert sum(predict.active(t).values()) == pytest.approx(1.0)
+
+
+def test_weights_that_do_not_sum_to_one_are_refused(counting, streams):
+    predict = guided(counting, streams, [Term(2.0), Term(-0.5, frozenset())])
+    with pytest.raises(FoleyError, match=r"sum to 1\.5 at time 0\.3"):
+        predict(X, 0.3)
+
+
+def test_cfg_formula(counting, streams):
+    conditional, null = velocity(counting, streams), velocity(counting, {})
+    want = null + 4.5 * (conditional - null)
+    torch.testing.assert_close(guided(counting, streams, cfg(4.5))(X, 0.3), want)
+
+
+def test_cfg_scale_may_follow_time(counting, streams):
+    predict = guided(counting, streams, cfg(lambda t: 1 + 10 * t))
+    conditional, null = velocity(counting, streams), velocity(counting, {})
+    torch.testing.assert_close(predict(X, 0.3), null + 4 * (conditional - null))
+
+
+def test_cfg_of_one_is_the_conditional_prediction_alone(counting, streams):
+    result = guided(counting, streams, cfg(1.0))(X, 0.3)
+    assert counting.forwards == 1 and counting.rows == 2
+    assert torch.equal(result, velocity(counting, streams))
+
+
+def test_cfg_below_one_interpolates_unless_published_behaviour_is_asked(counting, streams):
+    conditional, null = velocity(counting, streams), velocity(counting, {})
+    plain = guided(counting, streams, cfg(0.5))(X, 0.3)
+    torch.testing.assert_close(plain, 0.5 * conditional + 0.5 * null)
+    published = guided(counting, streams, cfg(0.5, published=True))(X, 0.3)
+    torch.testing.assert_close(published, conditional)
+
+
+def test_negative_replaces_text_in_the_null_prediction_only(counting, streams):
+    negative = torch.ones(1, 4, 3)
+    away = velocity(counting, {"text": negative.expand(2, 4, 3)})
+    want = away + 3 * (velocity(counting, streams) - away)
+    predict = guided(counting, streams, cfg_negative(3.0, {"text": negative}))
+    torch.testing.assert_close(predict(X, 0.3), want)
+
+
+def test_per_stream_is_a_chain(counting, streams):
+    predict = guided(counting, streams, per_stream({"sync": 6.0, "text": 3.0}))
+    base = velocity(counting, only(streams, "clip"))
+    sync = velocity(counting, only(streams, "clip", "sync"))
+    full = velocity(counting, streams)
+    want = base + 6 * (sync - base) + 3 * (full - sync)
+    torch.testing.assert_close(predict(X, 0.3), want)
+
+
+def test_per_stream_with_equal_scales_is_cfg_at_its_cost(counting, streams):
+    want = guided(counting, streams, cfg(4.0))(X, 0.3)
+    counting.rows = 0
+    chain = per_stream({"clip": 4.0, "sync": 4.0, "text": 4.0})
+    torch.testing.assert_close(guided(counting, streams, chain)(X, 0.3), want)
+    assert counting.rows == 4
+
+
+def test_per_stream_of_ones_is_conditional(counting, streams):
+    predict = guided(counting, streams, per_stream({"clip": 1.0, "text": 1.0}))
+    assert torch.equal(predict(X, 0.3), velocity(counting, streams))
+
+
+def test_interval_spends_one_prediction_outside(counting, streams):
+    predict = guided(counting, streams, interval(cfg(4.5), 0.25, 0.75), batched=False)
+    counts = []
+    for t in (0.0, 0.25, 0.5, 0.75, 0.9):
+        counting.forwards = 0
+        result = predict(X, t)
+        counts.append(counting.forwards)
+        if counts[-1] == 1:
+            assert torch.equal(result, velocity(counting, streams, t))
+    assert counts == [1, 2, 2, 1, 1]
+
+
+def test_terms_that_hear_the_same_are_evaluated_once(counting, streams):
+    twins = [Term(2.0), Term(1.0, frozenset(streams)), Term(-2.0, frozenset())]
+    predict = guided(counting, streams, twins, batched=False)
+    result = predict(X, 0.3)
+    assert counting.forwards == 2
+    want = 3 * velocity(counting, streams) - 2 * velocity(counting, {})
+    torch.testing.assert_close(result, want)
+
+
+def test_stream_absent_from_the_conditions_makes_its_terms_equal(counting, streams):
+    given = only(streams, "clip", "sync")
+    guided(counting, given, per_stream({"text": 5.0}))(X, 0.3)
+    assert counting.rows == 2
+
+
+def test_conditions_of_one_take_serve_all(counting, streams):
+    one = {k: v[:1] for k, v in streams.items()}
+    both = {k: v[:1].expand(2, -1, -1) for k, v in streams.items()}
+    torch.testing.assert_close(
+        guided(counting, one, cfg(2.0))(X, 0.3), guided(counting, both, cfg(2.0))(X, 0.3)
+    )
+
+
+def test_memory_shortage_falls_back_to_sequential(counting, streams, monkeypatch, caplog):
+    predict = guided(counting, streams, cfg(3.0))
+    want = guided(counting, streams, cfg(3.0))(X, 0.3)
+    real = counting.forward
+
+    def scarce(x, t, prepared):
+        if len(x) > 2:
+            raise torch.cuda.OutOfMemoryError("too much")
+        return real(x, t, prepared)
+
+    monkeypatch.setattr(counting, "forward", scarce)
+    torch.testing.assert_close(predict(X, 0.3), want)
+    assert "one prediction at a time" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("guidance", "words"),
+    [
+        (per_stream({"smell": 2.0}), "no stream named 'smell'"),
+        ([Term(1.0, frozenset({"smell"}))], "no stream named 'smell'"),
+        (cfg_negative(2.0, {"text": torch.ones(3, 4, 3)}), "holds 3 takes, but 2"),
+    ],
+)
+def test_wrong_terms_are_refused(counting, streams, guidance, words):
+    with pytest.raises(FoleyError, match=words):
+        guided(counting, streams, guidance)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0.5, 0.5), (0.8, 0.2), (-0.1, 0.5)])
+def test_empty_interval_is_refused(start, stop):
+    with pytest.raises(FoleyError, match="interval"):
+        interval(cfg(2.0), start, stop)
