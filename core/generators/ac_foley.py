@@ -35,7 +35,7 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         samples_per_latent=1024,
         time_scale=1000.0,
         clip_dim=96,
-        sync_dim=98,
+        sync_dim=99,
         text_dim=64,
         text_seq_len=8,
         mlp_ratio=2.0,
@@ -44,7 +44,7 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         sync_fps=50.0,
         sync_window=8,
         sync_interpolation="linear",
-        trained_seconds=4.0,
+        trained_seconds=8.0,
         seconds_step=0.16,
         reference_samples=61440,
     )

@@ -26,6 +26,7 @@ from .mmdit import (
     TimeEmbedding,
     linear_or_conv,
     rotary_table,
+    widened,
 )
 
 
@@ -283,13 +284,13 @@ class MMAudio(Generator):
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Velocity `[B, N, C]` of x `[B, N, C]` at flow times t, `[B]` or a scalar, in [0, 1]."""
         streams, tables = prepared.batched, prepared.shared
-        latent = self.audio_input_proj(x)  # (B, N, H)
+        latent = widened(self.audio_input_proj(x))  # (B, N, H)
         time = self.t_embed(t.to(x.device).expand(x.shape[0]), x.dtype)
         condition = (time + streams["pooled"])[:, None]  # (B, 1, H)
         per_frame = F.silu(condition + streams["sync"])  # (B, N, H)
         condition = F.silu(condition)
 
-        clip, text = streams["clip"], streams["text"]
+        clip, text = widened(streams["clip"]), widened(streams["text"])
         for block in self.joint_blocks:
             latent, clip, text = block(
                 latent,

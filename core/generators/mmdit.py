@@ -25,9 +25,14 @@ def mlp_width(hidden: int, multiple: int) -> int:
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without weights, then x (1 + scale) + shift."""
+    """LayerNorm without weights, then x (1 + scale) + shift, in the type of the modulation."""
     x = F.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
-    return x * (1 + scale) + shift
+    return (x * (1 + scale) + shift).to(shift.dtype)
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in float32 or wider: residual streams keep it, or 16-bit errors grow with guidance."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @functools.lru_cache(maxsize=64)

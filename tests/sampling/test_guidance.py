@@ -196,3 +196,13 @@ def test_wrong_terms_are_refused(counting, streams, guidance, words):
 def test_empty_interval_is_refused(start, stop):
     with pytest.raises(FoleyError, match="interval"):
         interval(cfg(2.0), start, stop)
+
+
+def test_sixteen_bits_stay_close_under_strong_guidance(small, heard):
+    given, x = heard(1.6), torch.randn(1, 50, 32, generator=torch.Generator().manual_seed(2))
+    options = {"lengths": small.lengths(given, 1.6)}
+    with torch.no_grad():
+        exact = Guided(small, given, cfg(4.5), **options)(x, 0.4)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = Guided(small, given, cfg(4.5), **options)(x, 0.4)
+    assert (rough - exact).norm() / exact.norm() < 2e-2
