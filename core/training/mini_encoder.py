@@ -1,0 +1,128 @@
+"""Recipe of the mini video encoder: hits, strengths and continuous sounds from motion."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
+from .clips import MotionRow, map_scenes
+
+
+@dataclass(frozen=True)
+class EncoderFigures:
+    """Data of the run. One clip in five is a clean one. `left_out` kinds are never trained on."""
+
+    clips: int = 4000
+    validation_clips: int = 200
+    clip_seconds: float = 4.0
+    crop_seconds: float = 2.56
+    batch: int = 16
+    left_out: tuple[str, ...] = ()
+    workers: int = 2
+
+
+class EncoderTask:
+    """Trains `MiniVideoEncoder` on cached motion maps."""
+
+    def __init__(self, figures: EncoderFigures, cache: Path):
+        self.figures = figures
+        self.train = self._scenes("train", figures.clips, True, cache)
+        self.validation = self._scenes("validation", figures.validation_clips, True, cache)
+        self.chosen = np.flatnonzero(~np.isin(self.train["kind"], figures.left_out))
+
+    def _scenes(self, split: str, count: int, hard: bool, cache: Path) -> dict[str, np.ndarray]:
+        seconds = self.figures.clip_seconds
+        note = {"split": split, "seconds": seconds, "hard": hard, "version": 2}
+        make = MotionRow(split, seconds, hard, BIN_RATE)
+        return map_scenes(make, count, cache / f"motion_{split}", note, self.figures.workers)
+
+    def model(self) -> nn.Module:
+        return MiniVideoEncoder()
+
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        figures = self.figures
+        length = int(round(figures.crop_seconds * FRAME_RATE))
+        rows = rng.choice(self.chosen, figures.batch)
+        first = rng.integers(0, int(figures.clip_seconds * FRAME_RATE) - length + 1, figures.batch)
+        pixels, blocks, targets = (
+            torch.from_numpy(np.stack([values[row, start * rate : (start + length) * rate]
+                                       for row, start in zip(rows, first, strict=True)])).float()
+            for values, rate in ((self.train["pixels"], 1), (self.train["blocks"], 1),
+                                 (self.train["targets"], int(BIN_RATE / FRAME_RATE)))
+        )
+        return *augment(pixels, blocks, rng), targets
+
+    def loss(self, model: nn.Module, batch, step: int) -> tuple[Tensor, dict[str, float]]:
+        pixels, blocks, targets = batch
+        _, logits = model.from_maps(pixels, blocks)
+        return event_loss(logits.float(), targets)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Onset F1 at +-60 ms on validation scenes, of the kinds trained on and of the others."""
+        kinds, left_out = self.validation["kind"], self.figures.left_out
+        scores = {}
+        for name, rows in (("f1", ~np.isin(kinds, left_out)), ("f1_left_out", np.isin(kinds, left_out))):
+            chances, truths = [], []
+            for row in np.flatnonzero(rows & (kinds != "swish")):
+                pixels, blocks = (torch.from_numpy(self.validation[k][row : row + 1].copy()).float() for k in ("pixels", "blocks"))
+                chances.append(model.from_maps(pixels, blocks)[1][0, :, 0].float().sigmoid().numpy())
+                truths.append(peaks(self.validation["targets"][row, :, 0], 0.4))
+            if chances:
+                scores[name] = max(_f1(chances, truths, threshold) for threshold in (0.2, 0.3, 0.4, 0.5))
+        return scores
+
+
+def event_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Loss of hits, strengths and continuous levels; logits and targets (B, bins, 3)."""
+    bump, strength, level = targets.unbind(-1)
+    hit = F.binary_cross_entropy_with_logits(logits[..., 0], bump, weight=1 + 4 * bump)
+    near = (bump > 0.6).float()
+    force = ((logits[..., 1].sigmoid() - strength) ** 2 * near).sum() / near.sum().clamp_min(1)
+    swish = F.binary_cross_entropy_with_logits(logits[..., 2], level, weight=1 + 4 * level)
+    parts = {"hit": hit, "strength": force, "swish": swish}
+    return hit + 0.5 * force + 0.5 * swish, {name: float(part.detach()) for name, part in parts.items()}
+
+
+def augment(pixels: Tensor, blocks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Mirror, turn upside down and transpose a batch of maps; flow turns with the picture."""
+    blocks = blocks.clone()
+    if rng.random() < 0.5:
+        pixels, blocks = pixels.flip(-1), blocks.flip(-1)
+        blocks[:, :, 4] *= -1
+    if rng.random() < 0.5:
+        pixels, blocks = pixels.flip(-2), blocks.flip(-2)
+        blocks[:, :, 5] *= -1
+    if rng.random() < 0.5:
+        pixels, blocks = pixels.transpose(-1, -2), blocks.transpose(-1, -2)
+        blocks = blocks[:, :, [0, 1, 2, 3, 5, 4, *range(6, 14)]]
+    return pixels, blocks
+
+
+def peaks(curve: np.ndarray, threshold: float, rate: float = BIN_RATE, apart: float = 0.08) -> np.ndarray:
+    """Times in seconds of the local maxima of a curve of bins above a threshold, the highest first taken."""
+    inner = np.flatnonzero((curve >= np.roll(curve, 1)) & (curve > np.roll(curve, -1)) & (curve >= threshold))
+    taken: list[int] = []
+    for index in inner[np.argsort(-curve[inner])]:
+        if all(abs(index - other) >= apart * rate for other in taken):
+            taken.append(int(index))
+    return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
+
+
+def _f1(chances: list[np.ndarray], truths: list[np.ndarray], threshold: float, within: float = 0.06) -> float:
+    """F1 over all clips with greedy one-to-one matching in time order."""
+    hits = total = 0
+    for chance, truth in zip(chances, truths, strict=True):
+        found = list(peaks(chance, threshold))
+        total += len(found) + len(truth)
+        for time in truth:
+            near = [f for f in found if abs(f - time) <= within]
+            if near:
+                found.remove(min(near, key=lambda f: abs(f - time)))
+                hits += 1
+    return 2 * hits / max(total, 1)
