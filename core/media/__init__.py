@@ -1,7 +1,12 @@
 """Video frames by time stamp, sound, loudness and mux; knows nothing of models."""
 
+from .audio import fit_length, read_audio, write_audio
+from .encode import encode_frames
 from .frames import FrameRequest, read_frames
+from .loudness import integrated_loudness, limit, normalize_loudness, true_peak
+from .mux import mux
 from .probe import VideoInfo, probe
+from .resample import resample
 from .source import ImageFrames, Source
 from .timing import common_length
 
@@ -11,6 +16,16 @@ __all__ = [
     "Source",
     "VideoInfo",
     "common_length",
+    "encode_frames",
+    "fit_length",
+    "integrated_loudness",
+    "limit",
+    "mux",
+    "normalize_loudness",
     "probe",
+    "read_audio",
     "read_frames",
+    "resample",
+    "true_peak",
+    "write_audio",
 ]

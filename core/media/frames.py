@@ -114,9 +114,9 @@ class _Reader:
         """uint8 [T, H, W, 3], or [T, H, W] in gray; None when nothing was taken."""
         if self._frames is None:
             return None
-        frames = self._frames[: self._count]
+        frames = self._frames[: self.picker.taken]
         # A tail that was never filled is not worth keeping alive.
-        return frames if 2 * self._count > len(self._frames) else frames.clone()
+        return frames if 2 * len(frames) > len(self._frames) else frames.clone()
 
     def _fit(self, image: torch.Tensor, aspect: float) -> torch.Tensor:
         request = self.request

@@ -92,12 +92,11 @@ def probe(source: Source) -> VideoInfo:
                 f"{name} holds no picture that can be decoded: it is cut off or damaged; "
                 "copy or export it again."
             )
-        if not seconds:
-            seconds = _counted_seconds(container, stream, zero, fps)
         orientation = frame_orientation(frame)
         height, width = frame.height, shown_width(frame.width, stream)
         if orientation.transpose:
             height, width = width, height
+    seconds = seconds or _counted_seconds(source, fps)
     return VideoInfo(seconds, fps, width, height, bool(rate), rate or None, orientation.degrees)
 
 
@@ -127,14 +126,13 @@ def _declared_seconds(
     return container.duration / av.time_base if container.duration else 0.0
 
 
-def _counted_seconds(
-    container: av.container.InputContainer, stream: av.VideoStream, zero: Fraction, fps: float
-) -> float:
+def _counted_seconds(source: Source, fps: float) -> float:
     """Length by walking the packets, for files whose header does not say it."""
-    container.seek(0)
     end, count = Fraction(0), 0
-    for packet in container.demux(stream):
-        count += packet.size > 0
-        if packet.pts is not None:
-            end = max(end, (packet.pts + (packet.duration or 0)) * stream.time_base - zero)
+    with open_media(source) as container:
+        stream, zero = require_picture(container, describe(source)), clock_zero(container)
+        for packet in container.demux(stream):
+            count += packet.size > 0
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * stream.time_base - zero)
     return float(end) if end else count / fps

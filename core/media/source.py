@@ -26,7 +26,7 @@ _MAX_DECODER_THREADS = 8
 
 @dataclass(frozen=True)
 class ImageFrames:
-    """A batch of pictures that has no file. images: float [T, H, W, 3], 0..1; fps: frames a second."""
+    """Pictures without a file. images: float [T, H, W, 3], 0..1; fps: frames a second."""
 
     images: torch.Tensor
     fps: float

@@ -30,7 +30,7 @@ def common_length(
 
 
 class NearestPicker:
-    """Output frame n is the source frame nearest in time to n / fps; of two equally near, the first.
+    """Output frame n is the source frame nearest in time to n / fps, the earlier of two as near.
 
     fps: output rate; limit: output frames wanted, None for all.
     """
@@ -55,10 +55,15 @@ class NearestPicker:
         return self._take(math.floor(border * self.fps) + 1), 0
 
     def finish(self, seconds: float) -> int:
-        """The source ended `seconds` into the window: how often its last frame is taken."""
+        """The source ended `seconds` into the window: how often its last frame is taken.
+
+        `taken` may fall by one: the last instant lies too close to the end to count.
+        """
         if self._previous is None:
             return 0
-        return self._take(frame_count(seconds, self.fps))
+        count = frame_count(seconds, self.fps)
+        self.taken = min(self.taken, count)
+        return self._take(count)
 
     def _take(self, upto: int) -> int:
         count = max(0, min(upto, self.limit) - self.taken)

@@ -1,0 +1,223 @@
+"""Sound from and to files: float32 [C, T] and its rate."""
+
+from __future__ import annotations
+
+import math
+import os
+from fractions import Fraction
+
+import av
+import numpy as np
+import torch
+
+from ..errors import FoleyError
+from .files import check_suffix, muxer, write_beside
+from .frames import check_window
+from .resample import resample
+from .source import (
+    ImageFrames,
+    Source,
+    clock_zero,
+    decode,
+    describe,
+    open_media,
+    sound_stream,
+)
+from .track import SoundTrack
+
+_CODECS = {".wav": "pcm_s24le", ".flac": "flac"}
+
+# Time stamps of a continuous sound may be off by this much (Matroska rounds them to 1 ms).
+_JITTER_SECONDS = 0.01
+# A jump this long is a fault of the time stamps, not a pause.
+_LONGEST_PAUSE = 600.0
+# Containers whose jumps land on exact time stamps; others are decoded from the start.
+_EXACT_SEEK = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "flac"}
+_SEEK_FROM = 5.0
+# Samples that two frames of an encoder may add at the end.
+_MOST_PADDING = 2048
+# Decoders need sound before the window to settle.
+_PREROLL = 1.0
+
+
+def read_audio(
+    source: Source,
+    *,
+    sample_rate: int | None = None,
+    start: float = 0.0,
+    seconds: float | None = None,
+    mono: bool = False,
+) -> tuple[torch.Tensor, int]:
+    """The first sound track of any media file. Returns (float32 [C, T], Hz).
+
+    start, seconds: the window, counted from the first picture of a video (so it agrees with
+    `read_frames`) or from the first sample of a sound file; cut to what there is, by time stamps,
+    to the sample. A track that begins after the picture is preceded by silence. sample_rate: None
+    keeps the file's. mono: the mean of the channels.
+    Raises FoleyError when there is no sound track, nothing can be decoded, the window lies past the
+    end, or the file holds NaN or infinite values.
+    """
+    check_window(start, seconds)
+    if sample_rate is not None and sample_rate < 1:
+        raise FoleyError(f"A sample rate must be above 0 Hz, not {sample_rate}.")
+    name = describe(source)
+    if isinstance(source, ImageFrames):
+        raise FoleyError(f"{name} has no sound track: give a sound of its own.")
+    with open_media(source) as container:
+        stream = sound_stream(container)
+        if stream is None:
+            raise FoleyError(f"{name} has no sound track: choose a file with sound.")
+        waveform, rate = _read_window(container, stream, name, start, seconds)
+    if not torch.isfinite(waveform).all():
+        raise FoleyError(f"The sound of {name} holds NaN or infinite values: export it again.")
+    if mono:
+        waveform = waveform.mean(dim=0, keepdim=True)
+    if sample_rate is not None and sample_rate != rate:
+        waveform, rate = resample(waveform, rate, sample_rate), sample_rate
+        if seconds is not None:
+            waveform = waveform[:, : round(seconds * rate)]
+    return waveform.contiguous(), rate
+
+
+def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rate: int) -> None:
+    """Writes float [C, T] as 24-bit PCM, in a .wav or .flac file by the suffix of `path`.
+
+    Values beyond +-1 are clipped. The file appears whole or not at all. Raises FoleyError for
+    another suffix, NaN, an empty sound, or a place that cannot be written.
+    """
+    codec = _CODECS[check_suffix(path, _CODECS)]
+    check_waveform(waveform)
+    with write_beside(path) as sink:
+        form = "wav" if codec == "pcm_s24le" else "flac"
+        with muxer(sink, form) as container:
+            track = SoundTrack(container, codec, sample_rate, waveform.shape[0])
+            track.write(waveform)
+            track.finish()
+
+
+def fit_length(waveform: torch.Tensor, samples: int) -> torch.Tensor:
+    """float [..., T] cut, or followed by silence, to [..., samples]."""
+    short = samples - waveform.shape[-1]
+    if short <= 0:
+        return waveform[..., :samples]
+    return torch.nn.functional.pad(waveform, (0, short))
+
+
+def check_waveform(waveform: torch.Tensor) -> None:
+    """FoleyError unless float [C, T], not empty and finite."""
+    if waveform.ndim != 2 or not waveform.numel() or not waveform.is_floating_point():
+        raise FoleyError(
+            "A sound must be a float tensor [channels, samples] that is not empty, not "
+            f"{waveform.dtype} {list(waveform.shape)}."
+        )
+    if not torch.isfinite(waveform).all():
+        raise FoleyError("The sound holds NaN or infinite values, so it was not written.")
+
+
+def _read_window(
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    name: str,
+    start: float,
+    seconds: float | None,
+) -> tuple[torch.Tensor, int]:
+    zero = clock_zero(container)
+    if start >= _SEEK_FROM and container.format.name in _EXACT_SEEK:
+        target = math.floor((float(zero) + start - _PREROLL) / stream.time_base)
+        container.seek(target, stream=stream, backward=True)
+    pieces: list[torch.Tensor] = []
+    filled, end, rate = 0, 0, 0
+    placer = Placer(float(zero) + start)
+    for frame in decode(container, stream, name):
+        position, samples = placer.place(frame)
+        rate = frame.sample_rate
+        wanted = math.inf if seconds is None else round(seconds * rate)
+        end = position + samples.shape[1]
+        if position >= wanted:
+            break
+        pieces += pad_or_trim(samples, position, filled, wanted)
+        filled = max(filled, min(end, wanted))
+    if not rate:
+        raise FoleyError(f"The sound of {name} cannot be decoded: it is cut off or damaged.")
+    if not pieces:
+        raise FoleyError(
+            f"The window starts at {start:g} s, but the sound of {name} ends at "
+            f"{start + end / rate:.3f} s: start earlier."
+            if end <= 0
+            else f"The window of {seconds:g} s holds no sound of {name}: make it longer."
+        )
+    waveform = torch.cat(pieces, dim=1)
+    padding = waveform.shape[1] - _declared_end(container, stream, zero, start, rate)
+    return waveform[:, :-padding] if 0 < padding < _MOST_PADDING else waveform, rate
+
+
+def _declared_end(
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    zero: Fraction,
+    start: float,
+    rate: int,
+) -> float:
+    """Samples of the window before the end that an MP4 states: the encoder fills its last frame."""
+    if not container.format.name.startswith("mov") or not stream.duration:
+        return math.inf
+    end = ((stream.start_time or 0) + stream.duration) * stream.time_base - zero
+    return max(1, round((float(end) - start) * rate))
+
+
+def pad_or_trim(
+    samples: torch.Tensor, position: int, filled: int, wanted: float = math.inf
+) -> list[torch.Tensor]:
+    """What to append to a sound of `filled` samples so that `samples` lies at `position` of it."""
+    pieces = []
+    if position > filled:
+        pieces.append(samples.new_zeros((samples.shape[0], position - filled)))
+    high = min(samples.shape[1], wanted - position)
+    low = max(0, filled - position)
+    if high > low:
+        pieces.append(samples[:, low : int(high)])
+    return pieces
+
+
+class Placer:
+    """Where decoded pieces lie on the time line that begins at `zero` seconds.
+
+    Pieces follow each other without a seam unless their time stamps say that there is a pause.
+    """
+
+    def __init__(self, zero: float) -> None:
+        self._zero = zero
+        self._expected: int | None = None
+        self._channels = 0
+
+    def place(self, frame: av.AudioFrame) -> tuple[int, torch.Tensor]:
+        """(position in samples, float32 [C, n]); C is that of the first piece."""
+        samples = frame_samples(frame)
+        self._channels = self._channels or samples.shape[0]
+        if samples.shape[0] != self._channels:
+            samples = samples.mean(dim=0, keepdim=True).expand(self._channels, -1)
+        position = self._position(frame)
+        self._expected = position + samples.shape[1]
+        return position, samples
+
+    def _position(self, frame: av.AudioFrame) -> int:
+        if frame.pts is None:
+            return self._expected or 0
+        rate = frame.sample_rate
+        stamp = round((float(frame.pts * frame.time_base) - self._zero) * rate)
+        if self._expected is None:
+            return stamp
+        gap = abs(stamp - self._expected) / rate
+        return stamp if _JITTER_SECONDS < gap < _LONGEST_PAUSE else self._expected
+
+
+def frame_samples(frame: av.AudioFrame) -> torch.Tensor:
+    """float32 [C, n] of a decoded frame, integers scaled to -1..1."""
+    array = frame.to_ndarray()
+    if not frame.format.is_planar:
+        array = array.reshape(-1, len(frame.layout.channels)).T
+    if array.dtype.kind == "u":
+        array = (array.astype(np.float32) - 128) / 128
+    elif array.dtype.kind == "i":
+        array = (array / float(1 << (8 * array.dtype.itemsize - 1))).astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

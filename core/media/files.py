@@ -1,0 +1,135 @@
+"""Output files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+
+from ..errors import FoleyError
+from .source import ImageFrames, Source
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class Sink:
+    """A file for a muxer to write; remembers the first error, which a muxer may swallow.
+
+    It has no `close`, so that the muxer leaves the end to `write_beside`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "xb")
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def finish(self) -> None:
+        """Everything onto the disk; raises what went wrong on the way."""
+        if self.error is not None:
+            raise self.error
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
+    """A Sink beside `output` that takes its place when the block ends well.
+
+    On any error, cancel or interrupt nothing is left and an older `output` stays as it was.
+    Raises FoleyError for a missing or unwritable folder and a full disk.
+    """
+    path = Path(output)
+    if path.is_dir():
+        raise FoleyError(f"'{path}' is a folder: give the name of a file in it.")
+    if not path.parent.is_dir():
+        raise FoleyError(f"There is no folder '{path.parent}' to write '{path.name}' to: make it.")
+    beside = path.with_name(f".{secrets.token_hex(4)}-{path.name[-100:]}")
+    sink = None
+    try:
+        sink = Sink(beside)
+        yield sink
+        sink.finish()
+        os.replace(beside, path)
+    except (OSError, av.FFmpegError) as error:
+        cause = sink.error if sink is not None and sink.error is not None else error
+        raise FoleyError(_sentence(cause, path)) from error
+    finally:
+        if sink is not None:
+            sink.discard()
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def muxer(
+    sink: Sink, form: str, options: dict[str, str] | None = None
+) -> Iterator[av.container.OutputContainer]:
+    """An output container of format `form` that writes to `sink`."""
+    container = av.open(sink, "w", format=form, options=options or {})
+    try:
+        yield container
+    except BaseException:
+        # The first error tells the story; a trailer that then fails does not.
+        with contextlib.suppress(Exception):
+            container.close()
+        raise
+    container.close()
+
+
+def _sentence(error: Exception, path: Path) -> str:
+    number = getattr(error, "errno", None)
+    if number in _FULL:
+        return f"The disk is full: '{path}' was not written; make room or choose another folder."
+    if number in _DENIED:
+        return f"'{path.parent}' may not be written to: choose another folder."
+    reason = getattr(error, "strerror", None) or error
+    return f"'{path}' could not be written ({reason}): choose another place or format."
+
+
+def check_suffix(output: str | os.PathLike[str], supported: Iterable[str]) -> str:
+    """The suffix of `output` in lower case, or FoleyError that lists the supported ones."""
+    suffix = Path(output).suffix.lower()
+    supported = list(supported)
+    if suffix not in supported:
+        raise FoleyError(
+            f"'{output}' cannot be written: its name must end in {', '.join(supported)}."
+        )
+    return suffix
+
+
+def refuse_same_file(source: Source, output: str | os.PathLike[str]) -> None:
+    """FoleyError when `output` is the file that is being read."""
+    name = None if isinstance(source, ImageFrames) else source
+    if name is not None and not isinstance(name, (str, os.PathLike)):
+        name = getattr(source, "name", None)
+    if not isinstance(name, (str, os.PathLike)):
+        return
+    with contextlib.suppress(OSError):
+        if os.path.samefile(name, output):
+            raise FoleyError(f"'{output}' is the source itself: choose another name.")

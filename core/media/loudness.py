@@ -1,0 +1,153 @@
+"""Loudness as ITU-R BS.1770-4 measures it, peaks between samples, and a limiter."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..errors import FoleyError
+from .resample import resample_span
+
+# Analogue prototype of the K weighting (BS.1770-4, annex 1): the figures that give the published
+# 48 kHz coefficients by the bilinear transform.
+_SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
+_SHELF_POWER = 0.4996667741545416
+_HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
+
+_BLOCK_SECONDS = 0.4
+_BLOCK_OVERLAP = 4
+_ABSOLUTE_GATE = -70.0
+_RELATIVE_GATE = -10.0
+
+_OVERSAMPLING = 4
+_PEAK_CHUNK = 1 << 18
+
+_LIMITER_SECONDS = 0.003
+
+# Surround channels weigh +1.5 dB, the bass channel nothing; FFmpeg's channel order.
+_WEIGHTS = {
+    5: (1.0, 1.0, 1.0, 1.41, 1.41),
+    6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41),
+    8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.41, 1.41),
+}
+
+
+def k_weighting(sample_rate: int) -> np.ndarray:
+    """Second-order sections float64 [2, 6] (b0 b1 b2 a0 a1 a2) of the K filter at any rate."""
+    k = math.tan(math.pi * _SHELF_HZ / sample_rate)
+    high = 10 ** (_SHELF_DB / 20)
+    band = high**_SHELF_POWER
+    norm = 1 + k / _SHELF_Q + k * k
+    shelf = [
+        (high + band * k / _SHELF_Q + k * k) / norm,
+        2 * (k * k - high) / norm,
+        (high - band * k / _SHELF_Q + k * k) / norm,
+        1.0,
+        2 * (k * k - 1) / norm,
+        (1 - k / _SHELF_Q + k * k) / norm,
+    ]
+    k = math.tan(math.pi * _HIGH_PASS_HZ / sample_rate)
+    norm = 1 + k / _HIGH_PASS_Q + k * k
+    high_pass = [1.0, -2.0, 1.0, 1.0, 2 * (k * k - 1) / norm, (1 - k / _HIGH_PASS_Q + k * k) / norm]
+    return np.array([shelf, high_pass])
+
+
+def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
+    """waveform: float [C, T]. Returns LUFS, -inf for silence.
+
+    K weighting, blocks of 400 ms that overlap by 75 %, gates at -70 LUFS and at 10 LU under the
+    mean of what passes it (BS.1770-4, annex 1). A sound shorter than one block is one block.
+    """
+    from scipy.signal import sosfilt
+
+    _check(waveform)
+    if sample_rate < 4000:
+        raise FoleyError(f"Loudness needs a sample rate of at least 4000 Hz, not {sample_rate}.")
+    samples = waveform.detach().cpu().numpy().astype(np.float64)
+    power = sosfilt(k_weighting(sample_rate), samples, axis=-1) ** 2
+    weights = np.array(_WEIGHTS.get(len(power), (1.0,) * len(power)))
+    total = np.concatenate([[0.0], np.cumsum(weights @ power)])
+    length = min(round(_BLOCK_SECONDS * sample_rate), len(total) - 1)
+    if not length:
+        return -math.inf
+    step = max(1, length // _BLOCK_OVERLAP)
+    starts = np.arange(0, len(total) - length, step)
+    blocks = (total[starts + length] - total[starts]) / length
+    blocks = blocks[blocks > _from_lufs(_ABSOLUTE_GATE)]
+    if not len(blocks):
+        return -math.inf
+    gated = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
+    return float(-0.691 + 10 * np.log10(gated.mean()))
+
+
+def true_peak(waveform: torch.Tensor, sample_rate: int) -> float:
+    """Largest absolute value between samples too, at four times the rate (BS.1770-4, annex 2).
+
+    waveform: float [C, T]; 1.0 is full scale.
+    """
+    _check(waveform)
+    peak = float(waveform.abs().amax()) if waveform.numel() else 0.0
+    length = waveform.shape[-1] * _OVERSAMPLING
+    for start in range(0, length, _PEAK_CHUNK):
+        stop = min(start + _PEAK_CHUNK, length)
+        chunk = resample_span(waveform, sample_rate, sample_rate * _OVERSAMPLING, start, stop)
+        peak = max(peak, float(chunk.abs().amax()))
+    return peak
+
+
+def normalize_loudness(
+    waveform: torch.Tensor,
+    sample_rate: int,
+    target_lufs: float = -20.0,
+    *,
+    peak_dbfs: float = -1.0,
+    max_gain_db: float = 40.0,
+) -> torch.Tensor:
+    """Scales float [C, T] to `target_lufs`, by one gain for the whole sound.
+
+    The gain stops where the true peak would pass `peak_dbfs` (a few sharp hits therefore stay
+    quieter than the target, but whole) and at `max_gain_db`, so that a noise floor is not blown up.
+    Silence comes back as it is.
+    """
+    loudness = integrated_loudness(waveform, sample_rate)
+    if math.isinf(loudness):
+        return waveform.clone()
+    gain = 10 ** (min(target_lufs - loudness, max_gain_db) / 20)
+    peak = true_peak(waveform, sample_rate)
+    return waveform * min(gain, 10 ** (peak_dbfs / 20) / peak)
+
+
+def limiter_reach(sample_rate: int) -> int:
+    """Samples to either side that decide the gain of one sample in `limit`."""
+    return 2 * max(1, round(_LIMITER_SECONDS * sample_rate))
+
+
+def limit(waveform: torch.Tensor, sample_rate: int, ceiling: float = 0.98) -> torch.Tensor:
+    """Keeps float [C, T] within +-ceiling; a sound that already is comes back unchanged.
+
+    The gain looks 3 ms ahead and back for the lowest gain needed and is smoothed over the same
+    time, alike for all channels, so nothing is clipped and the picture of the channels stays.
+    """
+    half = limiter_reach(sample_rate) // 2
+    need = ceiling / waveform.abs().amax(dim=0).clamp_min(ceiling)  # (T), at most 1
+    if not need.numel() or bool((need == 1).all()):
+        return waveform
+    held = -functional.max_pool1d(-need[None], 2 * half + 1, stride=1, padding=half)
+    window = torch.hann_window(2 * half + 3, periodic=False)[1:-1]
+    padded = functional.pad(held[None], (half, half), mode="replicate")
+    gain = functional.conv1d(padded, (window / window.sum())[None, None])[0]
+    return (waveform * gain).clamp(-ceiling, ceiling)
+
+
+def _check(waveform: torch.Tensor) -> None:
+    if waveform.ndim != 2:
+        raise FoleyError(f"A sound must be [channels, samples], not {list(waveform.shape)}.")
+    if not torch.isfinite(waveform).all():
+        raise FoleyError("The sound holds NaN or infinite values: make or export it again.")
+
+
+def _from_lufs(lufs: float) -> float:
+    return 10 ** ((lufs + 0.691) / 10)

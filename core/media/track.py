@@ -1,0 +1,83 @@
+"""One encoded sound track of an output container."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import torch
+
+from ..errors import FoleyError
+
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_RATES = {"aac": _AAC_RATES, "libopus": (48000,)}
+_BITS_A_SECOND = {"aac": 112_000, "libopus": 96_000}  # for each channel
+
+_CHUNK = 1 << 15
+
+
+def encoder_rate(codec: str, sample_rate: int) -> int:
+    """The rate at which `codec` takes a sound of `sample_rate`: the same where it can."""
+    rates = _RATES.get(codec)
+    return sample_rate if rates is None or sample_rate in rates else 48000
+
+
+def layout_name(channels: int) -> str:
+    """FFmpeg's name for a number of channels."""
+    if channels not in _LAYOUTS:
+        raise FoleyError(f"A sound of {channels} channels cannot be written: mix it to 1 or 2.")
+    return _LAYOUTS[channels]
+
+
+class SoundTrack:
+    """Encodes float [C, n] pieces, one after the other, into `container`.
+
+    codec: "aac", "libopus", "flac" or "pcm_s24le" (the last two hold 24 bits a sample).
+    first: time stamp of the first sample, in seconds.
+    """
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        codec: str,
+        sample_rate: int,
+        channels: int,
+        first: Fraction = Fraction(0),
+    ) -> None:
+        self.sample_rate = sample_rate
+        self._integer = codec in ("flac", "pcm_s24le")
+        self._layout = layout_name(channels)
+        self._container = container
+        self._stream = container.add_stream(codec, rate=sample_rate)
+        self._stream.codec_context.layout = self._layout
+        if self._integer:
+            self._stream.codec_context.format = "s32"
+        if codec in _BITS_A_SECOND:
+            self._stream.codec_context.bit_rate = _BITS_A_SECOND[codec] * channels
+        self._stream.time_base = Fraction(1, sample_rate)
+        self._pts = round(first * sample_rate)
+
+    def write(self, piece: torch.Tensor) -> None:
+        """piece: float [C, n], -1..1."""
+        for start in range(0, piece.shape[-1], _CHUNK):
+            part = piece[:, start : start + _CHUNK].clamp(-1, 1).contiguous()
+            frame = self._frame(part.cpu().numpy().astype(np.float32))
+            frame.sample_rate = self.sample_rate
+            frame.time_base = Fraction(1, self.sample_rate)
+            frame.pts = self._pts
+            self._pts += part.shape[-1]
+            self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Writes what the encoder still holds."""
+        self._container.mux(self._stream.encode(None))
+
+    def _frame(self, samples: np.ndarray) -> av.AudioFrame:
+        if not self._integer:
+            return av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
+        steps = np.rint(samples.astype(np.float64) * (2**23 - 1)).astype(np.int32) << 8
+        packed = np.ascontiguousarray(steps.T).reshape(1, -1)
+        return av.AudioFrame.from_ndarray(packed, format="s32", layout=self._layout)

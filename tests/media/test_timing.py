@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from foleystage.core.media.timing import (
+    NearestPicker,
+    ReferencePicker,
+    common_length,
+    frame_count,
+)
+
+
+def picks(picker, times, seconds):
+    taken = []
+    for index, time in enumerate(times):
+        before, now = picker.see(time)
+        taken += [index - 1] * before + [index] * now
+        if picker.done:
+            return taken
+    taken += [len(times) - 1] * picker.finish(seconds)
+    return taken[: picker.taken]
+
+
+def irregular_times(seed: int) -> list[float]:
+    generator = torch.Generator().manual_seed(seed)
+    steps = torch.rand(60, generator=generator, dtype=torch.float64) * 0.08 + 0.005
+    return (steps.cumsum(0) - 0.3).tolist()
+
+
+@pytest.mark.parametrize("fps", [8.0, 12.5, 24000 / 1001, 25.0, 60.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_nearest_agrees_with_a_search_over_all_frames(fps, seed):
+    times = irregular_times(seed)
+    seconds = times[-1] + 0.02
+    want = [
+        min(range(len(times)), key=lambda i, t=n / fps: (abs(times[i] - t), i))
+        for n in range(frame_count(seconds, fps))
+    ]
+    assert picks(NearestPicker(fps, None), times, seconds) == want
+
+
+@pytest.mark.parametrize("rate", [25.0, 50.0, 100.0])
+def test_nearest_is_exact_where_the_source_has_the_instants(rate):
+    times = [n / rate for n in range(int(8 * rate))]
+    got = picks(NearestPicker(25.0, 200), times, 8.0)
+    assert got == [round(n * rate / 25) for n in range(200)]
+
+
+def test_of_two_equally_near_frames_the_earlier_is_taken():
+    assert picks(NearestPicker(25.0, None), [0.0, 0.08, 0.16], 0.24) == [0, 0, 1, 1, 2, 2]
+
+
+def test_the_number_of_frames_is_rounded_and_never_zero():
+    assert frame_count(8.0, 25.0) == 200
+    assert frame_count(2.5025, 25.0) == 63
+    assert frame_count(0.001, 25.0) == 1
+    assert frame_count(0.3, 25.0) == 8  # 7.5 in exact numbers, below it in float64
+
+
+def test_reference_rule_takes_the_first_frame_at_or_after_the_drifting_threshold():
+    times = [n / 25 for n in range(200)]
+    got = picks(ReferencePicker(25.0, 8.0), times, 8.0)
+    assert len(got) == 199 and got[:8] == [0, 1, 2, 3, 4, 5, 7, 7]
+
+
+def test_common_length_shortens_to_what_every_rate_can_fill():
+    assert common_length({"clip": 20, "sync": 62}, {"clip": 8, "sync": 25}, 8.0) == (
+        2.48,
+        {"clip": 19, "sync": 62},
+    )
+    assert common_length({"clip": 64, "sync": 200}, {"clip": 8, "sync": 25}, 8.0) == (
+        8.0,
+        {"clip": 64, "sync": 200},
+    )
+
+
+@pytest.mark.parametrize("count", [29, 57, 58, 113])
+def test_common_length_keeps_the_published_float64_loss_of_one_frame(count):
+    _, kept = common_length({"sync": count}, {"sync": 25}, 8.0)
+    assert kept == {"sync": count - 1}
