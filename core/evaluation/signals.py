@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from math import gcd
-
 import numpy as np
 import torch
+
+from ..media.resample import resample
 
 Waveform = torch.Tensor | np.ndarray
 
 
 def mono_at(waveform: Waveform, sample_rate: int, target_rate: int) -> np.ndarray:
-    """Mean of the channels of `[C, T]` (or `[T]`) at `target_rate`: float64 `[T']`.
-
-    A rate that differs is reached by a zero-phase polyphase filter, so nothing moves in time.
-    """
-    samples = np.asarray(waveform, dtype=np.float64)
+    """Mean of the channels of `[C, T]` (or `[T]`) at `target_rate`: float64 `[T']`."""
+    samples = torch.as_tensor(waveform).detach().cpu().double()
     assert samples.ndim in (1, 2), "a waveform is [T] or [C, T]"
-    assert np.isfinite(samples).all(), "a measure of NaN means nothing"
-    mono = samples if samples.ndim == 1 else samples.mean(axis=0)
-    if sample_rate == target_rate or not len(mono):
-        return mono
-    from scipy.signal import resample_poly
-
-    common = gcd(sample_rate, target_rate)
-    return resample_poly(mono, target_rate // common, sample_rate // common)
+    assert torch.isfinite(samples).all(), "a measure of NaN means nothing"
+    mono = samples if samples.ndim == 1 else samples.mean(dim=0)
+    if sample_rate != target_rate:
+        mono = resample(mono, sample_rate, target_rate).double()
+    return mono.numpy()
 
 
 def frames_of(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
