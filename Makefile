@@ -48,5 +48,5 @@ clean:
 
 .venv/.test-ready: .venv/.demo-ready
 	@$(PIP) --editable '.[test]'
-	@$(PIP) pyworld || echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its test is skipped.'
+	@$(PIP) --editable '.[evaluation]' || echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its test is skipped.'
 	@touch $@
