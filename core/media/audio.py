@@ -137,14 +137,9 @@ def _read_window(
             break
         pieces += pad_or_trim(samples, position, filled, wanted)
         filled = max(filled, min(end, wanted))
-    if not rate:
-        raise FoleyError(f"The sound of {name} cannot be decoded: it is cut off or damaged.")
     if not pieces:
         raise FoleyError(
-            f"The window starts at {start:g} s, but the sound of {name} ends at "
-            f"{start + end / rate:.3f} s: start earlier."
-            if end <= 0
-            else f"The window of {seconds:g} s holds no sound of {name}: make it longer."
+            _nothing_read(container, stream, name, start, end / rate if rate else None)
         )
     waveform = torch.cat(pieces, dim=1)
     padding = waveform.shape[1] - _declared_end(container, stream, zero, start, rate)
@@ -163,6 +158,28 @@ def _declared_end(
         return math.inf
     end = ((stream.start_time or 0) + stream.duration) * stream.time_base - zero
     return max(1, round((float(end) - start) * rate))
+
+
+def _nothing_read(
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    name: str,
+    start: float,
+    end: float | None,
+) -> str:
+    """Why a window holds no sound. end: seconds from `start` to the end of the sound, if known."""
+    if end is None and (stream.duration or container.duration):
+        whole = container.duration / av.time_base if container.duration else 0.0
+        end = float(stream.duration * stream.time_base) if stream.duration else whole
+        end -= start
+    if end is None or (end > 0 and not start):
+        return f"The sound of {name} cannot be decoded: it is cut off or damaged."
+    if end <= 0:
+        return (
+            f"The window starts at {start:g} s, but the sound of {name} ends at "
+            f"{start + end:.3f} s: start earlier."
+        )
+    return f"The window holds no sound of {name}: start later or make it longer."
 
 
 def pad_or_trim(

@@ -66,13 +66,13 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
     _check(waveform)
     if sample_rate < 4000:
         raise FoleyError(f"Loudness needs a sample rate of at least 4000 Hz, not {sample_rate}.")
+    if not waveform.numel():
+        return -math.inf
     samples = waveform.detach().cpu().numpy().astype(np.float64)
     power = sosfilt(k_weighting(sample_rate), samples, axis=-1) ** 2
     weights = np.array(_WEIGHTS.get(len(power), (1.0,) * len(power)))
     total = np.concatenate([[0.0], np.cumsum(weights @ power)])
     length = min(round(_BLOCK_SECONDS * sample_rate), len(total) - 1)
-    if not length:
-        return -math.inf
     step = max(1, length // _BLOCK_OVERLAP)
     starts = np.arange(0, len(total) - length, step)
     blocks = (total[starts + length] - total[starts]) / length

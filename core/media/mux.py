@@ -201,6 +201,9 @@ class _Job:
         if self.media.format.name.startswith("mov") and suffix != ".mkv":
             # Players go by the tag: hvc1 and hev1 are not the same to all of them.
             stream.codec_context.codec_tag = self.video.codec_context.codec_tag
+        if self.video.average_rate == self.video.base_rate:
+            # Matroska and WebM state a constant rate, and the frame durations follow from it.
+            stream.codec_context.framerate = self.video.average_rate
         stream.metadata.update(self.video.metadata)
         return stream
 

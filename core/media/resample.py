@@ -32,6 +32,8 @@ def resample(waveform: torch.Tensor, from_rate: int, to_rate: int) -> torch.Tens
 
 def output_length(samples: int, from_rate: int, to_rate: int) -> int:
     """Samples after `resample`: those whose time lies inside of the sound."""
+    if from_rate < 1 or to_rate < 1:
+        raise FoleyError(f"Sample rates must be above 0 Hz, not {from_rate} and {to_rate}.")
     return -(-samples * to_rate // from_rate)
 
 
@@ -52,8 +54,6 @@ def resample_span(
 
     Any span may be asked for: outside of the waveform is silence.
     """
-    if from_rate < 1 or to_rate < 1:
-        raise FoleyError(f"Sample rates must be above 0 Hz, not {from_rate} and {to_rate}.")
     if from_rate == to_rate:
         return _cut(waveform, start, stop).float()
     common = math.gcd(from_rate, to_rate)

@@ -5,6 +5,7 @@ import logging
 import math
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from case import HERE, load
 from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.media import FrameRequest, ImageFrames, common_length, probe, read_frames
 from foleystage.core.media import frames as frames_module
+from foleystage.core.media.resize import resize
 
 MINI = FrameRequest(25.0, 32, resample="area")
 MMAUDIO = {
@@ -30,7 +32,6 @@ def test_reference_timing_picks_the_published_frames(name, index):
     video = load("mmaudio_frames").info["videos"][name]
     want = video["requests"][index]
     requests = {k: FrameRequest(r.fps, 16, timing="reference") for k, r in MMAUDIO.items()}
-    everything = FrameRequest(1000.0, 16, timing="reference")
     path = HERE / video["file"]
     got = read_frames(path, requests, seconds=want["duration"])
     seconds, kept = common_length(
@@ -40,15 +41,12 @@ def test_reference_timing_picks_the_published_frames(name, index):
     )
     assert seconds == want["final_duration"]
     assert kept == {"clip": want["clip_frames"], "sync": want["sync_frames"]}
-    dense = read_frames(path, {"all": everything})["all"]
-    unique = [dense[0]]
-    for frame in dense[1:]:
-        if not torch.equal(frame, unique[-1]):
-            unique.append(frame)
-    if len(unique) == video["decoded_frames"]:
-        for key in ("clip", "sync"):
-            picked = torch.stack([unique[i] for i in want[f"{key}_index"]])
-            assert torch.equal(got[key][: kept[key]], picked)
+    with av.open(str(path)) as container:
+        every = [torch.from_numpy(f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+    assert len(every) == video["decoded_frames"]
+    for key in ("clip", "sync"):
+        picked = torch.stack([resize(every[i], 16, 16, "bicubic") for i in want[f"{key}_index"]])
+        assert torch.equal(got[key][: kept[key]], picked)
 
 
 @pytest.mark.parametrize("name", ["a_30fps", "b_23976fps"])
@@ -103,7 +101,9 @@ def test_variable_frame_rate_goes_by_time_stamps(tmp_path, media):
     assert got == want
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi", "webm"])
+@pytest.mark.parametrize(
+    "suffix", ["mp4", "mkv", "ts", "avi", pytest.param("webm", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("start", [0.5, 3.0, 5.96])
 def test_a_window_equals_the_same_part_of_the_whole(tmp_path, media, suffix, start):
     codec = {"webm": "libvpx", "avi": "mpeg4"}.get(suffix, "libx264")
@@ -246,14 +246,13 @@ def test_noise_in_the_middle_of_a_file_costs_only_what_it_hits(tmp_path, media, 
 def test_a_file_like_object_gives_the_same_frames(clip):
     file = io.BytesIO(clip.read_bytes())
     assert torch.equal(
-        read_frames(file, {"a": MINI}, start=0.4)["a"], read_frames(clip, {"a": MINI}, start=0.4)["a"]
+        read_frames(file, {"a": MINI}, start=0.4)["a"],
+        read_frames(clip, {"a": MINI}, start=0.4)["a"],
     )
 
 
 def test_an_image_batch_goes_by_its_frame_rate(media):
-    images = torch.stack(
-        [torch.from_numpy(media.numbered(n)).float() / 255 for n in range(60)]
-    )
+    images = torch.stack([torch.from_numpy(media.numbered(n)).float() / 255 for n in range(60)])
     got = read_frames(ImageFrames(images, 30.0), {"a": MINI}, start=0.5, seconds=1.0)["a"]
     assert media.numbers(got) == [
         min(range(60), key=lambda i, n=n: (round(abs(i / 30 - 0.5 - n / 25), 9), i))
