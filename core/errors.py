@@ -1,4 +1,5 @@
 """The one exception for a user's mistake: a sentence that says what is wrong and what to do."""
+
 from __future__ import annotations
 
 

@@ -3,6 +3,7 @@
 Trained by this repository on its synthetic scenes (recipe `mini_encoder`). It gives 96 features at
 50 Hz, and at each of these moments the chance of a hit and its strength.
 """
+
 from __future__ import annotations
 
 import torch
@@ -26,8 +27,19 @@ def sync_stream(features: Tensor, logits: Tensor) -> Tensor:
     return torch.cat([features, 4 * logits.sigmoid() - 1], -1)
 
 
+def sync_from_events(chances: Tensor) -> Tensor:
+    """The `sync` stream of known events: `chances` (B, bins, 3) of hit, strength and level, no
+    features.
+
+    The generator is trained on both; this one drives it by hand, or by a curve without weights.
+    """
+    return torch.cat([chances.new_zeros(*chances.shape[:-1], WIDTH), 4 * chances - 1], -1)
+
+
 def clip_stream(sync: Tensor) -> Tensor:
-    """The `clip` stream (B, bins / 8, 96) at 6.25 Hz: means of the features; bins a multiple of 8."""
+    """The `clip` stream (B, bins / 8, 96) at 6.25 Hz: means of the features; bins a multiple of
+    8.
+    """
     return sync[..., :WIDTH].unflatten(1, (-1, _BINS_PER_CLIP)).mean(2)
 
 
@@ -87,7 +99,8 @@ class _DilatedResidual(nn.Module):
 class MiniVideoEncoder(nn.Module):
     """Grey frames (B, T, 64, 64) at 25 fps to features (B, 2T, 96) at 50 Hz and logits (B, 2T, 3).
 
-    Bin k stands for the moment (k + 0.5) / 50 s after the first frame. Logits: a hit at that moment,
+    Bin k stands for the moment (k + 0.5) / 50 s after the first frame. Logits: a hit at that
+    moment,
     its strength, and the level of a continuous sound, each 0..1 through a sigmoid.
     """
 
@@ -95,11 +108,17 @@ class MiniVideoEncoder(nn.Module):
         super().__init__()
         self.see_pixels = nn.Conv2d(PIXEL_CHANNELS, narrow, 6, stride=4, padding=1)
         self.see_blocks = nn.Conv2d(BLOCK_CHANNELS, narrow, 3, padding=1)
-        self.time1, self.space1, self.time2 = _TimeResidual(narrow), _SpaceResidual(narrow), _TimeResidual(narrow)
+        self.time1, self.space1, self.time2 = (
+            _TimeResidual(narrow),
+            _SpaceResidual(narrow),
+            _TimeResidual(narrow),
+        )
         self.shrink = nn.Conv2d(narrow, middle, 3, stride=2, padding=1)
         self.time3, self.time4 = _TimeResidual(middle), _TimeResidual(middle)
         self.pool = _Pool(middle, width)
-        self.listen = nn.ModuleList(_DilatedResidual(width, dilation) for dilation in (1, 2, 4, 8, 1))
+        self.listen = nn.ModuleList(
+            _DilatedResidual(width, dilation) for dilation in (1, 2, 4, 8, 1)
+        )
         self.halves = nn.Linear(width, 2 * width)
         self.events = nn.Linear(width, 3)
         nn.init.constant_(self.events.bias, -2.0)
@@ -112,7 +131,9 @@ class MiniVideoEncoder(nn.Module):
     def from_maps(self, pixels: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits from the maps of `motion_maps`."""
         batch, count = pixels.shape[:2]
-        x = self.see_pixels(pixels.flatten(0, 1)) + self.see_blocks(blocks.flatten(0, 1))  # (BT, C, 8, 8)
+        x = self.see_pixels(pixels.flatten(0, 1)) + self.see_blocks(
+            blocks.flatten(0, 1)
+        )  # (BT, C, 8, 8)
         x = self._over_time(F.gelu(x), batch, self.time1)
         x = self._over_time(self.space1(x), batch, self.time2)
         x = F.gelu(self.shrink(x))  # (BT, C, 4, 4)

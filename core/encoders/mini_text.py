@@ -3,6 +3,7 @@
 Words it does not know are matched to the nearest known spelling; what still means nothing is left
 out and named, so that nobody believes it was heard.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -31,7 +32,9 @@ class Reading:
 
 
 class MiniTextEncoder(nn.Module):
-    """Prompts to text features (B, 8, 64): one learned vector a known word, a learned pad elsewhere."""
+    """Prompts to text features (B, 8, 64): one learned vector a known word, a learned pad
+    elsewhere.
+    """
 
     def __init__(self, words: Sequence[str]):
         super().__init__()
@@ -51,7 +54,9 @@ class MiniTextEncoder(nn.Module):
             elif word not in _STOP_WORDS:
                 unknown.append(word)
         known = list(dict.fromkeys(known))[:TOKENS]
-        return Reading(tuple(self._index[w] for w in known), tuple(known), tuple(dict.fromkeys(unknown)))
+        return Reading(
+            tuple(self._index[w] for w in known), tuple(known), tuple(dict.fromkeys(unknown))
+        )
 
     def forward(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """Token ids of B prompts to features (B, 8, 64)."""
@@ -83,6 +88,7 @@ def _stems(word: str) -> list[str]:
 
 
 _STOP_WORDS = frozenset(
-    "a an and the of on in at to with for by from or is are it its this that some very sound sounds "
+    "a an and the of on in at to with for by from or is are it its this that some very sound "
+    "sounds "
     "noise audio foley video against into onto over under no not".split()
 )

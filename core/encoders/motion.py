@@ -1,8 +1,10 @@
-"""What moves, without weights: camera-compensated frame differences, block flow and a fallback curve.
+"""What moves, without weights: camera-compensated frame differences, block flow and a fallback
+curve.
 
 The picture is looked at as 32 x 32 grey. `r` is the difference of two frames that is left when the
 global shift of the picture is taken out.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -52,12 +54,25 @@ def motion_maps(motion: Motion) -> tuple[Tensor, Tensor]:
     residual, difference = motion.residual, motion.difference
     mean_residual, mean_difference = _pool(residual.abs()), _pool(difference)
     speed = motion.flow.norm(dim=2)
-    blocks = torch.stack([
-        _pool(difference.abs()), mean_residual, _pool(residual.abs(), F.adaptive_max_pool2d), mean_difference,
-        motion.flow[:, :, 0], motion.flow[:, :, 1], speed, _change(motion.flow).norm(dim=2),
-        _change(mean_residual), _change(speed), _change(mean_difference), -_change(mean_residual, 2),
-        _everywhere(motion.shift.norm(dim=-1)), _everywhere(difference.mean((-1, -2))),
-    ], 2)
+    blocks = torch.stack(
+        [
+            _pool(difference.abs()),
+            mean_residual,
+            _pool(residual.abs(), F.adaptive_max_pool2d),
+            mean_difference,
+            motion.flow[:, :, 0],
+            motion.flow[:, :, 1],
+            speed,
+            _change(motion.flow).norm(dim=2),
+            _change(mean_residual),
+            _change(speed),
+            _change(mean_difference),
+            -_change(mean_residual, 2),
+            _everywhere(motion.shift.norm(dim=-1)),
+            _everywhere(difference.mean((-1, -2))),
+        ],
+        2,
+    )
     still = motion.gray - motion.gray.mean((1,), keepdim=True)
     pixels = torch.stack([residual, difference, _change(residual), still], 2)
     return _squash(pixels), _squash(blocks)
@@ -93,7 +108,9 @@ def _solve(xx: Tensor, xy: Tensor, yy: Tensor, xt: Tensor, yt: Tensor) -> tuple[
     return (xy * yt - yy * xt) / determinant, (xy * xt - xx * yt) / determinant
 
 
-def _remove_global_shift(difference: Tensor, slope_x: Tensor, slope_y: Tensor) -> tuple[Tensor, Tensor]:
+def _remove_global_shift(
+    difference: Tensor, slope_x: Tensor, slope_y: Tensor
+) -> tuple[Tensor, Tensor]:
     """Robust least squares: what one shift of the whole picture leaves, and that shift."""
     weight, residual = torch.ones_like(difference), difference
     for _ in range(2):
@@ -102,7 +119,13 @@ def _remove_global_shift(difference: Tensor, slope_x: Tensor, slope_y: Tensor) -
         xx = (weighted_x * slope_x).sum((-1, -2)) + _FLOW_DAMPING
         yy = (weighted_y * slope_y).sum((-1, -2)) + _FLOW_DAMPING
         xy = (weighted_x * slope_y).sum((-1, -2))
-        u, v = _solve(xx, xy, yy, (weighted_x * difference).sum((-1, -2)), (weighted_y * difference).sum((-1, -2)))
+        u, v = _solve(
+            xx,
+            xy,
+            yy,
+            (weighted_x * difference).sum((-1, -2)),
+            (weighted_y * difference).sum((-1, -2)),
+        )
         residual = difference + slope_x * u[..., None, None] + slope_y * v[..., None, None]
         residual = residual - (weight * residual).sum((-1, -2), keepdim=True) / total
         scale = residual.abs().mean((-1, -2), keepdim=True) + _EPSILON
@@ -112,8 +135,16 @@ def _remove_global_shift(difference: Tensor, slope_x: Tensor, slope_y: Tensor) -
 
 def _block_flow(residual: Tensor, slope_x: Tensor, slope_y: Tensor) -> Tensor:
     """Lucas-Kanade flow of what the camera does not explain, over 3 x 3 blocks of 4 x 4 pixels."""
-    products = torch.stack([slope_x * slope_x, slope_x * slope_y, slope_y * slope_y,
-                            slope_x * residual, slope_y * residual], 2)  # (B, T, 5, 32, 32)
+    products = torch.stack(
+        [
+            slope_x * slope_x,
+            slope_x * slope_y,
+            slope_y * slope_y,
+            slope_x * residual,
+            slope_y * residual,
+        ],
+        2,
+    )  # (B, T, 5, 32, 32)
     batch, count = products.shape[:2]
     sums = F.avg_pool2d(products.flatten(0, 1), GRID // BLOCKS) * (GRID // BLOCKS) ** 2
     sums = F.avg_pool2d(sums, 3, 1, 1, count_include_pad=True) * 9

@@ -1,4 +1,5 @@
 """Scenes rendered once and kept on disk for training, by several processes."""
+
 from __future__ import annotations
 
 import json
@@ -17,7 +18,9 @@ from .scenes import Scene, sample_scene
 _SHARE = 64
 
 
-def map_scenes(make: Callable[[int], dict[str, np.ndarray]], count: int, folder: Path, note: dict, workers: int) -> dict[str, np.ndarray]:
+def map_scenes(
+    make: Callable[[int], dict[str, np.ndarray]], count: int, folder: Path, note: dict, workers: int
+) -> dict[str, np.ndarray]:
     """`make(seed)` for seeds 0..count-1, as arrays (count, ...) kept in `folder` and memory-mapped.
 
     `note` says what was rendered; a folder with another note is rendered again.
@@ -33,7 +36,9 @@ def map_scenes(make: Callable[[int], dict[str, np.ndarray]], count: int, folder:
                 for name, values in rows.items():
                     if name not in files:
                         shape = (count, *values.shape[1:])
-                        files[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", values.dtype, shape)
+                        files[name] = np.lib.format.open_memmap(
+                            folder / f"{name}.npy", "w+", values.dtype, shape
+                        )
                     files[name][share.start : share.stop] = values
         for values in files.values():
             values.flush()
@@ -77,8 +82,12 @@ def motion_row(scene: Scene, bin_rate: float) -> dict[str, np.ndarray]:
     """Maps of a scene as the mini video encoder sees it, in 16 bits, with its targets."""
     frames = scene.frames_at(FRAME_RATE, FRAME_SIZE, FRAME_SIZE)
     pixels, blocks = motion_maps(measure_motion(frames[None]))
-    return {"pixels": pixels[0].numpy().astype(np.float16), "blocks": blocks[0].numpy().astype(np.float16),
-            "targets": event_targets(scene, bin_rate), "kind": np.array(scene.kind, dtype="U12")}
+    return {
+        "pixels": pixels[0].numpy().astype(np.float16),
+        "blocks": blocks[0].numpy().astype(np.float16),
+        "targets": event_targets(scene, bin_rate),
+        "kind": np.array(scene.kind, dtype="U12"),
+    }
 
 
 class MotionRow:
@@ -89,4 +98,6 @@ class MotionRow:
 
     def __call__(self, seed: int) -> dict[str, np.ndarray]:
         hard = self.hard if seed % 5 else False
-        return motion_row(sample_scene(seed, self.split, seconds=self.seconds, hard=hard), self.bin_rate)
+        return motion_row(
+            sample_scene(seed, self.split, seconds=self.seconds, hard=hard), self.bin_rate
+        )

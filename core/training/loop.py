@@ -1,4 +1,7 @@
-"""One training loop for every recipe: EMA, resume after a kill, CSV log, the same result from the same seed."""
+"""One training loop for every recipe: EMA, resume after a kill, CSV log, the same result from
+the same seed.
+"""
+
 from __future__ import annotations
 
 import csv
@@ -62,17 +65,27 @@ def learning_rate_at(step: int, config: LoopConfig) -> float:
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def train(task: Task, config: LoopConfig, folder: Path, *, device: str = "cpu", stop_after: float | None = None) -> nn.Module:
+def train(
+    task: Task,
+    config: LoopConfig,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    stop_after: float | None = None,
+) -> nn.Module:
     """Train `task` in `folder` (checkpoint, log.csv) and return the EMA model.
 
     A run that finds a checkpoint of the same figures goes on from it. `stop_after` seconds it saves
-    and stops early. Batches depend on (seed, step) only, so a resumed run sees what an unbroken one sees.
+    and stops early. Batches depend on (seed, step) only, so a resumed run sees what an unbroken
+    one sees.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     model = task.model().to(device)
     average = _copy_of(model)
-    optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.betas, config.weight_decay)
+    optimizer = make_optimizer(
+        config.optimizer, model, config.learning_rate, config.betas, config.weight_decay
+    )
     start = _resume(folder / "checkpoint.pt", config, model, average, optimizer)
     rows, began, saved = {}, time.monotonic(), time.monotonic()
     for step in range(start, config.steps):
@@ -84,7 +97,10 @@ def train(task: Task, config: LoopConfig, folder: Path, *, device: str = "cpu", 
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=config.autocast):
             loss, metrics = task.loss(model, batch, step)
         if not torch.isfinite(loss):
-            raise FoleyError(f"Training left the finite numbers at step {step}; lower the learning rate and start again.")
+            raise FoleyError(
+                f"Training left the finite numbers at step {step}; lower the learning rate and "
+                f"start again."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -98,7 +114,10 @@ def train(task: Task, config: LoopConfig, folder: Path, *, device: str = "cpu", 
             row = {name: float(np.mean(values)) for name, values in rows.items()}
             if (step + 1) % config.evaluate_every == 0 or last:
                 row |= task.evaluate(average.eval())
-            _write_row(folder / "log.csv", {"step": step + 1, "seconds": round(time.monotonic() - began, 1), **row})
+            _write_row(
+                folder / "log.csv",
+                {"step": step + 1, "seconds": round(time.monotonic() - began, 1), **row},
+            )
             rows = {}
         if last or out_of_time or time.monotonic() - saved > config.save_seconds:
             _save(folder / "checkpoint.pt", config, step + 1, model, average, optimizer)
@@ -123,8 +142,13 @@ def _average(average: nn.Module, model: nn.Module, keep: float) -> None:
 
 
 def _save(path: Path, config: LoopConfig, step: int, model, average, optimizer) -> None:
-    state = {"config": json.dumps(asdict(config), sort_keys=True), "step": step, "model": model.state_dict(),
-             "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+    state = {
+        "config": json.dumps(asdict(config), sort_keys=True),
+        "step": step,
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
     beside = path.with_suffix(".part")
     torch.save(state, beside)
     os.replace(beside, path)
@@ -135,7 +159,9 @@ def _resume(path: Path, config: LoopConfig, model, average, optimizer) -> int:
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["config"] != json.dumps(asdict(config), sort_keys=True):
-        raise FoleyError(f"{path} is of a run with other figures; remove it or train in another folder.")
+        raise FoleyError(
+            f"{path} is of a run with other figures; remove it or train in another folder."
+        )
     model.load_state_dict(state["model"])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])

@@ -1,4 +1,5 @@
 """Recipe of the mini video encoder: hits, strengths and continuous sounds from motion."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,10 +51,19 @@ class EncoderTask:
         rows = rng.choice(self.chosen, figures.batch)
         first = rng.integers(0, int(figures.clip_seconds * FRAME_RATE) - length + 1, figures.batch)
         pixels, blocks, targets = (
-            torch.from_numpy(np.stack([values[row, start * rate : (start + length) * rate]
-                                       for row, start in zip(rows, first, strict=True)])).float()
-            for values, rate in ((self.train["pixels"], 1), (self.train["blocks"], 1),
-                                 (self.train["targets"], int(BIN_RATE / FRAME_RATE)))
+            torch.from_numpy(
+                np.stack(
+                    [
+                        values[row, start * rate : (start + length) * rate]
+                        for row, start in zip(rows, first, strict=True)
+                    ]
+                )
+            ).float()
+            for values, rate in (
+                (self.train["pixels"], 1),
+                (self.train["blocks"], 1),
+                (self.train["targets"], int(BIN_RATE / FRAME_RATE)),
+            )
         )
         return *augment(pixels, blocks, rng), targets
 
@@ -67,14 +77,24 @@ class EncoderTask:
         """Onset F1 at +-60 ms on validation scenes, of the kinds trained on and of the others."""
         kinds, left_out = self.validation["kind"], self.figures.left_out
         scores = {}
-        for name, rows in (("f1", ~np.isin(kinds, left_out)), ("f1_left_out", np.isin(kinds, left_out))):
+        for name, rows in (
+            ("f1", ~np.isin(kinds, left_out)),
+            ("f1_left_out", np.isin(kinds, left_out)),
+        ):
             chances, truths = [], []
             for row in np.flatnonzero(rows & (kinds != "swish")):
-                pixels, blocks = (torch.from_numpy(self.validation[k][row : row + 1].copy()).float() for k in ("pixels", "blocks"))
-                chances.append(model.from_maps(pixels, blocks)[1][0, :, 0].float().sigmoid().numpy())
+                pixels, blocks = (
+                    torch.from_numpy(self.validation[k][row : row + 1].copy()).float()
+                    for k in ("pixels", "blocks")
+                )
+                chances.append(
+                    model.from_maps(pixels, blocks)[1][0, :, 0].float().sigmoid().numpy()
+                )
                 truths.append(peaks(self.validation["targets"][row, :, 0], 0.4))
             if chances:
-                scores[name] = max(_f1(chances, truths, threshold) for threshold in (0.2, 0.3, 0.4, 0.5))
+                scores[name] = max(
+                    _f1(chances, truths, threshold) for threshold in (0.2, 0.3, 0.4, 0.5)
+                )
         return scores
 
 
@@ -86,7 +106,9 @@ def event_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float
     force = ((logits[..., 1].sigmoid() - strength) ** 2 * near).sum() / near.sum().clamp_min(1)
     swish = F.binary_cross_entropy_with_logits(logits[..., 2], level, weight=1 + 4 * level)
     parts = {"hit": hit, "strength": force, "swish": swish}
-    return hit + 0.5 * force + 0.5 * swish, {name: float(part.detach()) for name, part in parts.items()}
+    return hit + 0.5 * force + 0.5 * swish, {
+        name: float(part.detach()) for name, part in parts.items()
+    }
 
 
 def augment(pixels: Tensor, blocks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -104,9 +126,15 @@ def augment(pixels: Tensor, blocks: Tensor, rng: np.random.Generator) -> tuple[T
     return pixels, blocks
 
 
-def peaks(curve: np.ndarray, threshold: float, rate: float = BIN_RATE, apart: float = 0.08) -> np.ndarray:
-    """Times in seconds of the local maxima of a curve of bins above a threshold, the highest first taken."""
-    inner = np.flatnonzero((curve >= np.roll(curve, 1)) & (curve > np.roll(curve, -1)) & (curve >= threshold))
+def peaks(
+    curve: np.ndarray, threshold: float, rate: float = BIN_RATE, apart: float = 0.08
+) -> np.ndarray:
+    """Times in seconds of the local maxima of a curve of bins above a threshold, the highest
+    first taken.
+    """
+    inner = np.flatnonzero(
+        (curve >= np.roll(curve, 1)) & (curve > np.roll(curve, -1)) & (curve >= threshold)
+    )
     taken: list[int] = []
     for index in inner[np.argsort(-curve[inner])]:
         if all(abs(index - other) >= apart * rate for other in taken):
@@ -114,7 +142,9 @@ def peaks(curve: np.ndarray, threshold: float, rate: float = BIN_RATE, apart: fl
     return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
 
 
-def _f1(chances: list[np.ndarray], truths: list[np.ndarray], threshold: float, within: float = 0.06) -> float:
+def _f1(
+    chances: list[np.ndarray], truths: list[np.ndarray], threshold: float, within: float = 0.06
+) -> float:
     """F1 over all clips with greedy one-to-one matching in time order."""
     hits = total = 0
     for chance, truth in zip(chances, truths, strict=True):

@@ -1,4 +1,5 @@
 """Recipe of `ac_foley_mini`: AC-Foley's flow matching in small, on synthetic scenes."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -8,12 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..codecs import load_mini_codec
-from ..encoders.foley_mini import FRAME_RATE, FRAME_SIZE, MiniVideoEncoder, clip_stream, sync_stream
+from ..codecs.foley_mini import FoleyMiniCodec
+from ..encoders.foley_mini import (
+    BIN_RATE,
+    FRAME_RATE,
+    FRAME_SIZE,
+    MiniVideoEncoder,
+    clip_stream,
+    sync_from_events,
+    sync_stream,
+)
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.ac_foley import ACFoley, ac_foley_mini
 from ..weights.minis import load_mini
-from .clips import map_scenes
+from .clips import event_targets, map_scenes
 from .prompts import sample_prompt, vocabulary
 from .scenes import sample_scene
 from .scenes.events import Event
@@ -29,7 +38,9 @@ _CLEAN_ONE_IN = 5
 
 @dataclass(frozen=True)
 class FlowFigures:
-    """Data and condition dropout of the run; `encoder` names the bundled video encoder or a file."""
+    """Data and condition dropout of the run; `encoder` names the bundled video encoder or a
+    file.
+    """
 
     clips: int = 2000
     validation_clips: int = 96
@@ -42,6 +53,7 @@ class FlowFigures:
     drop_reference: float = 0.3
     drop_text: float = 0.15
     drop_all: float = 0.05
+    events_only: float = 0.3  # share that is told the true events instead of what the encoder saw
     workers: int = 2
 
 
@@ -70,29 +82,64 @@ class FlowRow:
         if self._parts is None:
             encoder = MiniVideoEncoder()
             load_mini(encoder, self.encoder)
-            self._parts = encoder.eval(), load_mini_codec()
+            self._parts = encoder.eval(), FoleyMiniCodec.load()
         encoder, codec = self._parts
         scene = sample_scene(seed, self.split, seconds=self.seconds, hard=seed % _CLEAN_ONE_IN > 0)
         features, logits = encoder(scene.frames_at(FRAME_RATE, FRAME_SIZE, FRAME_SIZE)[None])
         material, target, reference = scene_sound(scene, codec.sample_rate)
-        latents = codec.encode(torch.from_numpy(np.stack([target]))[:, None])
-        heard = codec.encode(torch.from_numpy(reference)[None, None])
-        return {"sync": sync_stream(features, logits)[0].half().numpy(), "latent": latents[0].half().numpy(),
-                "reference": heard[0].half().numpy(), "material": np.array(MATERIALS.index(material)),
-                "kind": np.array(scene.kind, dtype="U12")}
+        latents = codec.encode(torch.from_numpy(target)[None, None])
+        excerpt = _loudest(target, reference)
+        heard = codec.encode(
+            torch.from_numpy(np.stack([level_reference(excerpt), level_reference(reference)]))[
+                :, None
+            ]
+        )
+        return {
+            "sync": sync_stream(features, logits)[0].half().numpy(),
+            "latent": latents[0].half().numpy(),
+            "events": event_targets(scene, BIN_RATE).astype(np.float16),
+            "overlapping": heard[0].half().numpy(),
+            "reference": heard[1].half().numpy(),
+            "material": np.array(MATERIALS.index(material)),
+            "kind": np.array(scene.kind, dtype="U12"),
+        }
 
 
 def scene_sound(scene, sample_rate: int) -> tuple[str, np.ndarray, np.ndarray]:
-    """Material, sound of the scene and a reference of 1.92 s: other blows on the same object, same room."""
+    """Material, sound of the scene and a reference of 1.92 s: other blows on the same object,
+    same room.
+    """
     rng = np.random.default_rng([scene.sound_seed, 7])
-    material = "air" if any(e.duration for e in scene.events) or scene.kind == "swish" else str(rng.choice(IMPACT_MATERIALS))
+    material = (
+        "air"
+        if any(e.duration for e in scene.events) or scene.kind == "swish"
+        else str(rng.choice(IMPACT_MATERIALS))
+    )
     instrument, room = sample_instrument(material, rng), sample_room(rng)
     target = render_sound(scene.events, instrument, scene.seconds, sample_rate, rng, room=room)
     times = np.cumsum(rng.uniform(0.25, 0.9, 6)) - 0.15
     lasts = 0.3 if material == "air" else 0.0
-    other = [Event(float(t), float(rng.uniform(0.4, 1.0)), lasts) for t in times if t < _REFERENCE_SECONDS - 0.2]
+    other = [
+        Event(float(t), float(rng.uniform(0.4, 1.0)), lasts)
+        for t in times
+        if t < _REFERENCE_SECONDS - 0.2
+    ]
     reference = render_sound(other, instrument, _REFERENCE_SECONDS, sample_rate, rng, room=room)
     return material, target, reference
+
+
+def level_reference(sound: np.ndarray) -> np.ndarray:
+    """AC-Foley's level of a reference: peak 0.95."""
+    return (sound * (0.95 / max(float(np.abs(sound).max()), 1e-4))).astype(np.float32)
+
+
+def _loudest(target: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The seconds of `target` around its loudest moment, as long as `other`; `other` where it
+    is near silent.
+    """
+    size, peak = len(other), int(np.abs(target).argmax())
+    first = min(max(peak - size // 4, 0), len(target) - size)
+    return target[first : first + size] if np.abs(target[peak]) > 0.02 else other
 
 
 class FlowTask:
@@ -103,12 +150,19 @@ class FlowTask:
         self.train = self._rows("train", figures.clips, cache)
         self.validation = self._rows("validation", figures.validation_clips, cache)
         self.chosen = np.flatnonzero(~np.isin(self.train["kind"], figures.left_out))
-        latents = torch.from_numpy(self.train["latent"][: min(400, figures.clips)].astype(np.float32))
+        latents = torch.from_numpy(
+            self.train["latent"][: min(400, figures.clips)].astype(np.float32)
+        )
         self.mean, self.std = latents.mean((0, 1)), latents.std((0, 1))
 
     def _rows(self, split: str, count: int, cache: Path) -> dict[str, np.ndarray]:
         figures = self.figures
-        note = {"split": split, "seconds": figures.clip_seconds, "encoder": figures.encoder, "version": 1}
+        note = {
+            "split": split,
+            "seconds": figures.clip_seconds,
+            "encoder": figures.encoder,
+            "version": 2,
+        }
         make = FlowRow(split, figures.clip_seconds, figures.encoder)
         folder = cache / f"flow_{Path(figures.encoder).stem}_{split}"
         return map_scenes(make, count, folder, note, figures.workers)
@@ -125,37 +179,42 @@ class FlowTask:
         picked = rng.choice(self.chosen if rows is self.train else len(rows["kind"]), size)
         first = rng.integers(0, int(round((self.figures.clip_seconds - seconds) / STEP)) + 1, size)
         count = int(round(seconds / STEP))
-        cut = {name: _crop(rows[name], picked, first, count, rate) for name, rate in (("sync", 8), ("latent", 5))}
-        overlapping = step < self.figures.overlapping_until * self.steps
+        sync, latent, events = (
+            _crop(rows[name], picked, first, count, rate)
+            for name, rate in (("sync", 8), ("latent", 5), ("events", 8))
+        )
+        told = torch.from_numpy(rng.random(size) < self.figures.events_only)
+        # AC-Foley's two stages: first from the same seconds, then from others of the recording.
+        heard = "overlapping" if step < self.figures.overlapping_until * self.steps else "reference"
         return {
-            **cut,
-            "audio": self._reference(rows, picked, cut["latent"], overlapping, rng),
-            "prompts": [sample_prompt(rng, str(rows["kind"][i]), MATERIALS[rows["material"][i]]) for i in picked],
-            "drops": self._drops(size, rng),
+            "latent": latent,
+            "clip": clip_stream(sync),
+            "sync": torch.where(told[:, None, None], sync_from_events(events), sync),
+            "audio": torch.from_numpy(rows[heard][picked].astype(np.float32)),
+            "prompts": [
+                sample_prompt(rng, str(rows["kind"][i]), MATERIALS[rows["material"][i]])
+                for i in picked
+            ],
+            "drops": self._drops(told, rng),
             "t": torch.from_numpy(1 / (1 + np.exp(-rng.standard_normal(size)))).float(),
-            "noise": torch.from_numpy(rng.standard_normal(cut["latent"].shape, dtype=np.float32)),
+            "noise": torch.from_numpy(rng.standard_normal(latent.shape, dtype=np.float32)),
         }
 
-    def _reference(self, rows, picked, latent: Tensor, overlapping: bool, rng) -> Tensor:
-        """AC-Foley's two stages: first from inside the target, then other seconds of the recording."""
-        apart = torch.from_numpy(rows["reference"][picked].astype(np.float32))
-        if not overlapping:
-            return apart
-        first = int(rng.integers(0, max(latent.shape[1] - apart.shape[1], 0) + 1))
-        inside = latent[:, first : first + apart.shape[1]]
-        return inside if inside.shape[1] == apart.shape[1] else apart
-
-    def _drops(self, size: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        figures, chance = self.figures, lambda p: torch.from_numpy(rng.random(size) < p)
+    def _drops(self, told: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
+        figures, chance = self.figures, lambda p: torch.from_numpy(rng.random(len(told)) < p)
         everything, video = chance(figures.drop_all), chance(figures.drop_video)
-        return {"sync": everything | video, "clip": everything | video | chance(figures.drop_clip),
-                "audio": everything | chance(figures.drop_reference), "text": everything | chance(figures.drop_text)}
+        return {
+            "sync": everything | video,
+            "clip": everything | video | told | chance(figures.drop_clip),
+            "audio": everything | chance(figures.drop_reference),
+            "text": everything | chance(figures.drop_text),
+        }
 
     def loss(self, model: MiniSystem, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
         generator = model.generator
         data = generator.normalize(batch["latent"])
-        conditions = {"sync": batch["sync"], "clip": clip_stream(batch["sync"]), "audio": batch["audio"],
-                      "text": model.text.encode(batch["prompts"])}
+        conditions = {name: batch[name] for name in ("sync", "clip", "audio")}
+        conditions["text"] = model.text.encode(batch["prompts"])
         conditions = generator.drop_streams(conditions, batch["drops"])
         t = batch["t"]
         x = torch.lerp(batch["noise"], data, t[:, None, None])
@@ -166,11 +225,20 @@ class FlowTask:
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Flow loss on validation scenes, always the same draws."""
-        losses = [float(self.loss(model, self.batch(10**9, np.random.default_rng([99, k]), self.validation), 0)[0])
-                  for k in range(4)]
+        losses = [
+            float(
+                self.loss(
+                    model, self.batch(10**9, np.random.default_rng([99, k]), self.validation), 0
+                )[0]
+            )
+            for k in range(4)
+        ]
         return {"validation": float(np.mean(losses))}
 
 
 def _crop(values: np.ndarray, picked, first, count: int, rate: int) -> Tensor:
-    cut = [values[i, start * rate : (start + count) * rate] for i, start in zip(picked, first, strict=True)]
+    cut = [
+        values[i, start * rate : (start + count) * rate]
+        for i, start in zip(picked, first, strict=True)
+    ]
     return torch.from_numpy(np.stack(cut).astype(np.float32))

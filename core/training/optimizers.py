@@ -1,4 +1,5 @@
 """Optimisers of the recipes: AdamW, and Muon for matrices with Adam for the rest."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -18,8 +19,16 @@ class Muon(torch.optim.Optimizer):
     that the learning rate of AdamW fits.
     """
 
-    def __init__(self, groups: Iterable, lr: float, betas: tuple[float, float] = (0.9, 0.98), momentum: float = 0.95):
-        super().__init__(groups, {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": 0.0})
+    def __init__(
+        self,
+        groups: Iterable,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.98),
+        momentum: float = 0.95,
+    ):
+        super().__init__(
+            groups, {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": 0.0}
+        )
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
@@ -46,10 +55,14 @@ class Muon(torch.optim.Optimizer):
     def _adam_step(self, parameter: Tensor, group: dict) -> None:
         state, (first, second) = self.state[parameter], group["betas"]
         if not state:
-            state.update(step=0, mean=torch.zeros_like(parameter), square=torch.zeros_like(parameter))
+            state.update(
+                step=0, mean=torch.zeros_like(parameter), square=torch.zeros_like(parameter)
+            )
         state["step"] += 1
         mean = state["mean"].lerp_(parameter.grad, 1 - first) / (1 - first ** state["step"])
-        square = state["square"].lerp_(parameter.grad**2, 1 - second) / (1 - second ** state["step"])
+        square = state["square"].lerp_(parameter.grad**2, 1 - second) / (
+            1 - second ** state["step"]
+        )
         parameter.add_(mean / (square.sqrt() + 1e-8), alpha=-group["lr"])
 
 
@@ -65,9 +78,15 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
-def make_optimizer(name: str, model: nn.Module, lr: float, betas: tuple[float, float], decay: float) -> torch.optim.Optimizer:
+def make_optimizer(
+    name: str, model: nn.Module, lr: float, betas: tuple[float, float], decay: float
+) -> torch.optim.Optimizer:
     """`adamw` or `muon`; biases, gains and other vectors are not decayed."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": decay},
-              {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
-    return Muon(groups, lr, betas) if name == "muon" else torch.optim.AdamW(groups, lr=lr, betas=betas)
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return (
+        Muon(groups, lr, betas) if name == "muon" else torch.optim.AdamW(groups, lr=lr, betas=betas)
+    )

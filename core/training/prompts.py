@@ -1,4 +1,5 @@
 """Prompts for synthetic scenes, and the vocabulary they are made of."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,10 +7,19 @@ import numpy as np
 from .scenes.materials import WORDS
 
 ACTIONS: dict[str, tuple[str, ...]] = {
-    "bounce": ("bounce", "dribble"), "collide": ("collide", "collision", "crash"), "hammer": ("hammer", "strike"),
-    "drum": ("drumming", "beat", "stick"), "chop": ("chop", "knife", "cut"), "footsteps": ("footsteps", "step", "walk"),
-    "clap": ("applause",), "drops": ("drop", "fall"), "swish": ("sweep", "fly"), "knock": ("knock", "rap"),
-    "tap": ("tap", "press", "type", "key"), "topple": ("topple", "slam", "drop"), "burst": ("burst", "bang", "pop"),
+    "bounce": ("bounce", "dribble"),
+    "collide": ("collide", "collision", "crash"),
+    "hammer": ("hammer", "strike"),
+    "drum": ("drumming", "beat", "stick"),
+    "chop": ("chop", "knife", "cut"),
+    "footsteps": ("footsteps", "step", "walk"),
+    "clap": ("applause",),
+    "drops": ("drop", "fall"),
+    "swish": ("sweep", "fly"),
+    "knock": ("knock", "rap"),
+    "tap": ("tap", "press", "type", "key"),
+    "topple": ("topple", "slam", "drop"),
+    "burst": ("burst", "bang", "pop"),
 }
 _ANY_ACTION = ("hit", "impact", "struck", "contact")
 _MANNERS = ("loud", "hard", "short", "sharp", "single")
@@ -28,4 +38,6 @@ def sample_prompt(rng: np.random.Generator, kind: str, material: str) -> str:
     synonyms = WORDS[material]
     first = synonyms[0] if rng.random() < 0.4 else rng.choice(synonyms)
     action = rng.choice((*ACTIONS[kind], *_ANY_ACTION))
-    return str(rng.choice(_FRAMES)).format(m=first, m2=rng.choice(synonyms), a=action, n=rng.choice(_MANNERS))
+    return str(rng.choice(_FRAMES)).format(
+        m=first, m2=rng.choice(synonyms), a=action, n=rng.choice(_MANNERS)
+    )

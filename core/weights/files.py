@@ -1,4 +1,5 @@
 """Reading and writing safetensors: memory-mapped, checked, whole or not at all."""
+
 from __future__ import annotations
 
 import os
@@ -40,26 +41,37 @@ def load_into(module: nn.Module, path: Path | str, *, prefix: str = "") -> nn.Mo
         FoleyError: a key is missing, left over or of another shape; at most three are named.
     """
     path = Path(path)
-    tensors = {k[len(prefix):]: v for k, v in read_tensors(path).items() if k.startswith(prefix)}
+    tensors = {k[len(prefix) :]: v for k, v in read_tensors(path).items() if k.startswith(prefix)}
     wanted = module.state_dict()
     missing, extra = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     wrong = sorted(k for k in wanted.keys() & tensors.keys() if wanted[k].shape != tensors[k].shape)
     for keys, what in ((missing, "lacks"), (extra, "has unknown"), (wrong, "has wrongly shaped")):
         if keys:
             named = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
-            raise FoleyError(f"{path.name} {what} weights ({named}), so it is not a file of this model; use the right one.")
+            raise FoleyError(
+                f"{path.name} {what} weights ({named}), so it is not a file of this model; use "
+                f"the right one."
+            )
     module.load_state_dict(tensors)
     return module.eval()
 
 
-def save(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], dtype: torch.dtype = torch.float16) -> None:
+def save(
+    path: Path | str,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    dtype: torch.dtype = torch.float16,
+) -> None:
     """Write a safetensors file beside its place, then move it there; floats in `dtype`."""
     from safetensors.torch import save_file
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    stored = {k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone() for k, v in tensors.items()}
+    stored = {
+        k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone()
+        for k, v in tensors.items()
+    }
     save_file(stored, beside, dict(sorted(metadata.items())))
     os.replace(beside, path)
 
@@ -73,4 +85,6 @@ def _open(path: Path, use):
         with safe_open(path, "pt") as file:
             return use(file)
     except (SafetensorError, OSError, ValueError) as error:
-        raise FoleyError(f"{path.name} is damaged or is no safetensors file; get it again.") from error
+        raise FoleyError(
+            f"{path.name} is damaged or is no safetensors file; get it again."
+        ) from error

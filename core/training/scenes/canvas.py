@@ -1,4 +1,5 @@
 """Anti-aliased drawing of moving shapes from signed distances, all frames at once."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -30,8 +31,12 @@ class Camera:
         """The camera as seen from an actor that stands at (x, y), scaled and turned."""
         cos, sin = np.cos(roll) / scale, np.sin(roll) / scale
         offset_x, offset_y = self.x - x, self.y - y
-        return Camera(cos * offset_x + sin * offset_y, cos * offset_y - sin * offset_x,
-                      self.zoom * scale, self.roll + roll)
+        return Camera(
+            cos * offset_x + sin * offset_y,
+            cos * offset_y - sin * offset_x,
+            self.zoom * scale,
+            self.roll + roll,
+        )
 
 
 class Canvas:
@@ -143,9 +148,13 @@ class Canvas:
                 continue
 
             def at(values, part=part):
-                return torch.from_numpy(np.ascontiguousarray(values[part], np.float32))[:, None, None]
+                return torch.from_numpy(np.ascontiguousarray(values[part], np.float32))[
+                    :, None, None
+                ]
 
-            gap, pattern = distance(self._x[None, None, left:right], self._y[None, top:bottom, None], at)
+            gap, pattern = distance(
+                self._x[None, None, left:right], self._y[None, top:bottom, None], at
+            )
             cover = (0.5 - gap / self._pixel).clamp_(0, 1) * at(strength)
             area = self.frames[part, :, top:bottom, left:right]
             paint = ink if pattern is None else ink * (1 + contrast * pattern.clamp(-1, 1))[:, None]

@@ -1,4 +1,7 @@
-"""How a scene is filmed: background, camera, light, silent things that move, and a poor recording."""
+"""How a scene is filmed: background, camera, light, silent things that move, and a poor
+recording.
+"""
+
 from __future__ import annotations
 
 import io
@@ -15,7 +18,10 @@ from .strikers import colour
 
 @dataclass(frozen=True)
 class Look:
-    """Everything about the recording that makes no sound. `hard` randomises, `clean` keeps it plain."""
+    """Everything about the recording that makes no sound.
+
+    `hard` randomises, `clean` keeps it plain.
+    """
 
     hard: bool
     aspect: float
@@ -40,12 +46,33 @@ class Look:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, seconds: float, hard: bool) -> Look:
-        rates = (12.5, 15, 20, 23.976, 24, 25, 29.97, 30, 48, 50, 60) if hard else (24, 25, 30, 50, 60)
+        rates = (
+            (12.5, 15, 20, 23.976, 24, 25, 29.97, 30, 48, 50, 60) if hard else (24, 25, 30, 50, 60)
+        )
         source_fps = float(rng.choice(rates))
         if not hard:
-            return cls(False, float(rng.choice([1.0, 4 / 3, 16 / 9])), source_fps, 0.0, float(rng.choice([0, 0.002])),
-                       rng.uniform(0.9, 1.2), 0.0, (0.0, 0.0), 0.0, 0.0, None, rng.uniform(0.8, 1.0), 0.0, 1.0, 0.0,
-                       rng.uniform(0, 2), None, 1, int(rng.integers(0, 2)), int(rng.integers(2**31)))
+            return cls(
+                False,
+                float(rng.choice([1.0, 4 / 3, 16 / 9])),
+                source_fps,
+                0.0,
+                float(rng.choice([0, 0.002])),
+                rng.uniform(0.9, 1.2),
+                0.0,
+                (0.0, 0.0),
+                0.0,
+                0.0,
+                None,
+                rng.uniform(0.8, 1.0),
+                0.0,
+                1.0,
+                0.0,
+                rng.uniform(0, 2),
+                None,
+                1,
+                int(rng.integers(0, 2)),
+                int(rng.integers(2**31)),
+            )
         return cls(
             True,
             aspect=float(rng.choice([9 / 16, 3 / 4, 1.0, 4 / 3, 16 / 9, 16 / 9, 2.35])),
@@ -70,7 +97,9 @@ class Look:
         )
 
     def clear_of(self, ink: np.ndarray) -> Look:
-        """The same look with a wall whose brightness differs from a colour, where one is soon found."""
+        """The same look with a wall whose brightness differs from a colour, where one is soon
+        found.
+        """
         for attempt in range(12):
             look = replace(self, seed=(self.seed + attempt) % 2**31)
             wall = np.random.default_rng([look.seed, 2, 0])
@@ -84,36 +113,68 @@ class Look:
         knots = np.arange(0, t.max() + 0.3, 0.06)
         hand = [np.interp(t, knots, self.shake * rng.standard_normal(len(knots))) for _ in range(3)]
         since = t[:, None] - hits[None, :]
-        kick = (self.jolt * np.exp(-np.maximum(since, 0) / 0.08) * (since > 0) * np.cos(50 * since)).sum(1)
+        kick = (
+            self.jolt * np.exp(-np.maximum(since, 0) / 0.08) * (since > 0) * np.cos(50 * since)
+        ).sum(1)
         after = np.zeros(len(t)) if self.cut is None else (t >= self.cut).astype(float)
         jump = rng.uniform(-0.12, 0.12, 2)
         zoom = self.zoom * np.exp(self.zoom_rate * t) * (1 + after * rng.uniform(-0.25, 0.4))
-        return Camera(self.pan[0] * t + hand[0] + after * jump[0], self.pan[1] * t + hand[1] + kick + after * jump[1],
-                      zoom, self.roll + 0.5 * hand[2])
+        return Camera(
+            self.pan[0] * t + hand[0] + after * jump[0],
+            self.pan[1] * t + hand[1] + kick + after * jump[1],
+            zoom,
+            self.roll + 0.5 * hand[2],
+        )
 
     def background(self, frames: Tensor, camera: Camera, t: np.ndarray) -> None:
-        """Fill `frames` (T, C, H, W) with a wall that moves with the camera; another one after a cut."""
-        walls = [_wall(np.random.default_rng([self.seed, 2, k]), frames.shape[1], self.hard) for k in range(2)]
+        """Fill `frames` (T, C, H, W) with a wall that moves with the camera; another one after
+        a cut.
+        """
+        walls = [
+            _wall(np.random.default_rng([self.seed, 2, k]), frames.shape[1], self.hard)
+            for k in range(2)
+        ]
         after = np.zeros(len(t), bool) if self.cut is None else t >= self.cut
         height, width = frames.shape[-2:]
-        grid_y, grid_x = np.meshgrid((np.arange(height) + 0.5) / height - 0.5,
-                                     ((np.arange(width) + 0.5) / width - 0.5) * self.aspect, indexing="ij")
+        grid_y, grid_x = np.meshgrid(
+            (np.arange(height) + 0.5) / height - 0.5,
+            ((np.arange(width) + 0.5) / width - 0.5) * self.aspect,
+            indexing="ij",
+        )
         for wall, chosen in zip(walls, (~after, after), strict=True):
             where = np.flatnonzero(chosen)
             for part in np.array_split(where, max(1, len(where) // 64)):
                 if not len(part):
                     continue
-                cos, sin = np.cos(camera.roll[part]) / camera.zoom[part], np.sin(camera.roll[part]) / camera.zoom[part]
-                x = cos[:, None, None] * grid_x + sin[:, None, None] * grid_y + camera.x[part, None, None]
-                y = cos[:, None, None] * grid_y - sin[:, None, None] * grid_x + camera.y[part, None, None]
+                cos, sin = (
+                    np.cos(camera.roll[part]) / camera.zoom[part],
+                    np.sin(camera.roll[part]) / camera.zoom[part],
+                )
+                x = (
+                    cos[:, None, None] * grid_x
+                    + sin[:, None, None] * grid_y
+                    + camera.x[part, None, None]
+                )
+                y = (
+                    cos[:, None, None] * grid_y
+                    - sin[:, None, None] * grid_x
+                    + camera.y[part, None, None]
+                )
                 at = torch.from_numpy(np.stack([x / 2.0, y / 1.2], -1).astype(np.float32))
                 frames[torch.from_numpy(part)] = torch.nn.functional.grid_sample(
-                    wall.expand(len(part), -1, -1, -1), at, padding_mode="reflection", align_corners=False)
+                    wall.expand(len(part), -1, -1, -1),
+                    at,
+                    padding_mode="reflection",
+                    align_corners=False,
+                )
 
     def things(self) -> list[tuple[bool, dict]]:
         """Silent distractors, each with whether it passes in front."""
         rng = np.random.default_rng([self.seed, 3])
-        return [(bool(rng.random() < 0.4), _distractor(rng, self.aspect)) for _ in range(self.distractors)]
+        return [
+            (bool(rng.random() < 0.4), _distractor(rng, self.aspect))
+            for _ in range(self.distractors)
+        ]
 
     def finish(self, frames: Tensor, t: np.ndarray) -> Tensor:
         """Light, sensor and compression: float (T, C, H, W) to uint8."""
@@ -126,7 +187,9 @@ class Look:
             frames = frames.pow_(self.gamma)
         if self.noise:
             generator = torch.Generator().manual_seed(self.seed)
-            frames = frames.add_(torch.randn(frames.shape, generator=generator), alpha=self.noise / 255)
+            frames = frames.add_(
+                torch.randn(frames.shape, generator=generator), alpha=self.noise / 255
+            )
         frames = frames.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
         return frames if self.jpeg is None else _jpeg(frames, self.jpeg)
 
@@ -135,7 +198,11 @@ def _wall(rng: np.random.Generator, channels: int, hard: bool) -> Tensor:
     """Texture (1, C, 192, 320) of a wall, 4 wide and 2.4 high in world units."""
     height, width = 192, 320
     first, second = colour(rng), colour(rng)
-    kind = rng.choice(["plain", "gradient", "noise", "stripes", "checker", "clutter"]) if hard else "gradient"
+    kind = (
+        rng.choice(["plain", "gradient", "noise", "stripes", "checker", "clutter"])
+        if hard
+        else "gradient"
+    )
     y, x = np.meshgrid(np.linspace(-1.2, 1.2, height), np.linspace(-2, 2, width), indexing="ij")
     if kind == "plain":
         mix = np.zeros((height, width))
@@ -152,7 +219,9 @@ def _wall(rng: np.random.Generator, channels: int, hard: bool) -> Tensor:
     if kind == "clutter":
         for _ in range(40):
             left, top = int(rng.integers(width)), int(rng.integers(height))
-            picture[top : top + int(rng.integers(4, 50)), left : left + int(rng.integers(4, 50))] = colour(rng)
+            picture[
+                top : top + int(rng.integers(4, 50)), left : left + int(rng.integers(4, 50))
+            ] = colour(rng)
     picture = picture + 0.04 * hard * (_soft_noise(rng, height, width) - 0.5)[..., None]
     picture = picture if channels == 3 else picture @ LUMA[:, None]
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32))
@@ -168,10 +237,17 @@ def _soft_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 
 def _distractor(rng: np.random.Generator, aspect: float) -> dict:
     return {
-        "shape": rng.choice(["disc", "box", "line"]), "ink": colour(rng), "size": rng.uniform(0.03, 0.16),
-        "x": rng.uniform(-0.5, 0.5) * aspect, "y": rng.uniform(-0.5, 0.5), "flat": rng.uniform(0.4, 1.6),
-        "speed": rng.uniform(-0.4, 0.4, 2) * rng.choice([0.0, 1.0]), "sway": rng.uniform(0, 0.25, 2),
-        "rate": rng.uniform(0.3, 4.0, 2), "phase": rng.uniform(0, 6.28, 3), "turn": rng.uniform(-2, 2),
+        "shape": rng.choice(["disc", "box", "line"]),
+        "ink": colour(rng),
+        "size": rng.uniform(0.03, 0.16),
+        "x": rng.uniform(-0.5, 0.5) * aspect,
+        "y": rng.uniform(-0.5, 0.5),
+        "flat": rng.uniform(0.4, 1.6),
+        "speed": rng.uniform(-0.4, 0.4, 2) * rng.choice([0.0, 1.0]),
+        "sway": rng.uniform(0, 0.25, 2),
+        "rate": rng.uniform(0.3, 4.0, 2),
+        "phase": rng.uniform(0, 6.28, 3),
+        "turn": rng.uniform(-2, 2),
     }
 
 
@@ -179,9 +255,17 @@ def draw_distractor(canvas: Canvas, thing: dict) -> None:
     """Something that moves smoothly and makes no sound."""
     t = canvas.times
     wide = canvas.aspect + 0.6
-    x = thing["x"] + thing["speed"][0] * t + thing["sway"][0] * np.sin(thing["rate"][0] * t + thing["phase"][0])
+    x = (
+        thing["x"]
+        + thing["speed"][0] * t
+        + thing["sway"][0] * np.sin(thing["rate"][0] * t + thing["phase"][0])
+    )
     x = (x + wide / 2) % wide - wide / 2
-    y = thing["y"] + 0.3 * thing["speed"][1] * t + thing["sway"][1] * np.sin(thing["rate"][1] * t + thing["phase"][1])
+    y = (
+        thing["y"]
+        + 0.3 * thing["speed"][1] * t
+        + thing["sway"][1] * np.sin(thing["rate"][1] * t + thing["phase"][1])
+    )
     y = (y + 0.8) % 1.6 - 0.8
     angle = thing["phase"][2] + thing["turn"] * t
     if thing["shape"] == "disc":
@@ -190,14 +274,23 @@ def draw_distractor(canvas: Canvas, thing: dict) -> None:
         canvas.box(x, y, thing["size"], thing["size"] * thing["flat"], thing["ink"], angle=angle)
     else:
         reach = 2 * thing["size"]
-        canvas.line(x, y, x + reach * np.cos(angle), y + reach * np.sin(angle), 0.15 * thing["size"], thing["ink"])
+        canvas.line(
+            x,
+            y,
+            x + reach * np.cos(angle),
+            y + reach * np.sin(angle),
+            0.15 * thing["size"],
+            thing["ink"],
+        )
 
 
 def _jpeg(frames: Tensor, quality: int) -> Tensor:
     out = torch.empty_like(frames)
     for index, frame in enumerate(frames.permute(0, 2, 3, 1).numpy()):
         file = io.BytesIO()
-        Image.fromarray(frame if frame.shape[-1] == 3 else frame[..., 0]).save(file, "JPEG", quality=quality)
+        Image.fromarray(frame if frame.shape[-1] == 3 else frame[..., 0]).save(
+            file, "JPEG", quality=quality
+        )
         decoded = np.asarray(Image.open(file))
         out[index] = torch.from_numpy(decoded.reshape(frame.shape).copy()).permute(2, 0, 1)
     return out

@@ -1,4 +1,7 @@
-"""Kinds of events that physics makes: bouncing, colliding, walking, dripping, toppling, swishing."""
+"""Kinds of events that physics makes: bouncing, colliding, walking, dripping, toppling,
+swishing.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -40,7 +43,11 @@ class Bounce(Actor):
         self.events = _events(hits[inside], strength_of(5.0 * strengths[inside]))
         self.arcs, self.gravity = arcs, gravity
         self.radius, self.ground = rng.uniform(0.07, 0.16), rng.uniform(0.15, 0.4)
-        self.drift, self.start, self.spin = rng.uniform(-0.12, 0.12), rng.uniform(-0.2, 0.2), rng.uniform(-6, 6)
+        self.drift, self.start, self.spin = (
+            rng.uniform(-0.12, 0.12),
+            rng.uniform(-0.2, 0.2),
+            rng.uniform(-6, 6),
+        )
         self.ink, self.squash = [colour(rng) for _ in range(3)], rng.choice([0.0, 0.25])
         self.spots = float(rng.choice([0.0, 0.5]))
 
@@ -61,9 +68,24 @@ class Bounce(Actor):
         x = self.start + self.drift * (t % 3.0)
         flat = 1 - self.squash * np.clip(squash, 0, 1)
         canvas.box(0.0, self.ground + 0.3, 1.2, 0.3, self.ink[0])
-        canvas.disc(x, self.ground + 0.01, self.radius * 0.8, 0.5 * self.ink[0], flat=0.2, opacity=0.6 * alive)
-        canvas.disc(x, self.ground - self.radius * flat - height, self.radius, self.ink[1], flat=flat,
-                    angle=self.spin * t, opacity=alive, spots=self.spots)
+        canvas.disc(
+            x,
+            self.ground + 0.01,
+            self.radius * 0.8,
+            0.5 * self.ink[0],
+            flat=0.2,
+            opacity=0.6 * alive,
+        )
+        canvas.disc(
+            x,
+            self.ground - self.radius * flat - height,
+            self.radius,
+            self.ink[1],
+            flat=flat,
+            angle=self.spin * t,
+            opacity=alive,
+            spots=self.spots,
+        )
 
 
 class Collide(Actor):
@@ -75,7 +97,9 @@ class Collide(Actor):
         times = sample_times(rng, seconds)
         gaps = np.diff(times, prepend=times[:1] - 0.6) if len(times) else np.zeros(0)
         self.pair, self.span = rng.random() < 0.5, rng.uniform(0.15, 0.35)
-        self.events = _events(times, strength_of(np.minimum(3.0 / np.maximum(gaps, 0.1), 14) * self.span / 0.25))
+        self.events = _events(
+            times, strength_of(np.minimum(3.0 / np.maximum(gaps, 0.1), 14) * self.span / 0.25)
+        )
         self.times, self.radius = times, rng.uniform(0.07, 0.14)
         self.ink, self.wave = [colour(rng) for _ in range(4)], rng.uniform(0, 0.15)
         self.shake_size, self.spots = rng.choice([0.0, 0.02]), float(rng.choice([0.0, 0.5]))
@@ -85,10 +109,15 @@ class Collide(Actor):
         t = canvas.times
         y = self.wave * np.sin(1.7 * t)
         if self.pair:
-            index = np.clip(np.searchsorted(self.knots, t, side="right") - 1, 0, len(self.knots) - 2)
+            index = np.clip(
+                np.searchsorted(self.knots, t, side="right") - 1, 0, len(self.knots) - 2
+            )
             start, end = self.knots[index], self.knots[index + 1]
             apart = np.minimum(t - start, end - t)
-            apart = self.span * np.minimum(apart / np.maximum(0.5 * (end - start), 1e-3), 1.0) + self.radius
+            apart = (
+                self.span * np.minimum(apart / np.maximum(0.5 * (end - start), 1e-3), 1.0)
+                + self.radius
+            )
             for sign, ink in ((-1, self.ink[1]), (1, self.ink[2])):
                 canvas.disc(sign * apart, y, self.radius, ink, angle=3 * apart, spots=self.spots)
             return
@@ -115,7 +144,11 @@ class Footsteps(Actor):
         self.events = _events(times, strength_of(self.lift / 0.1 * 2.2 / np.maximum(swing, 0.1)))
         self.feet = [(times[k::2], swing[k::2]) for k in range(2)]
         self.ink, self.leg = [colour(rng) for _ in range(4)], rng.uniform(0.03, 0.07)
-        self.sharp, self.pace, self.body = rng.uniform(0.3, 0.9), rng.choice([0.0, 0.0, 0.06, -0.06]), rng.random() < 0.6
+        self.sharp, self.pace, self.body = (
+            rng.uniform(0.3, 0.9),
+            rng.choice([0.0, 0.0, 0.06, -0.06]),
+            rng.random() < 0.6,
+        )
         self.times = times
 
     def _foot(self, t, k):
@@ -125,8 +158,11 @@ class Footsteps(Actor):
         coming = np.searchsorted(times, t, side="left")
         index = np.minimum(coming, len(times) - 1)
         part = np.clip(1 - (times[index] - t) / swing[index], 0, 1) * (coming < len(times))
-        bump = np.where(part < self.sharp, np.sin(0.5 * np.pi * part / self.sharp),
-                        np.cos(0.5 * np.pi * (part - self.sharp) / (1 - self.sharp)))
+        bump = np.where(
+            part < self.sharp,
+            np.sin(0.5 * np.pi * part / self.sharp),
+            np.cos(0.5 * np.pi * (part - self.sharp) / (1 - self.sharp)),
+        )
         since, _ = since_last(t, times)
         slide = np.where((part > 0) & (part < 1), -1 + 2 * part, 1 - 2 * np.clip(since / 0.7, 0, 1))
         return self.stride * slide, self.lift * bump * ((part > 0) & (part < 1))
@@ -156,8 +192,14 @@ class Drops(Actor):
 
     def __init__(self, rng, seconds):
         self.times = sample_times(rng, seconds)
-        self.gravity, self.surface = np.exp(rng.uniform(np.log(1.5), np.log(7.0))), rng.uniform(0.1, 0.35)
-        self.size, self.places = rng.uniform(0.03, 0.07), rng.choice([0.0, 0.2]) * rng.standard_normal(len(self.times))
+        self.gravity, self.surface = (
+            np.exp(rng.uniform(np.log(1.5), np.log(7.0))),
+            rng.uniform(0.1, 0.35),
+        )
+        self.size, self.places = (
+            rng.uniform(0.03, 0.07),
+            rng.choice([0.0, 0.2]) * rng.standard_normal(len(self.times)),
+        )
         self.fall = float(np.sqrt(2 * (self.surface + 0.6) / self.gravity))
         sizes = rng.uniform(0.6, 1.4, len(self.times))
         speed = np.sqrt(2 * self.gravity * (self.surface + 0.5))
@@ -176,12 +218,25 @@ class Drops(Actor):
             since = np.maximum(-to_go, 0)
             fade = np.clip(1 - since / 0.5, 0, 1) * (to_go <= 0)
             if self.ripples:
-                canvas.ring(place, self.surface + 0.02, 0.02 + 0.5 * since, 0.006, self.ink[2], flat=0.3, opacity=fade)
+                canvas.ring(
+                    place,
+                    self.surface + 0.02,
+                    0.02 + 0.5 * since,
+                    0.006,
+                    self.ink[2],
+                    flat=0.3,
+                    opacity=fade,
+                )
             if self.splash:
                 for angle in (-2.2, -1.8, -1.2, -0.9):
                     far = 0.6 * since
-                    canvas.disc(place + far * np.cos(angle), self.surface + far * np.sin(angle) + 2.5 * since**2,
-                                0.4 * size, self.ink[1], opacity=fade * (since < 0.3))
+                    canvas.disc(
+                        place + far * np.cos(angle),
+                        self.surface + far * np.sin(angle) + 2.5 * since**2,
+                        0.4 * size,
+                        self.ink[1],
+                        opacity=fade * (since < 0.3),
+                    )
 
 
 class Topple(Actor):
@@ -204,7 +259,9 @@ class Topple(Actor):
         if len(self.times):
             coming = np.searchsorted(self.times, t, side="left")
             index = np.minimum(coming, len(self.times) - 1)
-            part = np.clip(1 - (self.times[index] - t) / self.fall[index], 0, 1) * (coming < len(self.times))
+            part = np.clip(1 - (self.times[index] - t) / self.fall[index], 0, 1) * (
+                coming < len(self.times)
+            )
             since, _ = since_last(t, self.times)
             down = since < 0.3
             after = self.wobble * np.exp(-since / 0.08) * np.abs(np.sin(25 * since))
@@ -214,7 +271,16 @@ class Topple(Actor):
         cos, sin = np.cos(angle), np.sin(angle)
         x = -0.1 + self.wide + cos * -self.wide + sin * self.tall
         y = 0.25 - (cos * self.tall + sin * self.wide)
-        canvas.box(x, y, self.wide, self.tall, self.ink[1], angle=angle, opacity=alive, stripes=self.stripes)
+        canvas.box(
+            x,
+            y,
+            self.wide,
+            self.tall,
+            self.ink[1],
+            angle=angle,
+            opacity=alive,
+            stripes=self.stripes,
+        )
 
 
 class Burst(Actor):
@@ -239,9 +305,17 @@ class Burst(Actor):
         place = self.places[index] if len(self.times) else np.zeros((len(since), 2))
         fade = np.clip(1 - since / self.life, 0, 1)
         far = self.size * power * (1 - np.exp(-since / (0.3 * self.life))) * 2
-        canvas.disc(place[:, 0], place[:, 1], self.size * power * (0.4 + fade), self.bright, opacity=fade**2)
+        canvas.disc(
+            place[:, 0], place[:, 1], self.size * power * (0.4 + fade), self.bright, opacity=fade**2
+        )
         for angle in self.angles:
-            canvas.disc(place[:, 0] + far * np.cos(angle), place[:, 1] + far * np.sin(angle), 0.014, self.bright, opacity=fade)
+            canvas.disc(
+                place[:, 0] + far * np.cos(angle),
+                place[:, 1] + far * np.sin(angle),
+                0.014,
+                self.bright,
+                opacity=fade,
+            )
 
 
 class Swish(Actor):
@@ -254,7 +328,10 @@ class Swish(Actor):
         durations = rng.uniform(0.18, 0.5, len(times))
         swing = rng.uniform(0.7, 1.6)
         strengths = np.clip(swing * 0.3 / durations, 0.2, 1.0) ** 0.7
-        self.events = tuple(Event(float(t), float(s), float(d)) for t, s, d in zip(times, strengths, durations, strict=True))
+        self.events = tuple(
+            Event(float(t), float(s), float(d))
+            for t, s, d in zip(times, strengths, durations, strict=True)
+        )
         self.times, self.durations, self.swing = times, durations, swing
         self.length, self.width = rng.uniform(0.35, 0.65), rng.uniform(0.02, 0.05)
         self.ink, self.has_arm = [colour(rng) for _ in range(2)], rng.random() < 0.5
@@ -263,7 +340,9 @@ class Swish(Actor):
         t, side = canvas.times, -np.ones(len(canvas.times))
         for k, (time, duration) in enumerate(zip(self.times, self.durations, strict=True)):
             part = np.clip((t - time) / duration, 0, 1)
-            smooth = part - np.sin(2 * np.pi * part) / (2 * np.pi)  # speed sin^2, as the sound has it
+            smooth = part - np.sin(2 * np.pi * part) / (
+                2 * np.pi
+            )  # speed sin^2, as the sound has it
             side = np.where(t >= time, (1 if k % 2 else -1) * (1 - 2 * smooth), side)
         angle = -0.5 * np.pi + self.swing * side
         tip_x, tip_y = self.length * np.cos(angle), 0.3 + self.length * np.sin(angle)

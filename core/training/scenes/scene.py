@@ -1,4 +1,5 @@
 """A synthetic scene: a picture and a sound whose truth is known, made from a seed."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,9 +51,11 @@ class Scene:
     sound_seed: int
 
     def frames(self, times: np.ndarray, height: int, width: int, *, gray: bool = False) -> Tensor:
-        """The picture at `times` (T,), seconds: uint8 (T, height, width, 3), or (T, height, width) if gray.
+        """The picture at `times` (T,), seconds: uint8 (T, height, width, 3), or (T, height, width)
+        if gray.
 
-        The picture fills the frame whatever its shape, as the scene's own aspect ratio stretched to it.
+        The picture fills the frame whatever its shape, as the scene's own aspect ratio stretched
+        to it.
         """
         look = self.look
         subs = look.blur
@@ -79,7 +82,9 @@ class Scene:
         return self.look.phase + np.arange(count) / self.look.source_fps
 
     def frames_at(self, fps: float, height: int, width: int, *, gray: bool = True) -> Tensor:
-        """What a reader at `fps` gets from a file of this scene: each source frame nearest to n / fps."""
+        """What a reader at `fps` gets from a file of this scene: each source frame nearest to n
+        / fps.
+        """
         source = self.source_times()
         wanted = np.arange(int(round(self.seconds * fps))) / fps
         nearest = np.abs(source[None] - wanted[:, None]).argmin(1)
@@ -103,8 +108,17 @@ def sample_scene(
     if actor.moving is not None:
         look = look.clear_of(actor.ink[actor.moving])
     place = _place(rng, actor.focus, look)
-    return Scene(split, seed, kind, seconds, tuple(sorted(actor.events, key=lambda e: e.time)), look, actor, place,
-                 int(rng.integers(2**31)))
+    return Scene(
+        split,
+        seed,
+        kind,
+        seconds,
+        tuple(sorted(actor.events, key=lambda e: e.time)),
+        look,
+        actor,
+        place,
+        int(rng.integers(2**31)),
+    )
 
 
 def _place(
@@ -112,7 +126,9 @@ def _place(
 ) -> tuple[float, float, float, float]:
     """Where the actor stands (x, y, scale, roll), so that its hits are inside the picture."""
     narrow = min(1.0, look.aspect / 0.9)
-    scale = (np.exp(rng.uniform(np.log(0.75), np.log(1.15))) if look.hard else rng.uniform(0.8, 1.0)) * narrow
+    scale = (
+        np.exp(rng.uniform(np.log(0.75), np.log(1.15))) if look.hard else rng.uniform(0.8, 1.0)
+    ) * narrow
     reach = 0.3 if look.hard else 0.12
     x = rng.uniform(-reach, reach) * look.aspect / look.zoom
     y = rng.uniform(-reach, reach) / look.zoom if look.hard else 0.6 * focus[1] * scale

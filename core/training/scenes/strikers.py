@@ -1,4 +1,5 @@
 """Kinds of events in which a tool or a hand falls on a target."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -47,7 +48,9 @@ class Striker(Actor):
 
     def shake(self, t: np.ndarray) -> np.ndarray:
         strike = self.strike
-        return self.shake_size * ringing(t, strike.times, strike.strengths, self.shake_rate, self.shake_decay)
+        return self.shake_size * ringing(
+            t, strike.times, strike.strengths, self.shake_rate, self.shake_decay
+        )
 
     def sparks(self, canvas: Canvas, x: float, y: float) -> None:
         """Bits that fly off for 0.2 s after a hit."""
@@ -57,10 +60,18 @@ class Striker(Actor):
         alive = np.clip(1 - since / 0.2, 0, 1) * (since < 0.2)
         far = 1.5 * np.minimum(since, 0.2) * self.strike.strengths[index]
         for angle in self.spark_angles:
-            canvas.disc(x + far * np.cos(angle), y + far * np.sin(angle) + far**2, 0.012, self.ink[4], opacity=alive)
+            canvas.disc(
+                x + far * np.cos(angle),
+                y + far * np.sin(angle) + far**2,
+                0.012,
+                self.ink[4],
+                opacity=alive,
+            )
 
 
-def draw_arm(canvas: Canvas, hand_x, hand_y, shoulder: tuple[float, float], ink, width: float, bend: float) -> None:
+def draw_arm(
+    canvas: Canvas, hand_x, hand_y, shoulder: tuple[float, float], ink, width: float, bend: float
+) -> None:
     """Two-bone arm from a shoulder to the hand, the elbow on the side that `bend` says."""
     to_x, to_y = hand_x - shoulder[0], hand_y - shoulder[1]
     reach = np.maximum(np.hypot(to_x, to_y), 1e-3)
@@ -91,14 +102,31 @@ class Hammer(Striker):
         shake = self.shake(t)
         pivot_x, pivot_y = -0.3, 0.15
         tip_x, tip_y = pivot_x + self.length * np.cos(angle), pivot_y + self.length * np.sin(angle)
-        canvas.box(0.0, 0.15 + self.head + self.object_size * 2 + self.table, 0.6, self.table, self.ink[0])
-        canvas.box(self.length - 0.3, 0.15 + self.head + self.object_size + shake, 1.4 * self.object_size,
-                   self.object_size, self.ink[1], stripes=self.stripes, angle=shake)
+        canvas.box(
+            0.0, 0.15 + self.head + self.object_size * 2 + self.table, 0.6, self.table, self.ink[0]
+        )
+        canvas.box(
+            self.length - 0.3,
+            0.15 + self.head + self.object_size + shake,
+            1.4 * self.object_size,
+            self.object_size,
+            self.ink[1],
+            stripes=self.stripes,
+            angle=shake,
+        )
         canvas.line(pivot_x, pivot_y, tip_x, tip_y, self.width, self.ink[2], stripes=self.stripes)
         if self.has_head:
             canvas.box(tip_x, tip_y, self.head * 0.7, self.head, self.ink[3], angle=angle)
         if self.has_arm:
-            draw_arm(canvas, pivot_x + 0.02 * np.cos(angle), pivot_y + 0.1 * angle, (-0.8, 0.3), self.ink[4], 0.05, -1.0)
+            draw_arm(
+                canvas,
+                pivot_x + 0.02 * np.cos(angle),
+                pivot_y + 0.1 * angle,
+                (-0.8, 0.3),
+                self.ink[4],
+                0.05,
+                -1.0,
+            )
         self.sparks(canvas, self.length - 0.3, 0.15 + self.head)
 
 
@@ -112,9 +140,18 @@ class DrumSticks(Striker):
         super().__init__(rng, seconds)
         times = self.strike.times
         side = np.cumsum(rng.random(len(times)) < 0.75) % 2
-        self.sides = [Strike(times[side == k], self.strike.heights[side == k], self.strike.falls[side == k],
-                             self.strike.rises[side == k], self.strike.rebound, 0.0, self.strike.rest)
-                      for k in range(2)]
+        self.sides = [
+            Strike(
+                times[side == k],
+                self.strike.heights[side == k],
+                self.strike.falls[side == k],
+                self.strike.rises[side == k],
+                self.strike.rebound,
+                0.0,
+                self.strike.rest,
+            )
+            for k in range(2)
+        ]
         self.two_drums, self.swing = rng.random() < 0.5, self.reach * rng.uniform(0.4, 1.2)
         self.drum, self.width = rng.uniform(0.12, 0.3), rng.uniform(0.015, 0.035)
 
@@ -178,13 +215,24 @@ class Clap(Striker):
     def draw(self, canvas):
         height = self.strike.height(canvas.times)
         lift = 0.06 * np.sin(canvas.times * 1.3)
-        for sign, share, shoulder in ((-1, self.share, (-0.35, 0.6)), (1, 1 - self.share, (0.35, 0.6))):
+        for sign, share, shoulder in (
+            (-1, self.share, (-0.35, 0.6)),
+            (1, 1 - self.share, (0.35, 0.6)),
+        ):
             x = sign * (0.45 * self.palm + self.spread * share * height)
             draw_arm(canvas, x, lift + 0.05, shoulder, self.ink[0], 0.05, sign * 1.0)
-            canvas.disc(x, lift, 0.45 * self.palm, self.ink[1], flat=2.2, angle=self.tilt * height * sign)
+            canvas.disc(
+                x, lift, 0.45 * self.palm, self.ink[1], flat=2.2, angle=self.tilt * height * sign
+            )
             for finger in (-0.6, 0.0, 0.6):
-                canvas.line(x, lift, x + sign * 0.3 * self.palm * height, lift - self.palm * (1.5 - finger**2),
-                            0.2 * self.palm, self.ink[1])
+                canvas.line(
+                    x,
+                    lift,
+                    x + sign * 0.3 * self.palm * height,
+                    lift - self.palm * (1.5 - finger**2),
+                    0.2 * self.palm,
+                    self.ink[1],
+                )
 
 
 class Knock(Striker):
@@ -220,9 +268,18 @@ class Tap(Striker):
         times = self.strike.times
         self.count = int(rng.integers(2, 6))
         finger = rng.integers(0, self.count, len(times))
-        self.fingers = [Strike(times[finger == k], self.strike.heights[finger == k], self.strike.falls[finger == k],
-                               self.strike.rises[finger == k], False, 0.05, self.strike.rest)
-                        for k in range(self.count)]
+        self.fingers = [
+            Strike(
+                times[finger == k],
+                self.strike.heights[finger == k],
+                self.strike.falls[finger == k],
+                self.strike.rises[finger == k],
+                False,
+                0.05,
+                self.strike.rest,
+            )
+            for k in range(self.count)
+        ]
         self.lift, self.sink = 0.25 * self.reach, rng.uniform(0, 0.04)
 
     def draw(self, canvas):

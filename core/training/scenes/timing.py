@@ -1,4 +1,5 @@
 """When things happen: event times, and the motion that leads to and from a hit."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -57,17 +58,28 @@ class Strike:
         dwell = rng.uniform(0.02, 0.25) if rng.random() < 0.3 else 0.0
         base = np.exp(rng.uniform(np.log(0.06), np.log(0.35)))
         falls = np.minimum(base * np.exp(0.25 * rng.standard_normal(count)), 0.55 * gaps)
-        heights = np.clip(rng.uniform(0.45, 1.0) * np.exp(0.3 * rng.standard_normal(count)), 0.2, 1.2)
+        heights = np.clip(
+            rng.uniform(0.45, 1.0) * np.exp(0.3 * rng.standard_normal(count)), 0.2, 1.2
+        )
         rises = np.minimum(rng.uniform(0.08, 0.4) * np.ones(count), 0.4 * after)
-        return cls(times, heights, np.maximum(falls, 0.05), np.maximum(rises, 0.05),
-                   bool(rng.random() < 0.6), dwell, rng.uniform(0.3, 1.0))
+        return cls(
+            times,
+            heights,
+            np.maximum(falls, 0.05),
+            np.maximum(rises, 0.05),
+            bool(rng.random() < 0.6),
+            dwell,
+            rng.uniform(0.3, 1.0),
+        )
 
     @property
     def strengths(self) -> np.ndarray:
         return strength_of(2 * self.heights / self.falls)
 
     def events(self) -> tuple[Event, ...]:
-        return tuple(Event(float(t), float(s)) for t, s in zip(self.times, self.strengths, strict=True))
+        return tuple(
+            Event(float(t), float(s)) for t, s in zip(self.times, self.strengths, strict=True)
+        )
 
     def height(self, t: np.ndarray) -> np.ndarray:
         """Height above the target at times `t`: 0 exactly at each hit, else up to about 1."""
@@ -79,13 +91,18 @@ class Strike:
         stroke = np.where(coming < count, self.heights[next_hit], self.rest)
         to_go = np.clip((self.times[next_hit] - t) / self.falls[next_hit], 0, 1)
         fall = np.where(coming < count, 2 * to_go - to_go**2, 1.0)
-        dwell = np.minimum(self.dwell, 0.3 * np.where(coming < count, self.times[next_hit] - self.times[last_hit], 1))
+        dwell = np.minimum(
+            self.dwell,
+            0.3 * np.where(coming < count, self.times[next_hit] - self.times[last_hit], 1),
+        )
         gone = np.clip((t - self.times[last_hit] - dwell) / self.rises[last_hit], 0, 1)
         rise = 1 - (1 - gone) ** 2 if self.rebound else gone**2 * (3 - 2 * gone)
         return stroke * np.minimum(np.where(coming > 0, rise, 1.0), fall)
 
 
-def ringing(t: np.ndarray, times: np.ndarray, strengths: np.ndarray, rate: float, decay: float) -> np.ndarray:
+def ringing(
+    t: np.ndarray, times: np.ndarray, strengths: np.ndarray, rate: float, decay: float
+) -> np.ndarray:
     """Damped shaking of a struck thing at times `t`, sum over hits, about -1..1."""
     since = t[:, None] - times[None, :]  # (T, events)
     swing = np.exp(-np.maximum(since, 0) / decay) * np.sin(2 * np.pi * rate * since)

@@ -1,0 +1,259 @@
+"""The command `foleystage`: generate, models, train, evaluate, scene."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when done, 2 on bad input, 130 when stopped."""
+    from .core.errors import Cancelled, FoleyError
+
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        format="%(message)s", level=logging.INFO if options.verbose else logging.WARNING
+    )
+    try:
+        options.run(options)
+    except FoleyError as error:
+        print(f"foleystage: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, Cancelled):
+        print("\nfoleystage: stopped; nothing was written.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("foleystage", description="Gives silent video its sound.")
+    parser.add_argument("--verbose", action="store_true", help="say what is done")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_generate(commands)
+
+    models = commands.add_parser("models", help="list the generators, their licences and files")
+    models.set_defaults(run=_models)
+
+    train = commands.add_parser("train", help="train a bundled recipe")
+    train.add_argument("recipe", help="name of a recipe, or a path to one (.json)")
+    train.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("runs"),
+        help="where runs and caches are kept (default: runs)",
+    )
+    train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a model on held-out scenes, without weights of others"
+    )
+    evaluate.add_argument("model")
+    evaluate.add_argument("--clips", type=int, default=128)
+    evaluate.add_argument("--scenes", default="hard", choices=("hard", "clean"))
+    evaluate.add_argument("--kinds", default="", help="only these kinds of events, comma-separated")
+    evaluate.add_argument("--steps", type=int, default=25)
+    evaluate.add_argument("--cfg", type=float, default=4.5)
+    evaluate.add_argument(
+        "--out", type=Path, default=Path("out/evaluation"), help="folder for the JSON and the plot"
+    )
+    evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    evaluate.set_defaults(run=_evaluate)
+
+    scene = commands.add_parser(
+        "scene", help="render a synthetic scene to a video with its true sound"
+    )
+    scene.add_argument("seed", type=int)
+    scene.add_argument("-o", "--output", required=True, type=Path)
+    scene.add_argument("--kind", default="", help="kind of event (default: the seed's own)")
+    scene.add_argument("--seconds", type=float, default=8.0)
+    scene.add_argument("--height", type=int, default=360)
+    scene.add_argument("--clean", action="store_true", help="plain filming instead of hard")
+    scene.add_argument("--silent", action="store_true", help="the picture alone")
+    scene.set_defaults(run=_scene)
+    return parser
+
+
+def _add_generate(commands) -> None:
+    p = commands.add_parser("generate", help="make a sound for a video")
+    p.add_argument("video", help="video file")
+    p.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        help="video (.mp4, .mov, .mkv, .webm) or sound (.wav, .flac) to write",
+    )
+    p.add_argument("--model", default="ac_foley_mini")
+    p.add_argument("--prompt", default="", help="what it should sound like, as in 'metal hit'")
+    p.add_argument("--negative", default="", help="what it should not sound like")
+    p.add_argument("--reference", help="sound file whose timbre to follow")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--steps", type=int, default=25, help="sampling steps (default: 25)")
+    p.add_argument("--cfg", type=float, default=4.5, help="guidance scale (default: 4.5)")
+    p.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="start of the window in seconds"
+    )
+    p.add_argument(
+        "--seconds", type=float, metavar="S", help="length of the window (default: to the end)"
+    )
+    p.add_argument(
+        "--takes", type=int, default=1, help="number of takes, each in a file of its own"
+    )
+    p.add_argument(
+        "--mix", type=float, metavar="DB", help="keep the original sound at this level in dB"
+    )
+    p.add_argument(
+        "--offset", type=float, default=0.0, metavar="MS", help="shift the sound, later is positive"
+    )
+    p.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    p.add_argument("--plot", metavar="PNG", help="draw frames, motion, waveform and spectrogram")
+    p.set_defaults(run=_generate)
+
+
+def _generate(options) -> None:
+    from .core.media import probe
+    from .core.media.mux import FORMATS
+    from .core.output import check_output, take_paths, write_take
+    from .core.pipeline import Request, generate
+
+    request = Request(
+        options.prompt,
+        options.negative,
+        options.reference,
+        options.start,
+        options.seconds,
+        options.seed,
+        options.steps,
+        options.cfg,
+        options.takes,
+        options.offset,
+    )
+    request.check()
+    for path, suffixes in (
+        (options.output, (*FORMATS, *AUDIO_SUFFIXES)),
+        (options.plot, (".png",)),
+    ):
+        if path is not None:
+            check_output(path, suffixes, options.video)
+    info = probe(options.video)
+    if options.mix is not None and not info.has_audio:
+        from .core.errors import FoleyError
+
+        raise FoleyError(
+            f"'{options.video}' has no sound of its own to mix with; leave --mix away."
+        )
+    with _Progress() as progress:
+        progress("loading", 0, 1)
+        from .core.models import load_model, pick_device
+
+        model = load_model(options.model, pick_device(options.device))
+        takes = generate(options.video, model, request, progress=progress)
+        paths = take_paths(options.output, options.takes)
+        for index, path in enumerate(paths):
+            progress("writing", index, len(paths))
+            write_take(options.video, takes, index, path, options.mix)
+        if options.plot:
+            progress("drawing", 0, 1)
+            from .core.plot import plot_take
+
+            for index, path in enumerate(take_paths(options.plot, options.takes)):
+                plot_take(
+                    options.video,
+                    takes.waveforms[index],
+                    takes.sample_rate,
+                    path,
+                    start=takes.start,
+                    chance=takes.seen.chance,
+                    title=f"{Path(options.video).name}   seed {options.seed}"
+                    + (f"   “{options.prompt[:60]}”" if options.prompt else ""),
+                )
+    for path, loudness in zip(paths, takes.loudness, strict=True):
+        print(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)")
+
+
+def _models(options) -> None:
+    from .core.models import MODELS
+    from .core.weights.minis import mini_path
+
+    for card in MODELS.values():
+        print(f"{card.name}  ({card.size / 1e6:.1f} MB, {card.licence})\n  {card.title}")
+        for name in card.files:
+            path = mini_path(name)
+            print(f"  {path if path.is_file() else name + ': not found'}")
+
+
+def _train(options) -> None:
+    import torch
+
+    from .core.models import pick_device
+    from .core.training.recipes import run_recipe
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    logging.getLogger().setLevel(logging.INFO)
+    for path in run_recipe(options.recipe, options.folder, pick_device(options.device)):
+        print(path)
+
+
+def _evaluate(options) -> None:
+    from .core.evaluation.runner import evaluate_model
+    from .core.models import load_model, pick_device
+
+    kinds = tuple(k for k in options.kinds.split(",") if k)
+    model = load_model(options.model, pick_device(options.device))
+    with _Progress() as progress:
+        report = evaluate_model(
+            model,
+            options.clips,
+            hard=options.scenes == "hard",
+            kinds=kinds,
+            steps=options.steps,
+            cfg_scale=options.cfg,
+            folder=options.out,
+            progress=progress,
+        )
+    print(report)
+
+
+def _scene(options) -> None:
+    from .core.training.scene_files import write_scene
+
+    print(
+        write_scene(
+            options.seed,
+            options.output,
+            kind=options.kind,
+            seconds=options.seconds,
+            height=options.height,
+            hard=not options.clean,
+            silent=options.silent,
+        )
+    )
+
+
+class _Progress:
+    """A line on the terminal that is redrawn; nothing where there is no terminal."""
+
+    def __enter__(self):
+        self._shown = sys.stderr.isatty()
+        return self
+
+    def __call__(self, stage: str, step: int, total: int) -> None:
+        if self._shown:
+            filled = round(24 * step / max(total, 1))
+            bar = "#" * filled + "." * (24 - filled)
+            print(f"\r{stage:<10} [{bar}] {step}/{total} ", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_) -> None:
+        if self._shown:
+            print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,57 @@
+"""Files that a take is written to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import FoleyError
+from .media import fit_length, mux, write_audio
+from .media.files import check_suffix, refuse_same_file
+from .pipeline import Takes
+
+_AUDIO = (".wav", ".flac")
+
+
+def check_output(
+    path: str | os.PathLike[str], suffixes: Iterable[str], source: str | os.PathLike[str]
+) -> None:
+    """Refuse, before any work is done, a place that could not be written.
+
+    Raises:
+        FoleyError: unknown suffix, missing or unwritable folder, a folder's name, or the source
+        itself.
+    """
+    check_suffix(path, suffixes)
+    refuse_same_file(source, path)
+    target = Path(path)
+    if target.is_dir():
+        raise FoleyError(f"'{target}' is a folder: give the name of a file in it.")
+    if not target.parent.is_dir():
+        raise FoleyError(
+            f"There is no folder '{target.parent}' to write '{target.name}' to: make it."
+        )
+    if not os.access(target.parent, os.W_OK):
+        raise FoleyError(f"'{target.parent}' may not be written to: choose another folder.")
+
+
+def take_paths(output: str | os.PathLike[str], takes: int) -> list[Path]:
+    """`out.mp4` for one take, `out_1.mp4`, `out_2.mp4`, ... for several."""
+    path = Path(output)
+    return [path] if takes == 1 else [path.with_stem(f"{path.stem}_{k + 1}") for k in range(takes)]
+
+
+def write_take(source, takes: Takes, index: int, path: Path, mix: float | None = None) -> None:
+    """Write take `index`: under the untouched picture, at its place, or alone as a sound file."""
+    waveform = takes.waveforms[index]
+    if path.suffix.lower() in _AUDIO:
+        if mix is not None:
+            raise FoleyError(
+                "--mix needs a video to write; a sound file holds the new sound alone."
+            )
+        write_audio(
+            path, fit_length(waveform, round(takes.seconds * takes.sample_rate)), takes.sample_rate
+        )
+    else:
+        mux(source, waveform, takes.sample_rate, path, at=takes.start, original_db=mix)
