@@ -47,6 +47,6 @@ clean:
 	@touch $@
 
 .venv/.test-ready: .venv/.demo-ready
-	@$(PIP) --editable '.[test]'
-	@$(PIP) --editable '.[evaluation]' || echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its test is skipped.'
+	@$(PIP) --editable '.[test,evaluation]' || { $(PIP) --editable '.[test]' && \
+		echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its tests are skipped.'; }
 	@touch $@
