@@ -20,6 +20,7 @@ from .source import (
     clock_zero,
     decode,
     describe,
+    lacks_times,
     open_media,
     require_picture,
     use_threads,
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # Below this start, in seconds, decoding from the first frame is as fast as a jump.
 _SEEK_FROM = 2.0
+# A file that ends this much earlier than it states, in seconds, has lost its end.
+_SHORT_OF = 0.5
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,8 @@ def read_frames(
     round(window seconds * fps) frames, at least one; with "reference", at most
     floor(window seconds * fps).
     Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request.
-    progress(step, total): milliseconds of the window. Only frames that a request takes are
-    converted, and no more than one full-size frame is kept.
+    progress(step, total): milliseconds of the window (without `seconds`, at the end only). Only
+    frames that a request takes are converted, and one full-size frame at most is kept.
     Raises FoleyError when the source cannot be read or the window holds nothing, Cancelled when
     `cancelled()` says so.
     """
@@ -258,10 +261,11 @@ class _FileShots:
         self._name = name
         self._zero = clock_zero(container)
         self._spacing = 1 / average_fps(stream)
+        self._timed = not lacks_times(container, stream)
 
     def begin_at(self, start: float) -> Iterator[_Shot]:
         """Frames from the last keyframe at or before `start` on, or from an earlier one."""
-        if start >= _SEEK_FROM and self._stream.start_time is not None:
+        if start >= _SEEK_FROM and self._timed and self._stream.start_time is not None:
             target = math.floor((float(self._zero) + start) / self._stream.time_base)
             try:
                 self._container.seek(target, stream=self._stream, backward=True)
@@ -283,7 +287,7 @@ class _FileShots:
         for frame in decode(self._container, self._stream, self._name):
             if turn is None:
                 turn = frame_orientation(frame)
-            if frame.pts is not None:
+            if frame.pts is not None and self._timed:
                 now = float(frame.pts * frame.time_base - self._zero)
             else:
                 now = 0.0 if time is None else time + self._spacing
@@ -292,6 +296,17 @@ class _FileShots:
             time = now
             length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
             yield _Shot(now, length or self._spacing, lambda f=frame, t=turn: t(_to_rgb(f)))
+        self._check_end(0.0 if time is None else time + self._spacing)
+
+    def _check_end(self, end: float) -> None:
+        stated = float((self._stream.duration or 0) * self._stream.time_base)
+        if stated > end + _SHORT_OF:
+            log.warning(
+                "%s ends at %.2f s although it states %.2f s: it is cut off",
+                self._name,
+                end,
+                stated,
+            )
 
 
 def _to_rgb(frame: av.VideoFrame) -> torch.Tensor:

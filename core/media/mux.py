@@ -22,6 +22,7 @@ from .source import (
     Source,
     clock_zero,
     describe,
+    lacks_times,
     open_media,
     require_picture,
     sound_stream,
@@ -30,8 +31,7 @@ from .track import SoundTrack, encoder_rate
 
 log = logging.getLogger(__name__)
 
-# Container format and sound codec by suffix. FLAC in Matroska: AAC there comes back shifted by its
-# encoder delay.
+# Container format and sound codec by suffix. Matroska takes FLAC: exact to the sample at both ends.
 FORMATS = {
     ".mp4": ("mp4", "aac"),
     ".m4v": ("mp4", "aac"),
@@ -107,8 +107,11 @@ def mux(
 
 
 def _options(form: str) -> dict[str, str]:
-    # Keeps tags that MP4 has no name for, such as the graph that made the file.
-    return {"movflags": "use_metadata_tags"} if form in ("mp4", "mov") else {}
+    if form not in ("mp4", "mov"):
+        return {}
+    # Tags that MP4 has no name for, such as the graph that made the file, are kept; a fine time
+    # scale of the edit list keeps the sound's start exact (milliseconds otherwise).
+    return {"movflags": "use_metadata_tags", "movie_timescale": "90000"}
 
 
 class _Job:
@@ -124,6 +127,11 @@ class _Job:
     ) -> None:
         self.media, self.name = media, name
         self.video = require_picture(media, name)
+        if lacks_times(media, self.video):
+            raise FoleyError(
+                f"{name} does not say when its pictures are shown (AVI with B-frames): convert it "
+                "to .mp4 or .mkv first."
+            )
         self.zero = clock_zero(media)
         self.original = sound_stream(media) if original_db is not None else None
         if original_db is not None and self.original is None:
@@ -228,7 +236,8 @@ class _Job:
 
     def _refusal(self, suffix: str) -> str:
         codec = self.video.codec_context.name
-        return f"{codec} video cannot be stored in a {suffix} file: write .mkv or .mov instead."
+        other = " or ".join(s for s in (".mkv", ".mov") if s != suffix)
+        return f"{codec} video cannot be stored in a {suffix} file: write {other} instead."
 
     def _video(self, packet: av.Packet) -> float:
         """Counts a picture packet; returns its time in seconds of the picture."""

@@ -154,6 +154,13 @@ def clock_zero(container: av.container.InputContainer) -> Fraction:
     return stream.start_time * stream.time_base
 
 
+def lacks_times(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> bool:
+    """AVI stores no time stamps, and with B-frames its order is not that of showing."""
+    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+
+
 def use_threads(stream: av.stream.Stream) -> None:
     """Decode several frames at once, with a bound on how many lie in memory."""
     stream.codec_context.thread_type = "AUTO"

@@ -232,6 +232,32 @@ def test_a_file_cut_off_in_the_middle_gives_what_can_be_decoded(tmp_path, media,
     assert "a.mp4" in caplog.text
 
 
+def test_a_file_cut_off_between_two_packets_is_reported(tmp_path, media, caplog):
+    path = media.make_clip(
+        tmp_path / "a.mp4", count=100, b_frames=0, options={"movflags": "faststart"}
+    )
+    with av.open(str(path)) as container:
+        ends = [p.pos + p.size for p in container.demux(video=0) if p.size]
+    path.write_bytes(path.read_bytes()[: ends[59]])
+    with caplog.at_level(logging.WARNING):
+        got = media.numbers(read_frames(path, {"a": MINI})["a"])
+    assert got == list(range(60))
+    assert "ends at 2.40 s although it states 4.00 s" in caplog.text
+
+
+def test_a_whole_file_is_read_without_a_warning(clip, caplog):
+    with caplog.at_level(logging.WARNING):
+        read_frames(clip, {"a": MINI})
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("start", [0.0, 3.0])
+def test_avi_with_b_frames_is_read_in_the_order_of_showing(tmp_path, media, start):
+    path = media.make_clip(tmp_path / "a.avi", count=100, b_frames=2)
+    got = media.numbers(read_frames(path, {"a": MINI}, start=start, seconds=1.0)["a"])
+    assert got == list(range(round(start * 25), round(start * 25) + 25))
+
+
 def test_noise_in_the_middle_of_a_file_costs_only_what_it_hits(tmp_path, media, caplog):
     path = media.make_clip(tmp_path / "a.ts", count=100, gop=10, size=(320, 240))
     data = bytearray(path.read_bytes())

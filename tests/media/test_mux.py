@@ -212,6 +212,35 @@ def test_a_picture_that_the_container_cannot_hold_is_refused(tmp_path, media, co
     assert [p.name for p in tmp_path.iterdir()] == ["a.mkv"]
 
 
+def test_pictures_without_time_stamps_are_refused(tmp_path, media):
+    source = media.make_clip(tmp_path / "a.avi", count=20, b_frames=2)
+    with pytest.raises(FoleyError, match="does not say when its pictures are shown"):
+        mux(source, tone(1, 440.0), RATE, tmp_path / "b.mp4")
+
+
+@pytest.mark.parametrize("suffix", ["ts", "flv"])
+def test_a_picture_that_does_not_start_at_zero_keeps_its_sound_in_step(tmp_path, media, suffix):
+    source = media.make_clip(tmp_path / f"a.{suffix}", count=50)
+    for output in ("b.mp4", "b.mkv"):
+        mux(source, media.click_track(2, RATE, 1.0), RATE, tmp_path / output)
+        assert abs(peak_time(tmp_path / output) - 1.0) < 0.001
+
+
+def test_the_codec_tag_of_an_iphone_video_is_kept(tmp_path, media):
+    plain = media.make_clip(tmp_path / "a.mp4", count=5, codec="libx265")
+    source = tmp_path / "tagged.mp4"
+    with av.open(str(plain)) as read, av.open(str(source), "w") as out:
+        stream = out.add_stream_from_template(read.streams.video[0], opaque=True)
+        stream.codec_context.codec_tag = "hvc1"
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    mux(source, tone(1, 440.0), RATE, tmp_path / "b.mov")
+    with av.open(str(tmp_path / "b.mov")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
 @pytest.mark.parametrize("name", ["b.gif", "b", "b.wav"])
 def test_unknown_suffixes_are_refused_with_the_known_ones(clip, tmp_path, name):
     with pytest.raises(FoleyError, match=r"must end in \.mp4, \.m4v, \.mov, \.mkv, \.webm"):
