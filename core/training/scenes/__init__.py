@@ -1,4 +1,5 @@
 """Synthetic scenes: pairs of picture and sound whose truth is known."""
+
 from .events import Event
 from .scene import CONTINUOUS, IMPACTS, KINDS, Scene, sample_scene
 

@@ -1,4 +1,5 @@
 """The bundled weights: small models that this repository trained on its own synthetic scenes."""
+
 from __future__ import annotations
 
 from pathlib import Path
