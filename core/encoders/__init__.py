@@ -1,0 +1,1 @@
+"""Encoders: what a video, a text or a sound is like, as streams of features."""

@@ -1,0 +1,228 @@
+"""CAVP: contrastive audio-visual features, 4 vectors of 512 a second of picture.
+
+Source: Diff-Foley (arXiv 2306.17203, section 3.1): a SlowOnly ResNet-50 (arXiv 1812.03982) looks, a
+CNN14 (PANNs, arXiv 1912.10211) listens. Attribute names are the public file's key names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..media import FrameRequest
+from ..weights.load import fill_module, read_weights
+from .base import VideoEncoder
+
+WIDTH = 512
+_STAGES = (3, 4, 6, 3)
+_EXPANSION = 4
+# Frames that one pass looks at, and how far its temporal convolutions reach to each side.
+_LONGEST = 40
+_REACH = 9
+_SPECTRUM_BANDS = 128
+_SPECTRUM_WIDTHS = (64, 128, 256, 512, 1024, 2048)
+
+
+class _ConvNorm(nn.Module):
+    """3-D convolution and its batch norm, (B, C, T, H, W)."""
+
+    def __init__(self, inputs, outputs, kernel, stride=1, *, operations: Any, **factory) -> None:
+        super().__init__()
+        padding = tuple(side // 2 for side in kernel)
+        self.conv = operations.Conv3d(
+            inputs, outputs, kernel, (1, stride, stride), padding, bias=False, **factory
+        )
+        self.bn = nn.BatchNorm3d(outputs, **factory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x))
+
+
+class _Bottleneck(nn.Module):
+    """1 x 1 (over `times` frames), 3 x 3, 1 x 1, and the way around them."""
+
+    def __init__(self, inputs: int, width: int, stride: int, times: int, **factory) -> None:
+        super().__init__()
+        outputs = width * _EXPANSION
+        self.conv1 = _ConvNorm(inputs, width, (times, 1, 1), **factory)
+        self.conv2 = _ConvNorm(width, width, (1, 3, 3), stride, **factory)
+        self.conv3 = _ConvNorm(width, outputs, (1, 1, 1), **factory)
+        if stride != 1 or inputs != outputs:
+            self.downsample = _ConvNorm(inputs, outputs, (1, 1, 1), stride, **factory)
+        else:
+            self.downsample = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.conv2(F.relu(self.conv1(x))))
+        return F.relu(self.conv3(inner) + self.downsample(x))
+
+
+class SlowOnly(nn.Module):
+    """Frames (B, 3, T, H, W) in 0..1 to one vector a frame (B, T, 2048); no stride over time."""
+
+    def __init__(self, **factory) -> None:
+        super().__init__()
+        self.conv1 = _ConvNorm(3, 64, (1, 7, 7), 2, **factory)
+        inputs = 64
+        for index, blocks in enumerate(_STAGES):
+            width, times = 64 << index, 1 if index < 2 else 3
+            layer = []
+            for block in range(blocks):
+                stride = 2 if index and not block else 1
+                layer.append(_Bottleneck(inputs, width, stride, times, **factory))
+                inputs = width * _EXPANSION
+            setattr(self, f"layer{index + 1}", nn.Sequential(*layer))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        x = F.relu(self.conv1(frames))
+        x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean((-1, -2)).transpose(1, 2)
+
+
+class CavpVideo(VideoEncoder):
+    """One unit vector of 512 a frame at 4 fps, frames squeezed to 224 x 224.
+
+    Clips longer than 40 frames are looked at in overlapping windows; what is kept of each is what
+    one pass over the whole clip would give.
+    """
+
+    stream = "cavp"
+    rate = 4.0
+    width = WIDTH
+    frame_request = FrameRequest(fps=4.0, size=224, crop="stretch", resample="bilinear")
+
+    def __init__(
+        self,
+        *,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        factory: dict[str, Any] = {"dtype": dtype, "device": device}
+        self.video_encoder = SlowOnly(operations=operations, **factory)
+        outputs = 512 * _EXPANSION
+        self.video_project_head = operations.Linear(outputs, WIDTH, **factory)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
+        **factory: Any,
+    ) -> CavpVideo:
+        """The video tower of a CAVP file. dtype None: as stored."""
+        names = ("video_encoder.", "video_project_head.")
+        tensors = _read_tower(path, names, dtype, device)
+        return fill_module(cls(device="meta", **factory), tensors, path)
+
+    def windows(self, count: int) -> Tensor:
+        length = min(count, _LONGEST)
+        starts = range(0, count - length + 1, _LONGEST - 2 * _REACH)
+        starts = [*starts, count - length] if starts[-1] < count - length else [*starts]
+        return torch.tensor(starts)[:, None] + torch.arange(length)
+
+    def window_bytes(self, frames: int) -> int:
+        # The first stage: 56 x 56 places of 256 channels, in, out and between.
+        return frames * 56 * 56 * 256 * 4 * self.dtype.itemsize
+
+    def look(self, frames: Tensor) -> Tensor:
+        return self.encode_frames((frames.float() / 255).movedim(-1, 2).to(self.dtype))
+
+    def join(self, looked: Tensor, count: int) -> Tensor:
+        out = looked.new_empty(count, looked.shape[-1])
+        for number, (row, values) in enumerate(zip(self.windows(count)[:, 0].tolist(), looked)):
+            skipped = _REACH if number else 0
+            out[row + skipped : row + len(values)] = values[skipped:]
+        return out
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        """(B, T, 3, H, W) in 0..1 -> unit vectors (B, T, 512)."""
+        features = self.video_project_head(self.video_encoder(frames.transpose(1, 2)))
+        return F.normalize(features, dim=-1)
+
+
+class _SpectrumBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, *, operations: Any, **factory) -> None:
+        super().__init__()
+        self.conv1 = operations.Conv2d(inputs, outputs, 3, padding=1, bias=False, **factory)
+        self.conv2 = operations.Conv2d(outputs, outputs, 3, padding=1, bias=False, **factory)
+        self.bn1 = nn.BatchNorm2d(outputs, **factory)
+        self.bn2 = nn.BatchNorm2d(outputs, **factory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+
+
+class CavpSpectrum(nn.Module):
+    """The listening tower: 128-band spectra to 4 unit vectors a second, for alignment scores.
+
+    Four blocks halve time and bands, the fifth the bands; then the mean over the bands, and at each
+    moment the largest plus the mean of three neighbours.
+    """
+
+    def __init__(
+        self,
+        *,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        factory: dict[str, Any] = {"dtype": dtype, "device": device}
+        self.bn = nn.BatchNorm2d(_SPECTRUM_BANDS, **factory)
+        inputs = (1, *_SPECTRUM_WIDTHS)
+        for index, (before, after) in enumerate(zip(inputs, inputs[1:])):
+            block = _SpectrumBlock(before, after, operations=operations, **factory)
+            setattr(self, f"conv_block{index + 1}", block)
+        self.fc1 = operations.Linear(inputs[-1], inputs[-1], **factory)
+        self.final_project = operations.Linear(inputs[-1], WIDTH, **factory)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
+        **factory: Any,
+    ) -> CavpSpectrum:
+        """The listening tower of a CAVP file. dtype None: as stored."""
+        prefix = "spec_encoder."
+        tensors = _read_tower(path, (prefix,), dtype, device)
+        named = {key.removeprefix(prefix): value for key, value in tensors.items()}
+        return fill_module(cls(device="meta", **factory), named, path)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """(B, 128, T) at 62.5 frames a second, 0..1 -> unit vectors (B, T / 16, 512)."""
+        x = self.bn(spectrum.unsqueeze(2)).permute(0, 2, 3, 1)  # (B, 1, T, bands)
+        for index in range(4):
+            x = F.avg_pool2d(getattr(self, f"conv_block{index + 1}")(x), 2)
+        x = self.conv_block6(F.avg_pool2d(self.conv_block5(x), (1, 2))).mean(3)  # (B, C, T / 16)
+        x = (F.max_pool1d(x, 3, 1, 1) + F.avg_pool1d(x, 3, 1, 1)).transpose(1, 2)
+        # One layer used twice: so the public weights were trained.
+        x = F.relu(self.fc1(F.relu(self.fc1(x))))
+        return F.normalize(self.final_project(x), dim=-1)
+
+
+def _read_tower(
+    path: Path | str,
+    names: tuple[str, ...],
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+) -> dict[str, Tensor]:
+    """The weights under some names, with or without the wrapper's `module.`."""
+    tensors = read_weights(
+        path,
+        dtype=dtype,
+        device=device,
+        keep=lambda key: key.removeprefix("module.").startswith(names),
+    )
+    return {key.removeprefix("module."): value for key, value in tensors.items()}

@@ -1,0 +1,269 @@
+"""Loading weights: any public file format, straight to the wanted type and device, checked.
+
+Safetensors are memory-mapped. Pickled checkpoints are read with `weights_only=True`, after their
+container has been checked, so a file can neither run code nor unpack to more than its size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import FoleyError
+
+PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
+# Where checkpoints keep their weights when the top level holds more than tensors.
+_LEVELS = ("state_dict", "model_state_dict", "generator", "weights", "model", "ema", "encoder")
+# Pages of a mapped file count as memory while it is open: it is opened anew after so many bytes.
+_GROUP_BYTES = 64 << 20
+_NARROW = {"F8_E4M3", "F8_E5M2"}
+_TEXT_HEADS = (b"<", b"{", b"version https://git-lfs")
+
+
+def read_weights(
+    path: Path | str,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    keep: Callable[[str], bool] | None = None,
+) -> dict[str, Tensor]:
+    """The tensors of a .safetensors, .pth, .pt, .ckpt or .bin file by name.
+
+    dtype: of the floating-point ones, None as stored; scaled fp8 files are unscaled. keep: which
+    names. Tensors that need no change may be views of the mapped file. While loading, no more than
+    the result and 64 MB, or the largest tensor, is in memory.
+
+    Raises:
+        FoleyError: no such file; damaged, truncated, of another kind; a pickle that holds more
+            than tensors; an archive that unpacks to more than it is.
+    """
+    path = Path(path)
+    check_file(path)
+    with _refusing(path):
+        if path.suffix in PICKLED:
+            return _convert(_read_pickled(path), dtype, device, keep)
+        return _read_safetensors(path, dtype, device, keep)
+
+
+def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a file by name, without reading them. Raises as `read_weights`."""
+    path = Path(path)
+    check_file(path)
+    with _refusing(path):
+        if path.suffix in PICKLED:
+            return {k: tuple(v.shape) for k, v in _read_pickled(path, "meta").items()}
+        with _open(path) as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str) -> nn.Module:
+    """Gives a module, built on the meta device, exactly these tensors; ready for inference.
+
+    Raises:
+        FoleyError: a key is missing, left over or of another shape; names the file and at most
+            three keys.
+    """
+    wanted = module.state_dict()
+    needed = {k for k in wanted if not k.endswith("num_batches_tracked")}
+    found = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
+    name = Path(path).name
+    _none_of(sorted(needed - found.keys()), f"{name} lacks weights")
+    _none_of(sorted(found.keys() - needed), f"{name} has unknown weights")
+    wrong = sorted(k for k in needed if wanted[k].shape != found[k].shape)
+    _none_of(wrong, f"{name} has weights of another shape")
+    for key in wanted.keys() - needed:
+        found[key] = torch.zeros((), dtype=torch.int64)
+    module.load_state_dict(found, assign=True)
+    return module.eval().requires_grad_(False)
+
+
+def check_file(path: Path) -> None:
+    """FoleyError unless `path` is a file that could hold weights."""
+    if path.is_dir():
+        raise FoleyError(f"{path.name} is a folder, not a weights file; name the file in it.")
+    if not path.is_file():
+        raise FoleyError(f"There is no weights file at {path}; check the path or the name.")
+    if path.suffix not in PICKLED | {".safetensors"}:
+        raise FoleyError(
+            f"{path.name} is not a weights file: .safetensors, .pth, .pt, .ckpt and .bin are read."
+        )
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not size:
+        raise FoleyError(f"{path.name} is empty; get it again.")
+    if head.lstrip().startswith(_TEXT_HEADS):
+        raise FoleyError(
+            f"{path.name} is a text file (a web page or a pointer to the real file), not weights; "
+            "get the file itself."
+        )
+
+
+def _none_of(keys: list[str], what: str) -> None:
+    if keys:
+        named = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+        raise FoleyError(f"{what} ({named}): it is not a file of this model; use the right one.")
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turns what the readers raise about a bad file into one sentence."""
+    try:
+        yield
+    except FoleyError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise FoleyError(f"There is not enough memory to load {path.name}.") from error
+    except Exception as error:
+        if type(error).__name__ == "UnpicklingError" and "eights only" in str(error):
+            raise FoleyError(
+                f"{path.name} holds more than weights and could run code: it was refused; get a "
+                ".safetensors file, or the original."
+            ) from error
+        raise FoleyError(
+            f"{path.name} is cut off or damaged, or is no weights file; get it again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _open(path: Path, device: str = "cpu") -> Iterator:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt", device=device) as file:
+        yield file
+
+
+def _read_safetensors(
+    path: Path,
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+    keep: Callable[[str], bool] | None,
+) -> dict[str, Tensor]:
+    target = torch.device(device)
+    groups, scales = _plan(path, keep)
+    tensors: dict[str, Tensor] = {}
+    for group in groups:
+        with _open(path) as file:
+            for key in group:
+                tensors[key] = _as(_unscaled(file, key, scales, dtype), dtype, target)
+    return tensors
+
+
+def _plan(
+    path: Path, keep: Callable[[str], bool] | None
+) -> tuple[list[list[str]], Mapping[str, str]]:
+    """Names in groups of a bounded size, and the scale that belongs to each scaled fp8 weight."""
+    with _open(path) as file:
+        names = list(file.keys())
+        present = set(names)
+        scales = {
+            f"{key.removesuffix('.scale_weight')}.weight": key
+            for key in names
+            if key.endswith(".scale_weight") and "scaled_fp8" in present
+        }
+        dropped = {"scaled_fp8", *scales.values()}
+        dropped |= {k for k in names if scales and k.endswith(".scale_input")}
+        names = [k for k in names if k not in dropped and (keep is None or keep(k))]
+        groups: list[list[str]] = [[]]
+        room = _GROUP_BYTES
+        for key in names:
+            size = 4
+            for side in file.get_slice(key).get_shape():
+                size *= side
+            if size > room and groups[-1]:
+                groups.append([])
+                room = _GROUP_BYTES
+            groups[-1].append(key)
+            room -= size
+    return groups, scales
+
+
+def _unscaled(file, key: str, scales: Mapping[str, str], dtype: torch.dtype | None) -> Tensor:
+    tensor = file.get_tensor(key)
+    if key not in scales:
+        return tensor
+    return (tensor.float() * file.get_tensor(scales[key]).float()).to(dtype or torch.bfloat16)
+
+
+def _as(tensor: Tensor, dtype: torch.dtype | None, device: torch.device) -> Tensor:
+    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
+def _convert(
+    tensors: dict[str, Tensor],
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+    keep: Callable[[str], bool] | None,
+) -> dict[str, Tensor]:
+    target = torch.device(device)
+    kept = [key for key in tensors if keep is None or keep(key)]
+    # Each original is let go as soon as its copy exists.
+    return {key: _as(tensors.pop(key), dtype, target) for key in kept}
+
+
+def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    archive = zipfile.is_zipfile(path)
+    if archive:
+        _check_archive(path)
+    mapped = archive and device != "meta"
+    loaded = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
+    tensors = flatten(loaded)
+    if not tensors:
+        raise FoleyError(f"{path.name} holds no weights; use another file.")
+    size = path.stat().st_size
+    if any(v.numel() * v.element_size() > size for v in tensors.values()):
+        raise FoleyError(f"{path.name} claims weights larger than itself: it was refused.")
+    return tensors
+
+
+def _check_archive(path: Path) -> None:
+    """Torch stores its records uncompressed: anything else could unpack without bound."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise FoleyError(f"{path.name} is cut off or damaged; get it again.") from error
+    packed = any(r.compress_type != zipfile.ZIP_STORED for r in records)
+    if packed or sum(r.file_size for r in records) > path.stat().st_size:
+        raise FoleyError(
+            f"{path.name} is a packed archive that may unpack without bound: it was refused; get "
+            "the original file."
+        )
+
+
+def flatten(loaded: object) -> dict[str, Tensor]:
+    """The tensors of a loaded checkpoint, whatever level they are kept on."""
+    if not isinstance(loaded, Mapping):
+        return {}
+    tensors = {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
+    levels = [loaded[name] for name in _LEVELS if isinstance(loaded.get(name), Mapping)]
+    if levels and len(tensors) < len(levels[0]):
+        return flatten(levels[0])
+    return tensors
+
+
+def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Plain `weight` for every weight-normalised layer, of old or new names; others as they are.
+
+    w = g v / |v|, the norm over all axes in which g has size 1 (Salimans and Kingma 2016, eq. 2).
+    """
+    names = {
+        ".weight_g": ".weight_v",
+        ".parametrizations.weight.original0": ".parametrizations.weight.original1",
+    }
+    folded = dict(tensors)
+    for gain_name, direction_name in names.items():
+        for key in [k for k in tensors if k.endswith(gain_name)]:
+            layer = key.removesuffix(gain_name)
+            if layer + direction_name not in folded:
+                continue
+            gain, direction = folded.pop(key), folded.pop(layer + direction_name)
+            axes = [axis for axis in range(gain.ndim) if gain.shape[axis] == 1]
+            norm = direction.float().norm(dim=axes, keepdim=True)
+            folded[layer + ".weight"] = (gain.float() * direction.float() / norm).to(direction)
+    return folded
