@@ -1,0 +1,42 @@
+"""A silent clip with known hits, made by our own renderer, and the bundled model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from foleystage.core.models import load_model
+from foleystage.core.training.scene_files import write_picture
+from foleystage.core.training.scenes import sample_scene
+
+
+@pytest.fixture(scope="session")
+def scene():
+    return sample_scene(7, "test", seconds=4.0, hard=False, kinds=("hammer",))
+
+
+@pytest.fixture(scope="session")
+def clip(scene, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "hammer.mp4"
+    write_picture(scene, path, 180, silent=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip_with_sound(scene, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "hammer_sound.mp4"
+    write_picture(scene, path, 180)
+    return path
+
+
+@pytest.fixture(scope="session")
+def truth(scene) -> np.ndarray:
+    return np.array([event.time for event in scene.events])
+
+
+@pytest.fixture(scope="session")
+def model():
+    torch.set_num_threads(2)
+    return load_model("ac_foley_mini")

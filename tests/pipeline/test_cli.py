@@ -1,0 +1,192 @@
+"""The command line, as a person uses it: files in, files out, one sentence when it cannot be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from foleystage.cli import main
+from foleystage.core.evaluation.attacks import detect_onsets
+from foleystage.core.evaluation.matching import match_onsets
+from foleystage.core.media import probe, read_audio, write_audio
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ["--steps", "3", "--seconds", "1.5"]
+
+
+def _packets(path: Path) -> list[tuple]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in container.demux(stream) if p.size]
+
+
+def test_generate_writes_the_same_picture_with_hits_in_place(clip, truth, tmp_path, capsys):
+    out, plot = tmp_path / "out.mp4", tmp_path / "out.png"
+    assert (
+        main(["generate", str(clip), "-o", str(out), "--prompt", "metal hit", "--plot", str(plot)])
+        == 0
+    )
+    assert "LUFS" in capsys.readouterr().out
+    assert _packets(out) == _packets(clip)
+    sound, rate = read_audio(out)
+    assert match_onsets(detect_onsets(sound, rate), truth).f1 >= 0.8
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mp4", "out.png"]
+
+
+def test_takes_and_sound_files(clip, tmp_path):
+    out = tmp_path / "take.flac"
+    assert main(["generate", str(clip), "-o", str(out), "--takes", "2", *QUICK]) == 0
+    first, second = (read_audio(tmp_path / f"take_{k}.flac")[0] for k in (1, 2))
+    assert first.shape[-1] == 48000
+    assert float((first - second).abs().max()) > 1e-3
+
+
+def test_mix_keeps_the_original_sound(clip_with_sound, tmp_path):
+    out = tmp_path / "mix.mp4"
+    arguments = ["generate", str(clip_with_sound), "-o", str(out), "--mix", "-6", "--steps", "2"]
+    assert main(arguments) == 0
+    original, rate = read_audio(clip_with_sound, mono=True)
+    mixed, _ = read_audio(out, mono=True, sample_rate=rate)
+    size = min(original.shape[-1], mixed.shape[-1])
+    assert np.corrcoef(original[0, :size], mixed[0, :size])[0, 1] > 0.2
+
+
+def test_models_lists_licence_and_files(capsys):
+    assert main(["models"]) == 0
+    shown = capsys.readouterr().out
+    assert "ac_foley_mini" in shown and "Apache-2.0" in shown and "not found" not in shown
+
+
+@pytest.fixture(scope="module")
+def odd_files(tmp_path_factory, clip) -> Path:
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is no video")
+    (folder / "cut.mp4").write_bytes(clip.read_bytes()[:600])
+    (folder / "folder.mp4").mkdir()
+    tone = np.sin(np.arange(32000) / 20)[None].astype(np.float32) * 0.3
+    import torch
+
+    write_audio(folder / "audio.wav", torch.from_numpy(tone), 16000)
+    write_audio(folder / "silent.wav", torch.zeros(1, 64000), 32000)
+    write_audio(folder / "short.wav", torch.from_numpy(tone[:, :200]), 16000)
+    import soundfile
+
+    soundfile.write(folder / "nan.wav", np.full(32000, np.nan, np.float32), 16000, subtype="FLOAT")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("video", "extra"),
+    [
+        ("missing.mp4", []),
+        ("folder.mp4", []),
+        ("empty.mp4", []),
+        ("text.mp4", []),
+        ("cut.mp4", []),
+        ("audio.wav", []),
+        (None, ["--seconds", "0"]),
+        (None, ["--start", "1000"]),
+        (None, ["--mix", "0"]),
+        (None, ["--reference", "silent.wav"]),
+        (None, ["--reference", "short.wav"]),
+        (None, ["--reference", "nan.wav"]),
+        (None, ["--reference", "missing.wav"]),
+        (None, ["--model", "nonsense"]),
+        (None, ["--plot", "plot.txt"]),
+    ],
+)
+def test_bad_input_is_one_sentence_status_2_and_nothing_written(
+    odd_files, clip, tmp_path, capsys, video, extra
+):
+    source = clip if video is None else odd_files / video
+    extra = [str(odd_files / e) if e.endswith(".wav") else e for e in extra]
+    extra = [str(tmp_path / e) if e.endswith(".txt") else e for e in extra]
+    assert main(["generate", str(source), "-o", str(tmp_path / "out.mp4"), *extra]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1 and error[0].startswith("foleystage: ") and len(error[0]) < 400
+    assert "Traceback" not in error[0]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", ["nowhere/out.mp4", "out.xyz", "."])
+def test_places_that_cannot_be_written_are_refused_first(clip, tmp_path, capsys, output):
+    assert main(["generate", str(clip), "-o", str(tmp_path / output)]) == 2
+    assert "foleystage: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_source_is_never_overwritten(clip, capsys):
+    before = clip.read_bytes()
+    assert main(["generate", str(clip), "-o", str(clip), *QUICK]) == 2
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize("prompt", ["", "金属を叩く音", "metal " * 1700])
+def test_any_prompt_makes_a_sound(clip, tmp_path, prompt):
+    out = tmp_path / "out.wav"
+    assert main(["generate", str(clip), "-o", str(out), "--prompt", prompt, *QUICK]) == 0
+    assert out.stat().st_size > 10_000
+
+
+def test_a_damaged_weights_file_is_named(clip, tmp_path, monkeypatch, capsys):
+    from foleystage.core import models
+
+    damaged = tmp_path / "ac_foley_mini.safetensors"
+    damaged.write_bytes(models.mini_path("ac_foley_mini").read_bytes()[:5000])
+    monkeypatch.setattr(
+        models, "mini_path", lambda name: damaged if name == "ac_foley_mini" else Path(name)
+    )
+    assert main(["generate", str(clip), "-o", str(tmp_path / "out.wav"), *QUICK]) == 2
+    assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_interrupt_leaves_nothing(clip, tmp_path):
+    runner = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import conftest; "
+        "from foleystage.cli import main; raise SystemExit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", runner, str(ROOT / "tests"), "generate", str(clip)]
+    command += ["-o", str(tmp_path / "out.mp4"), "--steps", "1000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_a_sentence(clip, tmp_path, monkeypatch, capsys):
+    from foleystage.core.media import files
+
+    monkeypatch.setattr(files.Sink, "__init__", _full_sink)
+    assert main(["generate", str(clip), "-o", str(tmp_path / "out.mp4"), *QUICK]) == 2
+    assert "disk is full" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def _full_sink(self, path: Path) -> None:
+    # The device that is always full, in place of a disk that happens to be.
+    self._file = open("/dev/full", "wb", buffering=0)
+    self.error = None
+
+
+def test_scene_writes_a_clip_with_its_truth(tmp_path, capsys):
+    out = tmp_path / "scene.mp4"
+    arguments = ["scene", "3", "-o", str(out), "--seconds", "1", "--height", "90", "--clean"]
+    assert main(arguments) == 0
+    assert "events at" in capsys.readouterr().out
+    info = probe(out)
+    assert info.has_audio and info.height == 90
