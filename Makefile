@@ -21,7 +21,7 @@ demo: .venv/.demo-ready
 	exec $(BIN)/foleystage generate "$$@"
 
 test: .venv/.test-ready
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests
 
 lint: .venv/.test-ready
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ WORLD is a model of speech: for Foley the figure is relative. Always say the mod
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import Literal
 
@@ -55,7 +56,9 @@ def cepstral_distance(first: np.ndarray, second: np.ndarray, *, mode: Mode = "dt
 def world_envelope(samples: np.ndarray) -> np.ndarray:
     """WORLD's power envelope (DIO, StoneMask, CheapTrick) every 5 ms: `[T]` to `[N, 257]`."""
     try:
-        import pyworld
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyworld asks setuptools for its own version
+            import pyworld
     except ImportError as error:
         raise FoleyError(
             "MCD needs the package pyworld: pip install 'foleystage[evaluation]', "
