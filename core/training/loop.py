@@ -158,7 +158,7 @@ def _resume(path: Path, config: LoopConfig, model, average, optimizer) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["config"] != json.dumps(asdict(config), sort_keys=True):
+    if _numbers(json.loads(state["config"])) != _numbers(asdict(config)):
         raise FoleyError(
             f"{path} is of a run with other figures; remove it or train in another folder."
         )
@@ -167,6 +167,12 @@ def _resume(path: Path, config: LoopConfig, model, average, optimizer) -> int:
     optimizer.load_state_dict(state["optimizer"])
     log.info("resumed at step %d", state["step"])
     return state["step"]
+
+
+def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that decide the result; how often a run logs and saves does not."""
+    free = ("log_every", "evaluate_every", "save_seconds")
+    return json.loads(json.dumps({k: v for k, v in figures.items() if k not in free}))
 
 
 def _write_row(path: Path, row: dict[str, float]) -> None:

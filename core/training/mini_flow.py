@@ -30,7 +30,7 @@ from .scenes.materials import IMPACT_MATERIALS, MATERIALS, sample_instrument
 from .scenes.sound import render_sound, sample_room
 
 STEP = 0.16  # seconds of the smallest take: 5 latents, 8 sync features, 1 clip feature
-_CROPS = ((2.56, 32), (4.0, 24), (8.0, 12))
+_CROPS = ((2.56, 24), (4.0, 16), (8.0, 8))
 _CROP_CHANCES = (0.3, 0.45, 0.25)
 _REFERENCE_SECONDS = 1.92
 _CLEAN_ONE_IN = 5
