@@ -1,7 +1,7 @@
-"""The mini codec's fixed encoder: two views of a latent frame's spectrum, made small by PCA.
+"""The mini codec's fixed encoder: three views of a latent frame's spectrum, made small by PCA.
 
-The long view (64 bands, n_fft 2048, two frames) tells the pitches and colour apart; the short view
-(16 bands, n_fft 256, eight frames of 4 ms) says when, within the 32 ms, the energy came.
+The long view (n_fft 2048, two frames of 16 ms) tells pitch and colour; the middle and the short ones
+(n_fft 1024 and 512, eight frames of 4 ms) say when, within the 32 ms, the energy came.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SAMPLE_RATE = 32_000
 SAMPLES_PER_LATENT = 1024
 LATENT_DIM = 32
 F_MIN = 30.0
-FLOOR = 6e-5  # RMS a band cannot fall below: -84 dB
+FLOOR = 3e-5  # RMS a band cannot fall below: -90 dB
 SQUASH = 3.0  # latents beyond about this many deviations are drawn in
 
 
@@ -51,9 +51,10 @@ class View:
         return (0.375 * self.n_fft) ** 0.5
 
 
-LONG = View(n_mels=64, n_fft=2048, hop=512, weight=1.0)
-SHORT = View(n_mels=16, n_fft=256, hop=128, weight=0.6)
-VIEWS = (LONG, SHORT)
+LONG = View(n_mels=64, n_fft=2048, hop=512, weight=1.5)
+MIDDLE = View(n_mels=64, n_fft=1024, hop=128, weight=1.0)
+SHORT = View(n_mels=64, n_fft=512, hop=128, weight=0.7)
+VIEWS = (LONG, MIDDLE, SHORT)
 FEATURES = sum(view.size for view in VIEWS)
 
 
@@ -64,7 +65,7 @@ def log_mel(waveform: Tensor, view: View) -> Tensor:
 
 
 def features(waveform: Tensor) -> Tensor:
-    """Both views, weighted, a row a latent frame: `[B, T]` to `[B, T / 1024, FEATURES]`."""
+    """All views, weighted, a row a latent frame: `[B, T]` to `[B, T / 1024, FEATURES]`."""
     rows = []
     for view in VIEWS:
         mel = log_mel(waveform, view)  # (B, n_mels, N * frames_per_latent)
