@@ -24,7 +24,7 @@ _NARROW = {"torch.float8_e4m3fn", "torch.float8_e5m2"}
 
 @dataclass(frozen=True)
 class Features:
-    """One stream. values: float32 [B, N, D] on the CPU; rate: features a second, 0 when timeless."""
+    """One stream. values: float32 [B, N, D] on the CPU; rate: features a second."""
 
     values: Tensor
     rate: float
@@ -149,7 +149,7 @@ class VideoEncoder(nn.Module, abc.ABC):
 
 
 def pixels(frames: Tensor, dtype: torch.dtype, mean: list[float], std: list[float]) -> Tensor:
-    """uint8 [..., H, W, 3] -> normalised [..., 3, H, W]: (x / 255 - mean) / std, in float32 first."""
+    """uint8 [..., H, W, 3] -> [..., 3, H, W]: (x / 255 - mean) / std, in float32 first."""
     scale, shift = (torch.tensor(values, device=frames.device) for values in (std, mean))
     return frames.float().div_(255).sub_(shift).div_(scale).movedim(-1, -3).to(dtype)
 

@@ -110,7 +110,7 @@ class _StackedAttention(nn.Module):
 
 
 class _FramePool(nn.Module):
-    """The places of a frame (B, places, D) to one vector (B, D): a transformer layer's class token."""
+    """The places of a frame (B, places, D) to one vector (B, D), a layer's class token."""
 
     def __init__(self, *, operations: Any, **factory) -> None:
         super().__init__()

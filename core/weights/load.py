@@ -245,25 +245,3 @@ def flatten(loaded: object) -> dict[str, Tensor]:
     if levels and len(tensors) < len(levels[0]):
         return flatten(levels[0])
     return tensors
-
-
-def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Plain `weight` for every weight-normalised layer, of old or new names; others as they are.
-
-    w = g v / |v|, the norm over all axes in which g has size 1 (Salimans and Kingma 2016, eq. 2).
-    """
-    names = {
-        ".weight_g": ".weight_v",
-        ".parametrizations.weight.original0": ".parametrizations.weight.original1",
-    }
-    folded = dict(tensors)
-    for gain_name, direction_name in names.items():
-        for key in [k for k in tensors if k.endswith(gain_name)]:
-            layer = key.removesuffix(gain_name)
-            if layer + direction_name not in folded:
-                continue
-            gain, direction = folded.pop(key), folded.pop(layer + direction_name)
-            axes = [axis for axis in range(gain.ndim) if gain.shape[axis] == 1]
-            norm = direction.float().norm(dim=axes, keepdim=True)
-            folded[layer + ".weight"] = (gain.float() * direction.float() / norm).to(direction)
-    return folded

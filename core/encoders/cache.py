@@ -1,0 +1,173 @@
+"""Features that were computed once: in memory, and in a folder where one is given.
+
+The key is what the features depend on: the frames or prompts, the weights, the preprocessing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .base import CancelCheck, Features, Progress, VideoEncoder
+
+log = logging.getLogger(__name__)
+
+_SAMPLES = 1024
+_FORMAT = "foleystage-features-1"
+_print_lock = threading.Lock()
+
+
+class FeatureCache:
+    """Least recently used features first to go. bytes: room in memory; folder: also on disk.
+
+    Safe to use from several threads. A damaged file in the folder is computed again.
+    """
+
+    def __init__(self, room: int = 256 << 20, folder: Path | str | None = None) -> None:
+        self.room = room
+        self.folder = None if folder is None else Path(folder)
+        self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def used(self) -> int:
+        """Bytes in memory."""
+        return sum(_size(features) for features in self._kept.values())
+
+    def get(self, key: str, compute: Callable[[], Features]) -> Features:
+        """The features of `key`, computed when they are not there. Never change what it returns."""
+        found = self._from_memory(key) or self._from_disk(key)
+        if found is None:
+            found = compute()
+            self._to_disk(key, found)
+        self._to_memory(key, found)
+        return found
+
+    def clear(self) -> None:
+        """Empties the memory; files stay."""
+        with self._lock:
+            self._kept.clear()
+
+    def _from_memory(self, key: str) -> Features | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def _to_memory(self, key: str, features: Features) -> None:
+        with self._lock:
+            self._kept[key] = features
+            self._kept.move_to_end(key)
+            while self._kept and self.used > self.room:
+                self._kept.popitem(last=False)
+
+    def _from_disk(self, key: str) -> Features | None:
+        from safetensors import SafetensorError, safe_open
+
+        if self.folder is None:
+            return None
+        try:
+            with safe_open(self._path(key), "pt") as file:
+                about = file.metadata() or {}
+                # A copy: the file may be deleted while the features live.
+                values = file.get_tensor("values").clone()
+            return Features(values, float(about["rate"]))
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            log.info("Cached features %s cannot be read and are made again: %s", key[:12], error)
+            return None
+
+    def _to_disk(self, key: str, features: Features) -> None:
+        from safetensors.torch import save_file
+
+        if self.folder is None:
+            return
+        path = self._path(key)
+        beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            about = {"format": _FORMAT, "rate": repr(features.rate)}
+            save_file({"values": features.values}, beside, about)
+            os.replace(beside, path)
+        except Exception as error:  # noqa: BLE001 - a full disk must not cost the features
+            beside.unlink(missing_ok=True)
+            log.warning("Features could not be kept in %s: %s", self.folder, error)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+
+def encode_cached(
+    encoder: VideoEncoder,
+    frames: Tensor,
+    cache: FeatureCache | None,
+    *,
+    memory: int | None = None,
+    progress: Progress | None = None,
+    cancelled: CancelCheck | None = None,
+) -> Features:
+    """`encoder.encode(frames)`, or what it gave for the same frames, weights and preprocessing."""
+
+    def compute() -> Features:
+        return encoder.encode(frames, memory=memory, progress=progress, cancelled=cancelled)
+
+    if cache is None:
+        return compute()
+    key = content_key(
+        type(encoder).__name__, str(encoder.frame_request), fingerprint(encoder), frames
+    )
+    return cache.get(key, compute)
+
+
+def content_key(*parts: Tensor | str | Sequence[str] | float) -> str:
+    """A name for content: equal parts give equal names, on every machine."""
+    digest = hashlib.sha256(_FORMAT.encode())
+    for part in parts:
+        if isinstance(part, Tensor):
+            digest.update(f"{part.dtype}{list(part.shape)}".encode())
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        else:
+            digest.update(json.dumps(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def fingerprint(module: nn.Module) -> str:
+    """A name for a module's weights, from 1024 values of each tensor; kept with the module.
+
+    Weights that are changed in place afterwards need `forget_fingerprint`.
+    """
+    with _print_lock:
+        known = module.__dict__.get("_fingerprint")
+        if known is None:
+            known = module.__dict__["_fingerprint"] = _fingerprint(module)
+    return known
+
+
+def forget_fingerprint(module: nn.Module) -> None:
+    """Weights were changed: the next `fingerprint` looks at them again."""
+    module.__dict__.pop("_fingerprint", None)
+
+
+def _fingerprint(module: nn.Module) -> str:
+    parts: list[Any] = []
+    for key, tensor in module.state_dict().items():
+        flat = tensor.detach().flatten()
+        step = max(1, flat.numel() // _SAMPLES)
+        parts += [key, str(tensor.dtype), str(list(tensor.shape)), flat[::step].clone().cpu()]
+    return content_key(*parts)
+
+
+def _size(features: Features) -> int:
+    return features.values.numel() * features.values.element_size()

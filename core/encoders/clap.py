@@ -1,0 +1,128 @@
+"""LAION-CLAP: texts and sounds as unit vectors of one space.
+
+Source: LAION-CLAP (arXiv 2211.06687), the unfused HTSAT model. The network is transformers' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import Cancelled, FoleyError
+from ..media import resample
+from ..weights.load import fill_module, read_weights
+from .base import CancelCheck, Progress
+from .folders import load_tokenizer, require_transformers, weights_in
+
+SAMPLE_RATE = 48000
+SECONDS = 10
+# Tables that some versions of transformers store and others make anew.
+_MADE_ANEW = ("position_ids", "token_type_ids", "relative_position_index")
+_BATCH = 4
+
+
+class Clap(nn.Module):
+    """Texts (B) and sounds to unit vectors of 512."""
+
+    stream = "clap"
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        """config: figures of transformers' ClapConfig; those of htsat-unfused by default."""
+        super().__init__()
+        transformers = require_transformers()
+        self.model = transformers.ClapModel(transformers.ClapConfig(**(config or {})))
+        self.width = self.model.config.projection_dim
+        self.tokenizer: Any = None
+        # Sounds are cut to the model's length here, so its own random cut never happens.
+        self.listener = transformers.ClapFeatureExtractor(truncation="rand_trunc")
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Clap:
+        """From a model folder (laion/clap-htsat-unfused); dtype None: as stored.
+
+        Raises FoleyError for a folder or weights of another kind.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise FoleyError(f"{folder} is not a folder: CLAP needs its weights and its tokenizer.")
+        file = weights_in(folder)
+        tensors = read_weights(file, dtype=dtype, device=device)
+        model = cls(config)
+        own = model.model.state_dict()
+        tables = {key for key in {*own, *tensors} if key.endswith(_MADE_ANEW)}
+        tensors = {key: value for key, value in tensors.items() if key not in tables}
+        tensors |= {key: own[key] for key in tables & own.keys()}
+        model.model.to(device)
+        fill_module(model.model, tensors, file)
+        model.tokenizer = load_tokenizer(folder)
+        return model.eval()
+
+    @torch.no_grad()
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """B prompts -> float32 (B, 512) on the CPU."""
+        tokens = self.tokenizer(list(prompts), padding=True, truncation=True, return_tensors="pt")
+        device = next(self.parameters()).device
+        kept = {k: tokens[k].to(device) for k in ("input_ids", "attention_mask")}
+        return _pooled(self.model.get_text_features(**kept)).float().cpu()
+
+    @torch.no_grad()
+    def encode_audio(
+        self,
+        waveform: Tensor,
+        sample_rate: int,
+        *,
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
+    ) -> Tensor:
+        """One sound [C, T] of any length and rate -> float32 (1, 512) on the CPU.
+
+        Longer than 10 s: the unit mean over pieces of 10 s, the last one ending with the sound.
+        Raises FoleyError for a sound without samples or with NaN; Cancelled.
+        """
+        if waveform.ndim != 2 or not waveform.shape[-1]:
+            raise FoleyError("CLAP needs a sound [channels, samples] with at least one sample.")
+        if not torch.isfinite(waveform).all():
+            raise FoleyError("The sound holds NaN or infinite values; export it again.")
+        mono = resample(waveform.float().mean(0, keepdim=True), sample_rate, SAMPLE_RATE)[0]
+        pieces = _pieces(mono)
+        parts = []
+        for first in range(0, len(pieces), _BATCH):
+            if cancelled is not None and cancelled():
+                raise Cancelled()
+            parts.append(self._hear(pieces[first : first + _BATCH]))
+            if progress is not None:
+                progress(min(first + _BATCH, len(pieces)), len(pieces))
+        return F.normalize(torch.cat(parts).mean(0, keepdim=True), dim=-1)
+
+    def _hear(self, pieces: list[Tensor]) -> Tensor:
+        heard = self.listener(
+            [piece.numpy() for piece in pieces], sampling_rate=SAMPLE_RATE, return_tensors="pt"
+        )
+        like = next(self.parameters())
+        features = heard["input_features"].to(like)
+        return _pooled(self.model.get_audio_features(input_features=features)).float().cpu()
+
+
+def _pieces(mono: Tensor) -> list[Tensor]:
+    length = SECONDS * SAMPLE_RATE
+    if len(mono) <= length:
+        return [mono]
+    starts = [*range(0, len(mono) - length, length), len(mono) - length]
+    return [mono[start : start + length] for start in starts]
+
+
+def _pooled(result: Any) -> Tensor:
+    """Transformers 5 returns an object, earlier versions the tensor."""
+    return result if isinstance(result, Tensor) else result.pooler_output

@@ -1,0 +1,134 @@
+"""V-JEPA 2: 8 tokens a second of what moves and what happens, one for every two frames.
+
+Source: V-JEPA 2 (arXiv 2506.09985); pooled over the picture as Foley Control does. The network is
+transformers' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import FoleyError
+from ..media import FrameRequest
+from ..weights.load import fill_module, read_weights
+from .base import VideoEncoder, pixels, stepped_windows
+
+MEAN = [0.485, 0.456, 0.406]
+STD = [0.229, 0.224, 0.225]
+SEGMENT = 64
+TUBELET = 2
+_HEADS = {1024: 16, 1280: 16, 1408: 22}
+
+
+class VJepa2(VideoEncoder):
+    """Tokens of L, H or g (1024, 1280 or 1408 wide), from 16 frames a second of `crop` pixels.
+
+    Segments of 4 s are looked at alone; the last one is filled up with its last frame, and of its
+    tokens those are kept that stand for frames of the clip: ceil(T / 2) for T frames.
+    """
+
+    stream = "vjepa"
+    rate = 8.0
+
+    def __init__(self, config: Mapping[str, Any] | None = None, *, device: Any = None) -> None:
+        """config: figures of transformers' VJEPA2Config; those of L by default."""
+        super().__init__()
+        try:
+            from transformers import VJEPA2Config, VJEPA2Model
+        except ImportError as error:
+            raise FoleyError(
+                "V-JEPA 2 needs transformers 4.53 or newer: pip install --upgrade transformers."
+            ) from error
+        figures = {"attn_implementation": "sdpa", **(config or {})}
+        self.config = VJEPA2Config(**figures)
+        # The predictor is half of pre-training, not of the features.
+        with torch.device(device or "cpu"):
+            self.encoder = VJEPA2Model(self.config).encoder
+        self.width = self.config.hidden_size
+        crop = self.config.crop_size
+        self.frame_request = FrameRequest(
+            fps=16.0,
+            size=crop,
+            crop="center",
+            shorter_side=int(crop * 256 / 224),
+            resample="bilinear",
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        crop: int = 256,
+        heads: int | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
+    ) -> VJepa2:
+        """From a transformers file, or one of the original ones. dtype None: as stored.
+
+        crop: picture side the file was trained on (384 for g-384): it cannot be told from it.
+        """
+        tensors = _transformers_names(read_weights(path, dtype=dtype, device=device))
+        model = cls(_config_of(tensors, crop, heads), device="meta")
+        fill_module(model.encoder, tensors, path)
+        return model.eval()
+
+    def windows(self, count: int) -> Tensor:
+        return stepped_windows(count, SEGMENT, SEGMENT, whole_only=False)
+
+    def window_bytes(self, frames: int) -> int:
+        tokens = frames // TUBELET * (self.config.crop_size // self.config.patch_size) ** 2
+        return tokens * self.width * 16 * self.dtype.itemsize
+
+    def look(self, frames: Tensor) -> Tensor:
+        return self.encode_segments(pixels(frames, self.dtype, MEAN, STD))
+
+    def join(self, looked: Tensor, count: int) -> Tensor:
+        return super().join(looked, count)[: -(-count // TUBELET)]
+
+    def encode_segments(self, frames: Tensor) -> Tensor:
+        """(B, T, 3, H, W), normalised, T even -> (B, T / 2, width), the mean over the picture."""
+        hidden = self.encoder(frames)[0]  # (B, T / 2 * places, D), time slowest
+        return hidden.unflatten(1, (frames.shape[1] // TUBELET, -1)).mean(2)
+
+
+def _config_of(tensors: Mapping[str, Tensor], crop: int, heads: int | None) -> dict[str, Any]:
+    """Figures from shapes; what is not V-JEPA 2 keeps those of L and fails on its keys."""
+    first = tensors.get("layer.0.mlp.fc1.weight")
+    if first is None or first.ndim != 2:
+        return {"crop_size": crop}
+    inner, width = first.shape
+    blocks = {key.split(".")[1] for key in tensors if key.startswith("layer.")}
+    return {
+        "crop_size": crop,
+        "frames_per_clip": SEGMENT,
+        "hidden_size": width,
+        "num_attention_heads": heads or _HEADS.get(width, max(1, width // 64)),
+        "num_hidden_layers": len(blocks),
+        "mlp_ratio": inner / width,
+    }
+
+
+def _transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The picture half of a file under transformers' names."""
+    if any(key.startswith(("encoder.layer.", "vjepa2.encoder.layer.")) for key in tensors):
+        plain = {key.removeprefix("vjepa2."): value for key, value in tensors.items()}
+        start = "encoder."
+        return {k[len(start) :]: v for k, v in plain.items() if k.startswith(start)}
+    renamed: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        key = key.removeprefix("module.").removeprefix("backbone.")
+        key = key.replace("patch_embed.proj.", "embeddings.patch_embeddings.proj.")
+        key = key.replace("blocks.", "layer.").replace(".attn.", ".attention.")
+        key = "layernorm." + key[len("norm.") :] if key.startswith("norm.") else key
+        if ".qkv." in key:
+            for part, name in zip(value.chunk(3), ("query", "key", "value")):
+                renamed[key.replace(".qkv.", f".{name}.")] = part
+        else:
+            renamed[key] = value
+    return renamed

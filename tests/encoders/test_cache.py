@@ -1,0 +1,112 @@
+"""Features are computed once for the same content, weights and preprocessing, and only then."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+import torch
+from foleystage.core.encoders.base import Features
+from foleystage.core.encoders.cache import (
+    FeatureCache,
+    content_key,
+    encode_cached,
+    fingerprint,
+    forget_fingerprint,
+)
+from foleystage.core.media import FrameRequest
+
+
+def some(seed: int, count: int = 10) -> Features:
+    values = torch.randn(1, count, 4, generator=torch.Generator().manual_seed(seed))
+    return Features(values, 8.0)
+
+
+def test_the_same_clip_is_looked_at_once(colour, frames):
+    cache = FeatureCache()
+    first = encode_cached(colour, frames, cache)
+    again = encode_cached(colour, frames.clone(), cache)
+    assert colour.looks == 1 and torch.equal(first.values, again.values)
+
+
+@pytest.mark.parametrize("change", ["content", "weights", "preprocessing"])
+def test_whatever_the_features_depend_on_makes_them_new(colour, frames, change):
+    cache = FeatureCache()
+    encode_cached(colour, frames, cache)
+    if change == "content":
+        frames = frames.clone()
+        frames[3, 1, 1, 0] += 1
+    elif change == "weights":
+        with torch.no_grad():
+            colour.mix.bias[0] += 1
+        forget_fingerprint(colour)
+    else:
+        colour.frame_request = FrameRequest(fps=10.0, size=8, resample="area")
+    encode_cached(colour, frames, cache)
+    assert colour.looks == 2
+
+
+def test_the_oldest_go_first_when_room_is_short():
+    size = some(0).values.numel() * 4
+    cache = FeatureCache(room=2 * size)
+    made = []
+
+    def ask(name: int) -> None:
+        cache.get(str(name), lambda: made.append(name) or some(name))
+
+    for name in (1, 2, 1, 3, 1, 2):
+        ask(name)
+    assert made == [1, 2, 3, 2] and cache.used <= 2 * size
+
+
+def test_features_larger_than_the_room_are_handed_on_and_not_kept():
+    cache = FeatureCache(room=8)
+    assert cache.get("a", lambda: some(0)).values.shape == (1, 10, 4)
+    assert cache.used == 0
+
+
+def test_a_folder_outlives_the_memory(tmp_path):
+    FeatureCache(folder=tmp_path).get("ab12", lambda: some(1))
+    found = FeatureCache(folder=tmp_path).get("ab12", lambda: pytest.fail("computed again"))
+    assert torch.equal(found.values, some(1).values) and found.rate == 8.0
+
+
+def test_a_damaged_file_is_made_again(tmp_path):
+    FeatureCache(folder=tmp_path).get("ab12", lambda: some(1))
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:50])
+    assert torch.equal(
+        FeatureCache(folder=tmp_path).get("ab12", lambda: some(2)).values, some(2).values
+    )
+    assert torch.equal(
+        FeatureCache(folder=tmp_path).get("ab12", lambda: some(3)).values, some(2).values
+    )
+
+
+def test_a_full_disk_costs_nothing_but_the_copy(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    cache = FeatureCache(folder=tmp_path)
+    assert torch.equal(cache.get("ab12", lambda: some(1)).values, some(1).values)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_keys_tell_shapes_and_types_apart():
+    zeros = torch.zeros(4, 2)
+    keys = {
+        content_key(zeros),
+        content_key(zeros.T),
+        content_key(zeros.half()),
+        content_key("a", "b"),
+    }
+    assert len(keys | {content_key("ab"), content_key(torch.ones(4, 2))}) == 6
+
+
+def test_equal_weights_have_equal_fingerprints(colour):
+    other = type(colour)()
+    assert fingerprint(other) != fingerprint(colour)
+    other.load_state_dict(colour.state_dict())
+    forget_fingerprint(other)
+    assert fingerprint(other) == fingerprint(colour)
