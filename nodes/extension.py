@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from . import condition, decode, encode, guide, load, mux, quick, sample, view
+from .folders import register_folder
+
+register_folder()
+
 
 class FoleyStageExtension(ComfyExtension):
     """Every node of the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return []
+        themes = (quick, load, encode, condition, guide, sample, decode, mux, view)
+        return [node for theme in themes for node in theme.NODES]

@@ -1,0 +1,149 @@
+"""Streams joined into what a sampler takes, and latents to begin with."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+
+from ..core.errors import FoleyError
+from . import common
+from .border import check_seconds
+from .common import schema
+from .native.latents import empty_latent
+from .native.model import FoleyModel, foley_model
+from .parts import require
+from .values import KEY, Features, Heard
+
+_LOADERS = {
+    "video": ("video", "The video", "Load Foley Video Encoder"),
+    "text": ("text", "The text", "Load Foley Text Encoder"),
+    "reference": ("codec", "The reference", "Load Foley Codec"),
+}
+
+
+class Conditioning(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        features = common.Features.Input
+        return schema(
+            "Conditioning",
+            "Foley Conditioning",
+            "Joins what the model is told. What is not connected is left to the model: it was "
+            "trained with every part missing at times.",
+            [
+                io.Model.Input("model", tooltip="The model that will be told."),
+                features(
+                    "video",
+                    optional=True,
+                    tooltip="From Encode Foley Video: what happens when, and how long the take is.",
+                ),
+                features("text", optional=True, tooltip="text of Encode Foley Text."),
+                features(
+                    "negative_text", optional=True, tooltip="negative text of Encode Foley Text."
+                ),
+                features("reference", optional=True, tooltip="From Encode Foley Reference."),
+                io.Float.Input(
+                    "seconds",
+                    default=8.0,
+                    min=0.1,
+                    max=3600.0,
+                    step=0.01,
+                    tooltip="Length of the take in seconds where no video is connected; a video "
+                    "brings its own.",
+                ),
+            ],
+            [
+                io.Conditioning.Output(
+                    "positive", display_name="positive", tooltip="Everything the model is told."
+                ),
+                io.Conditioning.Output(
+                    "negative",
+                    display_name="negative",
+                    tooltip="The negative text alone, or nothing: guidance leads away from it.",
+                ),
+                io.Latent.Output(
+                    "latent", display_name="latent", tooltip="An empty take of the right length."
+                ),
+            ],
+            folder="condition",
+            aliases=("conditioning", "join features"),
+        )
+
+    @classmethod
+    def execute(
+        cls, model, seconds, video=None, text=None, negative_text=None, reference=None
+    ) -> io.NodeOutput:
+        inner = foley_model(model)
+        streams: dict[str, torch.Tensor] = {}
+        for features, kind in ((video, "video"), (text, "text"), (reference, "reference")):
+            streams |= _checked(features, kind, inner)
+        avoided = _checked(negative_text, "text", inner)
+        asked = seconds if video is None else video.seconds
+        covered = inner.covered(asked) if video is None else video.covered
+        positive = Heard(streams, streams, covered, inner.part.name)
+        negative = positive.with_streams(avoided)
+        latent = empty_latent(
+            inner, covered, asked, start=0.0 if video is None else video.start, takes=1
+        )
+        return io.NodeOutput(_conditioning(positive), _conditioning(negative), latent)
+
+
+def _checked(features: Features | None, kind: str, model: FoleyModel) -> dict[str, torch.Tensor]:
+    """The streams of one input; FoleyError for another kind, or for another encoder's."""
+    if features is None:
+        return {}
+    if features.kind != kind:
+        raise FoleyError(
+            f"The {kind} input got {features.kind} features: connect them to {features.kind}."
+        )
+    field, what, loader = _LOADERS[kind]
+    require(features.part, getattr(model.part, field), what, loader)
+    return dict(features.streams)
+
+
+def _conditioning(heard: Heard) -> list:
+    # The tensor of an entry is the text of picture models; ours reads its streams alone.
+    return [[torch.zeros(1, 1, 1), {KEY: heard}]]
+
+
+class EmptyLatent(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "EmptyLatent",
+            "Empty Foley Latent",
+            "Silence to begin with, for as many takes as are to be made at once.",
+            [
+                io.Model.Input("model", tooltip="The model that will fill it."),
+                io.Float.Input(
+                    "seconds",
+                    default=8.0,
+                    min=0.1,
+                    max=3600.0,
+                    step=0.01,
+                    tooltip="Length in seconds; the same as in the conditioning.",
+                ),
+                io.Int.Input(
+                    "takes",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="How many takes are made at once, each with its own noise. 3 or 4 give "
+                    "a choice.",
+                ),
+            ],
+            [io.Latent.Output("latent", display_name="latent", tooltip="For a sampler.")],
+            folder="condition",
+            aliases=("empty latent audio", "batch"),
+        )
+
+    @classmethod
+    def execute(cls, model, seconds: float, takes: int) -> io.NodeOutput:
+        check_seconds(seconds, "The length")
+        inner = foley_model(model)
+        return io.NodeOutput(
+            empty_latent(inner, inner.covered(seconds), seconds, start=0.0, takes=takes)
+        )
+
+
+NODES = [Conditioning, EmptyLatent]

@@ -1,0 +1,157 @@
+"""Latents to sound and back."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+
+from ..core.errors import FoleyError
+from ..core.media import fit_length, integrated_loudness, limit, normalize_loudness, resample
+from . import common
+from .border import audio_value, sound_of
+from .common import schema
+from .native.latents import latent_value, sound_of_latent, with_range
+from .native.managed import Managed
+from .parts import require
+from .progress import stop_if_cancelled
+from .values import Sound
+
+# LUFS below which a take is left as quiet as it is: what would be raised is noise.
+_SILENT = -45.0
+
+
+class Decode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "Decode",
+            "Foley Decode",
+            "Turns latents into sound, exactly as long as the window of the video.",
+            [
+                io.Latent.Input("samples", tooltip="From a sampler."),
+                common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
+                io.Boolean.Input(
+                    "normalize",
+                    default=True,
+                    tooltip="On: every take is brought to the loudness below. Off: it stays as the "
+                    "model made it, only held under full scale.",
+                ),
+                io.Float.Input(
+                    "loudness",
+                    default=-20.0,
+                    min=-60.0,
+                    max=-5.0,
+                    step=0.5,
+                    tooltip="Loudness in LUFS (ITU-R BS.1770): -20 for foley in a mix, -14 for the "
+                    "web. Peaks never pass -1 dB.",
+                ),
+            ],
+            [
+                io.Audio.Output("audio", display_name="audio", tooltip="All takes, one after one."),
+                io.Float.Output(
+                    "start", display_name="start", tooltip="For the start of Foley Mux."
+                ),
+            ],
+            folder="sample",
+            aliases=("vae decode audio", "vocoder"),
+        )
+
+    @classmethod
+    def execute(cls, samples, codec: Managed, normalize: bool, loudness: float) -> io.NodeOutput:
+        sound = sound_of_latent(samples)
+        require(codec.part.name, sound.codec, "This latent", "Load Foley Codec")
+        module = codec.ready()
+        device = codec.patcher.load_device
+        takes = []
+        for latent in samples["samples"]:
+            stop_if_cancelled()
+            decoded = module.decode(latent.T[None].to(device).float())[0].float().cpu()
+            takes.append(_finished(decoded, module.sample_rate, sound, loudness, normalize))
+        return io.NodeOutput(audio_value(torch.stack(takes), module.sample_rate), sound.start)
+
+
+def _finished(
+    waveform: torch.Tensor, rate: int, sound: Sound, loudness: float, normalize: bool
+) -> torch.Tensor:
+    """Length and level of one take [C, T]."""
+    if not torch.isfinite(waveform).all():
+        raise FoleyError(
+            "The decoded sound holds values that are not numbers: try another seed or a lower "
+            "guidance scale."
+        )
+    waveform = fit_length(waveform, round(sound.seconds * rate))
+    if normalize and integrated_loudness(waveform, rate) > _SILENT:
+        return normalize_loudness(waveform, rate, loudness)
+    return limit(waveform, rate)
+
+
+class EncodeAudio(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "EncodeAudio",
+            "Foley Encode Audio",
+            "Turns a sound into a latent, to change it: all of it with denoise below 1, or a range "
+            "of it anew while the rest stays.",
+            [
+                io.Audio.Input("audio", tooltip="The sound to change."),
+                common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
+                io.Latent.Input(
+                    "like",
+                    optional=True,
+                    tooltip="latent of Foley Conditioning: the sound is cut, or followed by "
+                    "silence, to its length, so that both fit in a sampler.",
+                ),
+                io.Float.Input(
+                    "regenerate_from",
+                    default=0.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.01,
+                    tooltip="Where the range that is made anew begins, in seconds of the sound.",
+                ),
+                io.Float.Input(
+                    "regenerate_to",
+                    default=0.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.01,
+                    tooltip="Where that range ends, in seconds. 0 makes no range: the whole latent "
+                    "is sampled.",
+                ),
+            ],
+            [io.Latent.Output("latent", display_name="latent", tooltip="For a sampler.")],
+            folder="sample",
+            aliases=("vae encode audio", "inpaint audio", "audio to audio"),
+        )
+
+    @classmethod
+    def execute(
+        cls, audio, codec: Managed, regenerate_from: float, regenerate_to: float, like=None
+    ) -> io.NodeOutput:
+        waveform, rate = sound_of(audio)
+        module = codec.ready()
+        waveform = resample(waveform, rate, module.sample_rate)
+        waveform = _channels(waveform, module.channels)
+        seconds, start = waveform.shape[-1] / module.sample_rate, 0.0
+        if like is not None:
+            wanted = sound_of_latent(like)
+            require(codec.part.name, wanted.codec, "The latent to be like", "Load Foley Codec")
+            size = like["samples"].shape[-1] * module.samples_per_latent
+            waveform, seconds, start = fit_length(waveform, size), wanted.seconds, wanted.start
+        encoded = module.encode(waveform.to(codec.patcher.load_device)).float()
+        sound = Sound(codec.part.name, module.sample_rate, module.latent_rate, seconds, start)
+        latent = latent_value(encoded.transpose(1, 2).contiguous(), sound)
+        if regenerate_to > 0:
+            latent = with_range(latent, regenerate_from, regenerate_to)
+        return io.NodeOutput(latent)
+
+
+def _channels(waveform: torch.Tensor, count: int) -> torch.Tensor:
+    """[B, C, T] with `count` channels: as they are, mixed to one, or one for all."""
+    if waveform.shape[1] == count:
+        return waveform
+    return waveform.mean(1, keepdim=True).expand(-1, count, -1).contiguous()
+
+
+NODES = [Decode, EncodeAudio]

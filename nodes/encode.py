@@ -1,0 +1,222 @@
+"""What is seen, read and heard becomes features."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from comfy_api.latest import io
+
+from ..core.errors import FoleyError
+from ..core.media import ImageFrames, probe, read_frames
+from ..core.media.masking import hide, hold_last
+from ..core.pipeline import Request, window_seconds
+from . import common
+from .border import Picture, one_sound, picture_of
+from .common import fps_input, picture_input, schema
+from .native.managed import Managed
+from .native.model import foley_model
+from .notices import shown_on
+from .parts import require
+from .progress import progress_bar, stop_if_cancelled
+from .values import Features
+
+
+class EncodeVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "EncodeVideo",
+            "Encode Foley Video",
+            "Watches a video, or an IMAGE batch straight from a video generator, and notes what "
+            "happens when. Frames are read by their time stamps while the file is decoded once.",
+            [
+                common.VideoEncoder.Input(
+                    "video_encoder", tooltip="From Load Foley Video Encoder."
+                ),
+                picture_input(
+                    "The VIDEO to give a sound to, or the IMAGE batch of all its frames."
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White is seen, black is not, so what is black is not heard. One mask "
+                    "for the whole video, or one for each of its frames.",
+                ),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    tooltip="Where the sound begins, in seconds of the video. 0 is its first frame.",
+                ),
+                io.Float.Input(
+                    "seconds",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    tooltip="How much of the video gets a sound, in seconds. 0 is all that is left. "
+                    "8 is what most models were trained on; more is made in joined windows.",
+                ),
+                fps_input(),
+            ],
+            [
+                common.Features.Output(
+                    "features", display_name="features", tooltip="For Foley Conditioning."
+                ),
+                io.Float.Output(
+                    "seconds_seen", display_name="seconds", tooltip="Length of the window."
+                ),
+                io.Float.Output(
+                    "started_at", display_name="start", tooltip="For the start of Foley Mux."
+                ),
+            ],
+            folder="encode",
+            aliases=("video features", "sync features", "watch video"),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, video_encoder: Managed, video, start, seconds, fps, mask=None
+    ) -> io.NodeOutput:
+        picture = picture_of(video, fps)
+        with shown_on(cls.hidden.unique_id):
+            features = watch(video_encoder, picture, start, seconds or None, mask)
+        return io.NodeOutput(features, features.seconds, start)
+
+
+def watch(
+    encoder: Managed, picture: Picture, start: float, seconds: float | None, mask
+) -> Features:
+    """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
+    part = encoder.part
+    info = probe(picture.source)
+    length = picture.seconds or info.seconds
+    asked = window_seconds(length, Request(start=start, seconds=seconds))
+    first, span = picture.window(start, asked)
+    reading = {"start": first, "seconds": span, "cancelled": stop_if_cancelled}
+    frames = read_frames(picture.source, part.requests, progress=progress_bar(), **reading)
+    if seconds is None:
+        asked = min(asked, *(len(f) / part.requests[k].fps for k, f in frames.items()))
+    if mask is not None:
+        shown = _mask_source(mask, length, info.fps)
+        reading = {**reading, "start": start}
+        masks = read_frames(shown, part.requests, **reading)
+        frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
+    frames = {
+        k: hold_last(f, math.ceil(asked * part.requests[k].fps - 1e-6)) for k, f in frames.items()
+    }
+    seen = part.watch(encoder.ready(), frames, stop_if_cancelled)
+    streams = {name: value.float().cpu() for name, value in seen.streams.items()}
+    return Features("video", part.name, streams, start, asked, seen.seconds, seen.chance)
+
+
+def _mask_source(mask: torch.Tensor, seconds: float, fps: float) -> ImageFrames:
+    """A MASK [M, H, W] as a video of the same length."""
+    mask = mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:])
+    frames = max(1, round(seconds * fps))
+    if len(mask) != 1 and abs(len(mask) - frames) > 1:
+        raise FoleyError(
+            f"The mask has {len(mask)} frames, but the video has {frames}: give one mask for the "
+            "whole video, or one for each of its frames."
+        )
+    images = mask[..., None].expand(-1, -1, -1, 3)
+    return ImageFrames(images, len(mask) / seconds)
+
+
+class EncodeText(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "EncodeText",
+            "Encode Foley Text",
+            "Reads what the sound should be, and what it should not. An empty prompt leaves the "
+            "sound to the picture.",
+            [
+                common.TextEncoder.Input("text_encoder", tooltip="From Load Foley Text Encoder."),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="What is heard, in a few words: 'metal hit', 'footsteps on gravel'.",
+                ),
+                io.String.Input(
+                    "negative_prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="What is to be kept away, as in 'music, speech'. It works where the "
+                    "guidance scale is above 1.",
+                ),
+            ],
+            [
+                common.Features.Output(
+                    "positive", display_name="text", tooltip="For text of Foley Conditioning."
+                ),
+                common.Features.Output(
+                    "negative",
+                    display_name="negative text",
+                    tooltip="For negative text of Foley Conditioning.",
+                ),
+            ],
+            folder="encode",
+            aliases=("prompt", "text to audio"),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, text_encoder: Managed, prompt: str, negative_prompt: str) -> io.NodeOutput:
+        module, part = text_encoder.ready(), text_encoder.part
+        with shown_on(cls.hidden.unique_id):
+            sides = []
+            for words in (prompt, negative_prompt):
+                stream = part.read(module, words) if words.strip() else None
+                streams = {} if stream is None else {"text": stream.float().cpu()}
+                sides.append(Features("text", part.name, streams))
+        return io.NodeOutput(*sides)
+
+
+class EncodeReference(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "EncodeReference",
+            "Encode Foley Reference",
+            "Listens to a sound whose timbre the take is to have: record the object once, and every "
+            "hit in the video sounds like it.",
+            [
+                io.Audio.Input(
+                    "audio",
+                    tooltip="A clean example of the sound, 0.05 s or longer; about 2 s are listened "
+                    "to, from its start.",
+                ),
+                common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
+                io.Model.Input("model", tooltip="The model that will hear it."),
+            ],
+            [
+                common.Features.Output(
+                    "features", display_name="reference", tooltip="For Foley Conditioning."
+                )
+            ],
+            folder="encode",
+            aliases=("timbre transfer", "reference audio", "audio prompt"),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, audio, codec: Managed, model) -> io.NodeOutput:
+        inner = foley_model(model)
+        sound, rate = one_sound(audio, "reference sound")
+        if inner.part.listen is None:
+            raise FoleyError(f"{inner.part.name} takes no reference sound: leave it unconnected.")
+        require(codec.part.name, inner.part.codec, "This reference", "Load Foley Codec")
+        with shown_on(cls.hidden.unique_id):
+            stream = inner.part.listen(inner.diffusion_model, codec.ready(), sound, rate)
+        return io.NodeOutput(
+            Features("reference", codec.part.name, {"audio": stream.float().cpu()})
+        )
+
+
+NODES = [EncodeVideo, EncodeText, EncodeReference]

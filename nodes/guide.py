@@ -1,0 +1,244 @@
+"""Guidance: who is listened to, and how much. Every node here gives a GUIDER or a part of one."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..core.errors import FoleyError
+from ..core.sampling import Term, interval, per_stream
+from . import common
+from .common import schema
+from .native.guider import IntervalGuider, TermGuider, silenced, terms_of
+from .native.model import foley_model
+from .values import TermList, heard_of
+
+# What an artist calls the streams. New ones are appended: saved graphs keep widgets by position.
+STREAMS = {
+    "sync": "when things happen in the picture",
+    "clip": "what is in the picture",
+    "text": "the prompt",
+    "audio": "the reference sound",
+}
+
+
+def _moments() -> list:
+    return [
+        io.Float.Input(
+            "start",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="When it begins to count: 0 is pure noise, 1 the finished sound.",
+        ),
+        io.Float.Input(
+            "stop",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="When it ends to count. 1 is the end; 0.8 leaves the last details free.",
+        ),
+    ]
+
+
+def _guider_output() -> list:
+    return [
+        io.Guider.Output(
+            "guider", display_name="guider", tooltip="For Foley Sampler or SamplerCustomAdvanced."
+        )
+    ]
+
+
+def _model_and(*conditionings: tuple[str, str]) -> list:
+    sides = [io.Conditioning.Input(name, tooltip=tip) for name, tip in conditionings]
+    return [io.Model.Input("model", tooltip="From Load Foley Model."), *sides]
+
+
+class Guider(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "Guider",
+            "Foley Guider",
+            "Plain guidance: away from the negative side, towards the positive one, between two "
+            "moments of the sampling.",
+            [
+                *_model_and(
+                    ("positive", "positive of Foley Conditioning."),
+                    ("negative", "negative of Foley Conditioning."),
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=4.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How strictly the take follows what it is told: 1 freely, 4.5 as "
+                    "published, above 10 harsh.",
+                ),
+                *_moments(),
+            ],
+            _guider_output(),
+            folder="guide",
+            aliases=("cfg guider", "guidance interval"),
+        )
+
+    @classmethod
+    def execute(cls, model, positive, negative, cfg, start, stop) -> io.NodeOutput:
+        foley_model(model)
+        guider = IntervalGuider(model)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(cfg)
+        guider.set_interval(start, stop if stop < 1 else 2.0)
+        return io.NodeOutput(guider)
+
+
+class StreamGuider(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        scales = [
+            io.Float.Input(
+                stream,
+                default=4.5,
+                min=0.0,
+                max=100.0,
+                step=0.1,
+                tooltip=f"How strictly {meaning} is followed: 0 not at all, 1 freely, 4.5 as "
+                "published. A model without this stream ignores it.",
+            )
+            for stream, meaning in STREAMS.items()
+        ]
+        return schema(
+            "StreamGuider",
+            "Foley Guider per Stream",
+            "One scale for each thing the model is told: let the picture set the time and the "
+            "reference the timbre. Equal scales are plain guidance.",
+            [
+                *_model_and(("positive", "positive of Foley Conditioning.")),
+                *scales,
+                *_moments(),
+            ],
+            _guider_output(),
+            folder="guide",
+            aliases=("multi cfg", "guidance per condition"),
+        )
+
+    @classmethod
+    def execute(cls, model, positive, start, stop, **scales) -> io.NodeOutput:
+        inner = foley_model(model)
+        told = {name for _, options in positive for name in heard_of(options).streams}
+        known = told.intersection(inner.diffusion_model.streams)
+        guidance = per_stream({name: scales[name] for name in STREAMS if name in known})
+        if (start, stop) != (0.0, 1.0):
+            guidance = interval(guidance, start, stop if stop < 1 else 2.0)
+        guider = TermGuider(model)
+        guider.set_terms(terms_of(guidance, positive))
+        return io.NodeOutput(guider)
+
+
+class GuidanceTerm(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        keeps = [
+            io.Boolean.Input(
+                f"hear_{stream}",
+                default=True,
+                tooltip=f"Whether this prediction hears {meaning}.",
+            )
+            for stream, meaning in STREAMS.items()
+        ]
+        return schema(
+            "GuidanceTerm",
+            "Foley Guidance Term",
+            "One prediction of a sum of your own: what it hears and how much it counts. Chain "
+            "terms, then join them with Combine Foley Guidance.",
+            [
+                io.Conditioning.Input(
+                    "conditioning", tooltip="What it may hear: an output of Foley Conditioning."
+                ),
+                common.Terms.Input(
+                    "terms", optional=True, tooltip="Terms before this one, to chain them."
+                ),
+                io.Float.Input(
+                    "weight",
+                    default=4.5,
+                    min=-100.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How much it counts. Below 0 leads away from it.",
+                ),
+                *keeps,
+                *_moments(),
+            ],
+            [
+                common.Terms.Output(
+                    "all_terms",
+                    display_name="terms",
+                    tooltip="For Combine Foley Guidance or the next term.",
+                )
+            ],
+            folder="guide",
+            aliases=("guidance weight", "multi cfg"),
+        )
+
+    @classmethod
+    def execute(
+        cls, conditioning, weight, start, stop, terms: TermList | None = None, **hears
+    ) -> io.NodeOutput:
+        if not start < stop:
+            raise FoleyError(
+                f"The term counts from {start:g} to {stop:g}, which is nowhere: let it stop after "
+                "it starts."
+            )
+        silent = frozenset(name for name in STREAMS if not hears[f"hear_{name}"])
+        end = stop if stop < 1 else 2.0
+
+        def counts(t: float) -> float:
+            return weight if start <= t < end else 0.0
+
+        own = terms_of([Term(counts, drop=silent)], conditioning)
+        before = terms.terms if terms is not None else ()
+        return io.NodeOutput(TermList((*before, *own)))
+
+
+class CombineGuidance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "CombineGuidance",
+            "Combine Foley Guidance",
+            "Sums terms to one GUIDER. At every moment the weights must sum to 1; the rest can go "
+            "to the prediction that is told nothing, so one term of 4.5 is plain guidance of 4.5.",
+            [
+                io.Model.Input("model", tooltip="From Load Foley Model."),
+                common.Terms.Input("terms", tooltip="From Foley Guidance Term."),
+                io.Combo.Input(
+                    "rest",
+                    options=["to the unconditioned", "refuse"],
+                    default="to the unconditioned",
+                    tooltip="What happens with weights that do not sum to 1: the prediction that "
+                    "is told nothing gets the rest, or it is an error.",
+                ),
+            ],
+            _guider_output(),
+            folder="guide",
+            aliases=("sum of guidance", "compose"),
+        )
+
+    @classmethod
+    def execute(cls, model, terms: TermList, rest: str) -> io.NodeOutput:
+        foley_model(model)
+        parts = list(terms.terms)
+        if rest != "refuse":
+
+            def missing(t: float, weights=tuple(weight for _, weight in parts)) -> float:
+                return 1.0 - sum(weight(t) for weight in weights)
+
+            parts.append((silenced(parts[0][0]), missing))
+        guider = TermGuider(model)
+        guider.set_terms(parts)
+        return io.NodeOutput(guider)
+
+
+NODES = [Guider, StreamGuider, GuidanceTerm, CombineGuidance]

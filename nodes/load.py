@@ -1,0 +1,156 @@
+"""Loaders: one node a kind of part, whatever the paper."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from . import common
+from .common import schema
+from .folders import choices, found_file, licences, stamp
+from .native.managed import managed
+from .native.model import DTYPES, load_model
+from .parts import CODECS, GENERATORS, TEXT_ENCODERS, VIDEO_ENCODERS, find_part
+
+
+def _choice(table, name: str, what: str) -> io.Combo.Input:
+    options = choices(table)
+    return io.Combo.Input(
+        name,
+        options=options,
+        default=options[0],
+        tooltip=f"{what} Files in models/foley are listed too.\n{licences(table)}",
+    )
+
+
+def _about() -> io.String.Output:
+    return io.String.Output(
+        "about", display_name="about", tooltip="What was loaded, and the licence of its weights."
+    )
+
+
+class _Loader(io.ComfyNode):
+    """What the four loaders share: they load again only when the file has changed."""
+
+    TABLE: dict = {}
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str, **_) -> str:
+        return stamp(find_part(cls.TABLE, name, found_file)[1])
+
+
+class LoadModel(_Loader):
+    TABLE = GENERATORS
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "LoadModel",
+            "Load Foley Model",
+            "Loads the network that imagines the sound. Its MODEL works with KSampler, "
+            "SamplerCustomAdvanced, LoRA loaders and everything else that takes a MODEL.",
+            [
+                _choice(GENERATORS, "name", "The model that makes the sound."),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(DTYPES),
+                    default="default",
+                    tooltip="Number format of the weights. default suits the machine; bfloat16 "
+                    "halves and fp8_e4m3fn quarters the memory of float32, at a small loss.",
+                ),
+            ],
+            [
+                io.Model.Output("model", display_name="model", tooltip="For guiders and samplers."),
+                _about(),
+            ],
+            folder="load",
+            aliases=("v2a loader", "video to audio", "sound model", "mmaudio", "ac-foley"),
+        )
+
+    @classmethod
+    def execute(cls, name: str, weight_dtype: str) -> io.NodeOutput:
+        part, path = find_part(GENERATORS, name, found_file)
+        return io.NodeOutput(load_model(part, path, weight_dtype), part.about)
+
+
+class LoadVideoEncoder(_Loader):
+    TABLE = VIDEO_ENCODERS
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "LoadVideoEncoder",
+            "Load Foley Video Encoder",
+            "Loads the network that looks at the video. Each model was trained with one encoder; "
+            "Foley Conditioning says which when another is connected.",
+            [_choice(VIDEO_ENCODERS, "name", "The encoder that watches the video.")],
+            [
+                common.VideoEncoder.Output(
+                    "video_encoder", display_name="video encoder", tooltip="For Encode Foley Video."
+                ),
+                _about(),
+            ],
+            folder="load",
+            aliases=("synchformer", "clip vision", "cavp"),
+        )
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        part, path = find_part(VIDEO_ENCODERS, name, found_file)
+        return io.NodeOutput(managed(part, part.load(path)), part.about)
+
+
+class LoadTextEncoder(_Loader):
+    TABLE = TEXT_ENCODERS
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "LoadTextEncoder",
+            "Load Foley Text Encoder",
+            "Loads the network that reads prompts. Each model was trained with one.",
+            [_choice(TEXT_ENCODERS, "name", "The encoder that reads the prompt.")],
+            [
+                common.TextEncoder.Output(
+                    "text_encoder", display_name="text encoder", tooltip="For Encode Foley Text."
+                ),
+                _about(),
+            ],
+            folder="load",
+            aliases=("clip text", "prompt encoder"),
+        )
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        part, path = find_part(TEXT_ENCODERS, name, found_file)
+        return io.NodeOutput(managed(part, part.load(path)), part.about)
+
+
+class LoadCodec(_Loader):
+    TABLE = CODECS
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "LoadCodec",
+            "Load Foley Codec",
+            "Loads what turns latents into sound and sound into latents.",
+            [_choice(CODECS, "name", "The codec that the model was trained with.")],
+            [
+                common.Codec.Output(
+                    "codec",
+                    display_name="codec",
+                    tooltip="For Foley Decode, Foley Encode Audio and Encode Foley Reference.",
+                ),
+                _about(),
+            ],
+            folder="load",
+            aliases=("audio vae", "vocoder", "bigvgan"),
+        )
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        part, path = find_part(CODECS, name, found_file)
+        return io.NodeOutput(managed(part, part.load(path)), part.about)
+
+
+NODES = [LoadModel, LoadVideoEncoder, LoadTextEncoder, LoadCodec]

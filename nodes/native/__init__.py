@@ -1,0 +1,1 @@
+"""The one place that subclasses ComfyUI's model, latent and guider classes."""

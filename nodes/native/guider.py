@@ -1,0 +1,134 @@
+"""Guidance as ComfyUI's GUIDER: works in SamplerCustomAdvanced and with every sampler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import comfy.samplers
+from torch import Tensor
+
+from ...core.errors import FoleyError
+from ...core.sampling import Guidance
+from ..values import KEY, heard_of
+
+Weight = float | Callable[[float], float]
+WeightedConditioning = tuple[list, Weight]
+
+
+class FoleyGuider(comfy.samplers.CFGGuider):
+    """What all our guiders share."""
+
+    def sample(self, noise, latent_image, sampler, sigmas, denoise_mask=None, **options):
+        # Mask nodes make pictures [B, 1, H, W]; along a sound only their width means anything.
+        if denoise_mask is not None and denoise_mask.ndim == 4:
+            denoise_mask = denoise_mask.mean(dim=2)
+        return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, **options)
+
+    def moment(self, timestep: Tensor) -> float:
+        """Flow time of a sigma: 0 is noise, 1 is done."""
+        sampling = self.inner_model.model_sampling
+        last = sampling.timestep(sampling.sigma_max)
+        return 1.0 - float(sampling.timestep(timestep[0]) / last)
+
+
+class IntervalGuider(FoleyGuider):
+    """Plain guidance between two moments, the positive side alone outside.
+
+    It is ComfyUI's own sampling function, so patches of that (rescale and the like) work.
+    """
+
+    def set_interval(self, start: float, stop: float) -> None:
+        if not 0.0 <= start < stop:
+            raise FoleyError(
+                f"The guidance interval from {start:g} to {stop:g} is empty: let it stop after it "
+                "starts."
+            )
+        self.start, self.stop = start, stop
+
+    def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
+        inside = self.start <= self.moment(timestep) < self.stop
+        negative, positive = self.conds.get("negative"), self.conds.get("positive")
+        return comfy.samplers.sampling_function(
+            self.inner_model,
+            x,
+            timestep,
+            negative,
+            positive,
+            self.cfg if inside else 1.0,
+            model_options=model_options,
+            seed=seed,
+        )
+
+
+class TermGuider(FoleyGuider):
+    """A weighted sum of predictions, each of a conditioning of its own; weights sum to 1.
+
+    Terms of weight 0 are not computed; the others run in one batch where memory allows.
+    """
+
+    def set_terms(self, terms: Sequence[WeightedConditioning]) -> None:
+        self.weights = [weight for _, weight in terms]
+        self.inner_set_conds({f"term {i}": cond for i, (cond, _) in enumerate(terms)})
+
+    def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
+        t = self.moment(timestep)
+        weights = [float(w(t)) if callable(w) else float(w) for w in self.weights]
+        if not math.isclose(sum(weights), 1.0, abs_tol=1e-4):
+            raise FoleyError(
+                f"The guidance weights sum to {sum(weights):g} at moment {t:.2f}; they must sum to "
+                "1: let Combine Foley Guidance give the rest to the unconditioned prediction."
+            )
+        active = {i: w for i, w in enumerate(weights) if abs(w) > 1e-9}
+        conds = [self.conds[f"term {i}"] for i in active]
+        parts = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
+        denoised = sum(weight * part for weight, part in zip(active.values(), parts, strict=True))
+        most, least = max(active, key=active.get), min(active, key=active.get)
+        order = list(active)
+        for patch in model_options.get("sampler_post_cfg_function", []):
+            denoised = patch(
+                {
+                    "denoised": denoised,
+                    "cond": self.conds[f"term {most}"],
+                    "uncond": self.conds[f"term {least}"],
+                    "cond_scale": active[most],
+                    "model": self.inner_model,
+                    "cond_denoised": parts[order.index(most)],
+                    "uncond_denoised": parts[order.index(least)],
+                    "sigma": timestep,
+                    "model_options": model_options,
+                    "input": x,
+                }
+            )
+        return denoised
+
+
+def terms_of(guidance: Guidance, conditioning: list) -> list[WeightedConditioning]:
+    """The terms of a guidance of core, over the streams of a conditioning.
+
+    Terms that hear the same are one.
+    """
+    merged: dict[tuple, tuple[list, list]] = {}
+    for term in guidance:
+        kept = [(_told(options, term.conditions), tensor) for tensor, options in conditioning]
+        heard = [[tensor, options] for options, tensor in kept]
+        key = tuple(
+            (name, id(value))
+            for options, _ in kept
+            for name, value in sorted(options[KEY].streams.items())
+        )
+        merged.setdefault(key, (heard, []))[1].append(term)
+    return [
+        (heard, lambda t, terms=tuple(terms): sum(term.at(t) for term in terms))
+        for heard, terms in merged.values()
+    ]
+
+
+def _told(options: dict, conditions: Callable) -> dict:
+    heard = heard_of(options)
+    return {**options, KEY: heard.with_streams(conditions(heard.streams))}
+
+
+def silenced(conditioning: list) -> list:
+    """The same take, told nothing: every stream is the learned null."""
+    return [[tensor, _told(options, lambda streams: {})] for tensor, options in conditioning]

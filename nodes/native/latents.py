@@ -1,0 +1,72 @@
+"""LATENT dictionaries of sound: samples [B, C, T] and what they stand for."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ...core.errors import FoleyError
+from ..values import KEY, Sound
+from .model import FoleyModel
+
+
+def latent_value(samples: Tensor, sound: Sound) -> dict:
+    """Samples [B, C, T] as a LATENT."""
+    return {
+        "samples": samples.to(comfy.model_management.intermediate_device()),
+        "type": "audio",
+        "sample_rate": sound.sample_rate,
+        KEY: sound,
+    }
+
+
+def empty_latent(
+    model: FoleyModel, covered: float, seconds: float, *, start: float, takes: int
+) -> dict:
+    """Zeros for takes that span `covered` seconds, of which `seconds` will be kept."""
+    generator = model.diffusion_model
+    length, channels = generator.latent_shape(covered)
+    config = generator.config
+    sound = Sound(model.part.codec, config.sample_rate, config.latent_rate, seconds, start)
+    return latent_value(torch.zeros(takes, channels, length), sound)
+
+
+def sound_of_latent(latent: dict) -> Sound:
+    """What a LATENT stands for; FoleyError for one of a picture."""
+    sound = latent.get(KEY)
+    if not isinstance(sound, Sound) or latent["samples"].ndim != 3:
+        raise FoleyError(
+            "This latent is not one of sound: connect the latent of Foley Conditioning, Empty Foley "
+            "Latent, Foley Encode Audio or a sampler that got one of them."
+        )
+    return sound
+
+
+def repeated(latent: dict, takes: int) -> dict:
+    """A LATENT of one take as `takes` takes; one that holds several is left as it is."""
+    samples = latent["samples"]
+    if takes == 1 or len(samples) == takes:
+        return latent
+    if len(samples) > 1:
+        raise FoleyError(
+            f"The latent already holds {len(samples)} takes: set takes to 1 or to {len(samples)}."
+        )
+    return {**latent, "samples": samples.repeat(takes, 1, 1)}
+
+
+def with_range(latent: dict, first: float, last: float) -> dict:
+    """A LATENT of which only the seconds from `first` to `last` are made anew."""
+    sound, samples = sound_of_latent(latent), latent["samples"]
+    if not first < last:
+        raise FoleyError(
+            f"The range from {first:g} s to {last:g} s is empty: let it end after it starts."
+        )
+    if first >= sound.seconds:
+        raise FoleyError(
+            f"The range starts at {first:g} s, but the sound ends at {sound.seconds:.2f} s."
+        )
+    begin, end = round(first * sound.latent_rate), round(last * sound.latent_rate)
+    mask = torch.zeros(1, 1, samples.shape[-1])
+    mask[..., begin : max(end, begin + 1)] = 1.0
+    return {**latent, "noise_mask": mask}

@@ -1,0 +1,41 @@
+"""What core warns of while a node runs, shown on the node: for results that are not errors."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from .. import core
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if line not in self.lines:
+            self.lines.append(line)
+
+
+@contextlib.contextmanager
+def shown_on(node_id: str | None) -> Iterator[None]:
+    """Warnings of core inside the block become a text on the node when the block ends well."""
+    collector = _Collector()
+    log = logging.getLogger(core.__name__)
+    log.addHandler(collector)
+    try:
+        yield
+    finally:
+        log.removeHandler(collector)
+    _say(collector.lines, node_id)
+
+
+def _say(lines: list[str], node_id: str | None) -> None:
+    from server import PromptServer
+
+    show = getattr(getattr(PromptServer, "instance", None), "send_progress_text", None)
+    if lines and node_id is not None and show is not None:
+        show("\n".join(lines), node_id)

@@ -1,0 +1,158 @@
+"""The whole road in one node: it unfolds into the other nodes, so ComfyUI caches each step."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+
+from . import common
+from .common import fps_input, picture_input, schema, seed_input
+from .folders import choices, found_file, licences
+from .parts import GENERATORS, find_part
+
+
+class Quick(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        options = choices(GENERATORS)
+        return schema(
+            "Quick",
+            "Quick Foley",
+            "Gives a video its sound in one step. Save the VIDEO with Save Video; the player below "
+            "plays the sound alone.",
+            [
+                picture_input("The VIDEO, or the IMAGE batch of all its frames."),
+                io.Audio.Input(
+                    "reference",
+                    optional=True,
+                    tooltip="A sound whose timbre is followed: about 2 s from its start are heard.",
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="What is heard, in a few words: 'metal hit'. Empty leaves it to the "
+                    "picture.",
+                ),
+                io.String.Input(
+                    "negative_prompt",
+                    default="",
+                    tooltip="What is to be kept away, in a few words.",
+                ),
+                seed_input(),
+                io.Int.Input(
+                    "steps",
+                    default=25,
+                    min=1,
+                    max=1000,
+                    tooltip="More steps are finer and slower: 25 as published, 10 for a quick look.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=4.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How strictly the take follows what it is told: 1 freely, 4.5 as "
+                    "published, above 10 harsh.",
+                ),
+                io.Float.Input(
+                    "seconds",
+                    default=0.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.01,
+                    tooltip="How much of the video gets a sound, from its beginning. 0 is all of it.",
+                ),
+                io.Combo.Input(
+                    "model",
+                    options=options,
+                    default=options[0],
+                    tooltip=f"The model that makes the sound.\n{licences(GENERATORS)}",
+                ),
+                fps_input(),
+                common.AudioPlayer.Input("audioUI", optional=True, tooltip="The player."),
+            ],
+            [
+                io.Video.Output(
+                    "with_sound", display_name="video", tooltip="The picture, with its new sound."
+                ),
+                io.Audio.Output("audio", display_name="audio", tooltip="The new sound alone."),
+            ],
+            aliases=("video to audio", "v2a", "foley", "sound effects", "add sound to video"),
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            is_output_node=True,
+            enable_expand=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        video,
+        prompt,
+        negative_prompt,
+        seed,
+        steps,
+        cfg,
+        seconds,
+        model,
+        fps,
+        reference=None,
+        audioUI=None,  # noqa: N803
+    ) -> io.NodeOutput:
+        part, _ = find_part(GENERATORS, model, found_file)
+        # Links instead of values: the steps inside are then cached like those of any graph.
+        links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        graph = GraphBuilder()
+
+        def step(name: str, **inputs):
+            return graph.node(f"FoleyStage{name}", **inputs)
+
+        loaded = step("LoadModel", name=model, weight_dtype="default").out(0)
+        codec = step("LoadCodec", name=part.codec).out(0)
+        watched = step(
+            "EncodeVideo",
+            video_encoder=step("LoadVideoEncoder", name=part.video).out(0),
+            video=links["video"],
+            start=0.0,
+            seconds=seconds,
+            fps=fps,
+        )
+        told = {"model": loaded, "video": watched.out(0), "seconds": 8.0}
+        if prompt.strip() or negative_prompt.strip():
+            reader = step("LoadTextEncoder", name=cls._reader(part, model)).out(0)
+            words = step(
+                "EncodeText", text_encoder=reader, prompt=prompt, negative_prompt=negative_prompt
+            )
+            told |= {"text": words.out(0), "negative_text": words.out(1)}
+        if reference is not None:
+            listened = step("EncodeReference", audio=links["reference"], codec=codec, model=loaded)
+            told["reference"] = listened.out(0)
+        joined = step("Conditioning", **told)
+        sampled = step(
+            "Sampler",
+            model=loaded,
+            positive=joined.out(0),
+            negative=joined.out(1),
+            latent=joined.out(2),
+            seed=seed,
+            steps=steps,
+            cfg=cfg,
+            sampler_name="euler",
+            scheduler="published",
+            denoise=1.0,
+            takes=1,
+        )
+        heard = step("Decode", samples=sampled.out(0), codec=codec, normalize=True, loudness=-20.0)
+        muxed = step("Mux", video=links["video"], audio=heard.out(0), start=heard.out(1), fps=fps)
+        # Shown on this node: what unfolds from a node reports in its place.
+        graph.node("PreviewAudio", audio=heard.out(0))
+        return io.NodeOutput(muxed.out(0), heard.out(0), expand=graph.finalize())
+
+    @staticmethod
+    def _reader(part, model: str) -> str:
+        """The text encoder that fits: a file of one's own holds its own words."""
+        return part.text if model == part.name else model
+
+
+NODES = [Quick]

@@ -1,0 +1,161 @@
+"""The convenient sampler: everything SamplerCustomAdvanced can, in one node."""
+
+from __future__ import annotations
+
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from comfy_api.latest import io
+
+from ..core.errors import FoleyError
+from ..core.sampling import draw_noise
+from .common import schema, seed_input
+from .native.guider import IntervalGuider
+from .native.latents import repeated, sound_of_latent
+from .native.model import foley_model
+
+PUBLISHED = "published"
+
+
+class Sampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "Sampler",
+            "Foley Sampler",
+            "Makes the sound, still as a latent: connect it to Foley Decode. With a guider "
+            "connected, that decides instead of cfg.",
+            [
+                io.Model.Input("model", tooltip="From Load Foley Model."),
+                io.Conditioning.Input("positive", tooltip="positive of Foley Conditioning."),
+                io.Conditioning.Input("negative", tooltip="negative of Foley Conditioning."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="latent of Foley Conditioning; or of Foley Encode Audio, to change a "
+                    "sound with denoise below 1 or a range.",
+                ),
+                io.Guider.Input(
+                    "guider",
+                    optional=True,
+                    tooltip="Guidance of your own, from a Foley guider node. It brings its own "
+                    "model and conditioning.",
+                ),
+                seed_input(),
+                io.Int.Input(
+                    "steps",
+                    default=25,
+                    min=1,
+                    max=1000,
+                    tooltip="More steps are finer and slower: 25 as published, 10 for a quick look.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=4.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How strictly the take follows what it is told: 1 freely, 4.5 as "
+                    "published, above 10 harsh.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=list(comfy.samplers.SAMPLER_NAMES),
+                    default="euler",
+                    tooltip="How the way from noise to sound is walked. euler as published.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=[PUBLISHED, *comfy.samplers.SCHEDULER_NAMES],
+                    default=PUBLISHED,
+                    tooltip="How the steps are spread. published: evenly, as the model was made.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of the latent is made anew: 1 all, 0.5 keeps its outline.",
+                ),
+                io.Int.Input(
+                    "takes",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="How many takes are made at once. Take 1 is the same however many.",
+                ),
+            ],
+            [io.Latent.Output("samples", display_name="latent", tooltip="For Foley Decode.")],
+            folder="sample",
+            aliases=("ksampler", "generate sound", "v2a sampler"),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        positive,
+        negative,
+        latent,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        scheduler,
+        denoise,
+        takes,
+        guider=None,
+    ) -> io.NodeOutput:
+        sound_of_latent(latent)
+        latent = repeated(latent, takes)
+        if guider is None:
+            foley_model(model)
+            guider = IntervalGuider(model)
+            guider.set_conds(positive, negative)
+            guider.set_cfg(cfg)
+            guider.set_interval(0.0, 2.0)
+        foley_model(guider.model_patcher)
+        sigmas = sigmas_of(guider.model_patcher, scheduler, steps, denoise)
+        samples = run(guider, latent, sampler_name, sigmas, seed)
+        return io.NodeOutput({**latent, "samples": samples})
+
+
+def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor:
+    """`steps + 1` sigmas, the last 0; with denoise below 1 the end of a longer schedule."""
+    total = max(steps, round(steps / denoise))
+    sampling = model.get_model_object("model_sampling")
+    if scheduler == PUBLISHED and foley_model(model).diffusion_model.parameterization == "flow":
+        even = torch.linspace(1, 0, total + 1) * getattr(sampling, "multiplier", 1.0)
+        sigmas = sampling.sigma(even).cpu()
+    else:
+        name = "normal" if scheduler == PUBLISHED else scheduler
+        sigmas = comfy.samplers.calculate_sigmas(sampling, name, total).cpu()
+    return sigmas[-(steps + 1) :]
+
+
+def run(guider, latent: dict, sampler_name: str, sigmas: torch.Tensor, seed: int) -> torch.Tensor:
+    """Samples [B, C, T] of a guider; noise as the command line draws it, so seeds agree."""
+    samples = latent["samples"]
+    takes, channels, length = samples.shape
+    rng = torch.Generator().manual_seed(seed)
+    noise = draw_noise(rng, takes, length, channels).transpose(1, 2).contiguous()
+    done = guider.sample(
+        noise,
+        samples,
+        comfy.samplers.sampler_object(sampler_name),
+        sigmas,
+        denoise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    if not torch.isfinite(done).all():
+        raise FoleyError(
+            "The model left the finite numbers: load it with weight_dtype float32 or bfloat16, or "
+            "lower the guidance scale."
+        )
+    return done.to(samples.device)
+
+
+NODES = [Sampler]
