@@ -1,21 +1,25 @@
-"""The mini codec: a fixed PCA of two log-mel views, and a decoder that makes them a waveform."""
+"""The mini codec: a fixed PCA of three log-mel views, and a decoder that makes them a waveform."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Generator, Tensor
 
-from ..errors import FoleyError
 from .base import Codec
 from .foley_mini_analysis import (
     LATENT_DIM,
     SAMPLE_RATE,
     SAMPLES_PER_LATENT,
+    VIEWS,
     Analysis,
+    split_features,
 )
+from .foley_mini_synthesis import Synthesis, project
 
-WEIGHTS = Path(__file__).parent.parent / "weights" / "minis" / "foley_mini_codec.safetensors"
+_ROUNDS = 2
+_PEAK = 0.99
 
 
 class FoleyMiniCodec(Codec):
@@ -29,24 +33,32 @@ class FoleyMiniCodec(Codec):
     def __init__(self) -> None:
         super().__init__()
         self.analysis = Analysis()
+        self.synthesis = Synthesis()
 
     @classmethod
     def load(cls, path: Path | None = None) -> FoleyMiniCodec:
-        """The bundled weights, or those at `path`; ready for inference."""
-        from safetensors.torch import load_file
+        """The bundled weights, or those at `path`; ready for inference.
 
-        codec = cls()
-        file = WEIGHTS if path is None else path
-        try:
-            codec.load_state_dict(load_file(file))
-        except Exception as error:
-            raise FoleyError(
-                f"The mini codec's weights {file.name} are missing or damaged; install FoleyStage again."
-            ) from error
-        return codec.eval().requires_grad_(False)
+        Raises FoleyError where the file is missing, damaged or another model's.
+        """
+        from ..weights.files import load_into
+        from ..weights.minis import mini_path
+
+        file = mini_path("foley_mini_codec") if path is None else path
+        return load_into(cls(), file).requires_grad_(False)
 
     def encode(self, waveform: Tensor) -> Tensor:
         return self.analysis(waveform.mean(1))
 
+    @torch.no_grad()
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
-        raise NotImplementedError
+        generator = generator or torch.Generator().manual_seed(0)
+        size = (len(latent), latent.shape[1] * SAMPLES_PER_LATENT)
+        noise = torch.randn(size, generator=generator).to(latent.device)
+        targets = split_features(self.analysis.inverse(latent.float()))
+        waveform = self.synthesis(latent.float(), targets[-1], noise)
+        for _ in range(_ROUNDS):
+            for view, target in reversed(list(zip(VIEWS, targets, strict=True))):
+                waveform = project(waveform, target, view)
+        peak = waveform.abs().amax(1, keepdim=True)
+        return (waveform * (_PEAK / peak.clamp(min=_PEAK)))[:, None]

@@ -1,0 +1,97 @@
+"""The mini codec's decoder: a network draws the fine structure, a few projections keep it honest.
+
+The network refines magnitudes that the latent states linearly, splits them into a tonal and a noisy
+part and gives the tonal one a phase; an inverse STFT makes the waveform. Projections then bring its
+band levels to those of the latent.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .foley_mini_analysis import LATENT_DIM, SAMPLES_PER_LATENT, SHORT, View
+from .spectral import istft, stft
+
+N_FFT, HOP = SHORT.n_fft, SHORT.hop
+N_BINS = N_FFT // 2 + 1
+_FINE_RATIO = 4  # fine frames a latent frame: 125 a second
+_SUB_FRAMES = SAMPLES_PER_LATENT // HOP // _FINE_RATIO  # spectra a fine frame
+_MAX_CORRECTION = 3.0  # natural log units a projection may change a band
+
+
+class Block(nn.Module):
+    """ConvNeXt over time: depthwise convolution, norm, two-fold expansion, scaled residual."""
+
+    def __init__(self, width: int, kernel: int = 7) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.shrink = nn.Linear(2 * width, width)
+        self.scale = nn.Parameter(torch.full((width,), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # (B, T, width)
+        return x + self.scale * self.shrink(F.gelu(self.expand(self.norm(inner))))
+
+
+class Synthesis(nn.Module):
+    """Latent, its short view and white noise to a waveform."""
+
+    def __init__(self, width: int = 192, coarse_blocks: int = 3, fine_blocks: int = 4) -> None:
+        super().__init__()
+        self.enter = nn.Linear(LATENT_DIM, width)
+        self.coarse = nn.Sequential(*(Block(width) for _ in range(coarse_blocks)))
+        self.unfold = nn.Linear(width, _FINE_RATIO * width)
+        self.fine = nn.Sequential(*(Block(width) for _ in range(fine_blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, _SUB_FRAMES * 4 * N_BINS)
+        with torch.no_grad():
+            self.leave.weight.mul_(0.3)
+        self.register_buffer("spread", band_spread(SHORT), persistent=False)
+
+    def body(self, latent: Tensor) -> Tensor:
+        """`[B, N, D]` to four numbers a bin: `[B, 4, N_BINS, N * 8]`."""
+        x = self.unfold(self.coarse(self.enter(latent)))
+        x = self.fine(x.unflatten(2, (_FINE_RATIO, -1)).flatten(1, 2))  # (B, 4 N, width)
+        x = self.leave(self.norm(x)).unflatten(2, (_SUB_FRAMES, 4, N_BINS)).flatten(1, 2)
+        return x.permute(0, 2, 3, 1)
+
+    def head(self, numbers: Tensor, short: Tensor, noise: Tensor) -> Tensor:
+        """What `body` gave, the short log-mel `[B, 64, N * 8]`, noise `[B, T]` to `[B, T]`."""
+        tone, cosine, sine, hiss = numbers.float().unbind(1)
+        level = self.spread @ short  # (B, N_BINS, frames): stated log magnitude
+        angle = torch.complex(cosine, sine + 1e-4)
+        angle = angle / angle.abs().clamp(min=1e-4)
+        tonal = torch.exp((level + tone - 0.7).clamp(max=4.0)) * SHORT.norm * angle
+        turns = torch.arange(N_BINS, device=noise.device)[:, None] * torch.arange(
+            level.shape[2], device=noise.device
+        )
+        tonal = tonal * (1j ** (turns % 4).float())  # a bin's own frequency over one hop
+        noisy = torch.exp((level + hiss - 0.7).clamp(max=4.0)) * stft(noise, N_FFT, HOP)
+        return istft(tonal + noisy, N_FFT, HOP)
+
+    def forward(self, latent: Tensor, short: Tensor, noise: Tensor) -> Tensor:
+        return self.head(self.body(latent), short, noise)
+
+
+def band_spread(view: View) -> Tensor:
+    """Interpolation of band values over bins, `[n_fft/2 + 1, n_mels]`; rows sum to one."""
+    filters = view.filters()
+    weights = (filters / filters.max(1, keepdim=True).values).T
+    total = weights.sum(1)
+    empty = (total < 1e-3).nonzero()[:, 0]
+    weights = weights / total[:, None].clamp(min=1e-3)
+    weights[empty] = 0.0
+    weights[empty, torch.where(empty < len(weights) // 2, 0, view.n_mels - 1)] = 1.0
+    return weights
+
+
+def project(waveform: Tensor, target: Tensor, view: View) -> Tensor:
+    """Scale the bands of `[B, T]` to the log-mel `target` `[B, n_mels, frames]` of `view`."""
+    spectra = stft(waveform, view.n_fft, view.hop)
+    bands = (view.filters().to(waveform) @ spectra.abs()) / view.norm
+    gain = (target - torch.log(bands.clamp(min=1e-7))).clamp(-_MAX_CORRECTION, _MAX_CORRECTION)
+    return istft(spectra * torch.exp(band_spread(view).to(waveform) @ gain), view.n_fft, view.hop)
