@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 import torch
+from av.video.reformatter import ColorRange, Colorspace
 
 from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
@@ -106,8 +107,8 @@ def _add_stream(
     stream.pix_fmt = "yuv420p"
     stream.options = {"crf": str(crf), "preset": preset}
     # Said in the file, so that no player guesses.
-    stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU709
-    stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+    stream.codec_context.colorspace = Colorspace.ITU709
+    stream.codec_context.color_range = ColorRange.MPEG
     return stream
 
 
@@ -115,8 +116,8 @@ def _video_frame(image: torch.Tensor, index: int, rate: Fraction) -> av.VideoFra
     frame = av.VideoFrame.from_ndarray(image.numpy(), format="rgb24")
     frame = frame.reformat(
         format="yuv420p",
-        dst_colorspace=av.video.reformatter.Colorspace.ITU709,
-        dst_color_range=av.video.reformatter.ColorRange.MPEG,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
     )
     frame.pts = index
     frame.time_base = 1 / rate

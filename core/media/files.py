@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -19,9 +19,11 @@ _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Sink:
-    """A file for a muxer to write; remembers the first error, which a muxer may swallow.
+    """A file for a muxer to write.
 
-    It has no `close`, so that the muxer leaves the end to `write_beside`.
+    The first error is raised and remembered, for a muxer may swallow it; after that nothing is
+    written any more and nothing raised, for PyAV prints what it cannot raise. It has no `close`, so
+    that the muxer leaves the end to `write_beside`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,17 +34,24 @@ class Sink:
         return True
 
     def write(self, data: bytes) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = self.error or error
-            raise
+        if self.error is None:
+            self._guard(self._file.write, data)
+        return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        if self.error is not None:
+            return offset
+        return self._guard(self._file.seek, offset, whence)
 
     def tell(self) -> int:
-        return self._file.tell()
+        return 0 if self.error is not None else self._file.tell()
+
+    def _guard(self, act: Callable[..., int], *arguments: object) -> int:
+        try:
+            return act(*arguments)
+        except OSError as error:
+            self.error = error
+            raise
 
     def finish(self) -> None:
         """Everything onto the disk; raises what went wrong on the way."""

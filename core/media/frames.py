@@ -10,6 +10,7 @@ from typing import Literal
 
 import av
 import torch
+from av.video.reformatter import Colorspace
 
 from ..errors import Cancelled, FoleyError
 from .probe import average_fps, frame_orientation, shown_width
@@ -310,4 +311,6 @@ class _FileShots:
 
 
 def _to_rgb(frame: av.VideoFrame) -> torch.Tensor:
-    return torch.from_numpy(frame.to_ndarray(format="rgb24"))
+    # Naming a target matrix makes every PyAV look at the one that the file states; RGB has none.
+    picture = frame.reformat(format="rgb24", dst_colorspace=Colorspace.ITU601)
+    return torch.from_numpy(picture.to_ndarray())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -204,6 +205,8 @@ class _Job:
         try:
             # `opaque`: copying needs no encoder for the codec.
             stream = container.add_stream_from_template(self.video, opaque=True)
+            with contextlib.suppress(RuntimeError):  # PyAV before 15 sets it, then objects
+                stream.time_base = self.video.time_base
         except ValueError:
             raise FoleyError(self._refusal(suffix)) from None
         if self.media.format.name.startswith("mov") and suffix != ".mkv":
