@@ -1,0 +1,313 @@
+"""The 2-D convolutional autoencoder family of latent diffusion, used on mels as pictures.
+
+AudioLDM's, Stable Diffusion's image VAE and SpecVQGAN's are one network of different figures.
+Attribute names are diffusers'; `public_state` renames the original (CompVis) and older ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..weights.fold import strip_prefix
+
+EPS = 1e-6
+LOGVAR_RANGE = (-30.0, 20.0)
+
+
+@dataclass(frozen=True)
+class KLVAEConfig:
+    """Figures of one autoencoder.
+
+    `channels`: width of each level, finest first. `attention_levels`: levels that attend after
+    every block (the middle always does). `moments`: whether the encoder gives mean and
+    log-variance, or one vector.
+    """
+
+    picture_channels: int
+    latent_channels: int
+    channels: tuple[int, ...]
+    blocks: int = 2
+    groups: int = 32
+    attention_levels: tuple[int, ...] = ()
+    moments: bool = True
+
+    @property
+    def factor(self) -> int:
+        """Picture rows and columns a latent row and column."""
+        return 2 ** (len(self.channels) - 1)
+
+
+AUDIOLDM_VAE = KLVAEConfig(1, 8, (128, 256, 512))
+IMAGE_VAE = KLVAEConfig(3, 4, (128, 256, 512, 512))
+SPECVQGAN_VAE = KLVAEConfig(1, 256, (128, 128, 256, 256, 512), attention_levels=(4,), moments=False)
+
+
+class Layers:
+    """Makes layers with common figures: what every block of one network shares."""
+
+    def __init__(self, groups: int, operations: Any, **factory: Any) -> None:
+        self.groups, self.operations, self.factory = groups, operations, factory
+
+    def norm(self, channels: int) -> nn.Module:
+        return self.operations.GroupNorm(self.groups, channels, eps=EPS, **self.factory)
+
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, **options: Any) -> nn.Module:
+        options = {"padding": kernel // 2, **self.factory, **options}
+        return self.operations.Conv2d(inputs, outputs, kernel, **options)
+
+    def linear(self, channels: int) -> nn.Module:
+        return self.operations.Linear(channels, channels, **self.factory)
+
+
+class ResnetBlock(nn.Module):
+    """Norm, SiLU, convolution, twice, added to the input."""
+
+    def __init__(self, inputs: int, outputs: int, layers: Layers) -> None:
+        super().__init__()
+        self.norm1 = layers.norm(inputs)
+        self.conv1 = layers.conv(inputs, outputs)
+        self.norm2 = layers.norm(outputs)
+        self.conv2 = layers.conv(outputs, outputs)
+        self.conv_shortcut = layers.conv(inputs, outputs, 1) if inputs != outputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x), inplace=True))
+        h = self.conv2(F.silu(self.norm2(h), inplace=True))
+        return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+
+class AttentionBlock(nn.Module):
+    """One head over all positions, added to the input."""
+
+    def __init__(self, channels: int, layers: Layers) -> None:
+        super().__init__()
+        self.group_norm = layers.norm(channels)
+        self.to_q, self.to_k, self.to_v = (layers.linear(channels) for _ in range(3))
+        self.to_out = nn.ModuleList([layers.linear(channels)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.group_norm(x).flatten(2).transpose(1, 2)[:, None]  # (B, 1, H W, C)
+        found = F.scaled_dot_product_attention(self.to_q(rows), self.to_k(rows), self.to_v(rows))
+        return x + self.to_out[0](found[:, 0]).transpose(1, 2).reshape(x.shape)
+
+
+class Downsampler(nn.Module):
+    """Stride 2 on a picture padded by one row and column at its end."""
+
+    def __init__(self, channels: int, layers: Layers) -> None:
+        super().__init__()
+        self.conv = layers.conv(channels, channels, stride=2, padding=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsampler(nn.Module):
+    """Every row and column twice, then a convolution."""
+
+    def __init__(self, channels: int, layers: Layers) -> None:
+        super().__init__()
+        self.conv = layers.conv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Level(nn.Module):
+    """Blocks at one width, attention after each where asked, then maybe a change of size."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        count: int,
+        layers: Layers,
+        *,
+        attends: bool,
+        resize: tuple[str, type[nn.Module]] | None,
+    ) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(
+            ResnetBlock(inputs if i == 0 else outputs, outputs, layers) for i in range(count)
+        )
+        self.attentions = nn.ModuleList(
+            AttentionBlock(outputs, layers) for _ in range(count * attends)
+        )
+        self.resize = resize[0] if resize else None
+        if resize:
+            setattr(self, resize[0], nn.ModuleList([resize[1](outputs, layers)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for index, resnet in enumerate(self.resnets):
+            x = resnet(x)
+            if self.attentions:
+                x = self.attentions[index](x)
+        return getattr(self, self.resize)[0](x) if self.resize else x
+
+
+class MiddleBlock(nn.Module):
+    """Resnet block, attention, resnet block."""
+
+    def __init__(self, channels: int, layers: Layers) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(ResnetBlock(channels, channels, layers) for _ in range(2))
+        self.attentions = nn.ModuleList([AttentionBlock(channels, layers)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.resnets[1](self.attentions[0](self.resnets[0](x)))
+
+
+class Encoder(nn.Module):
+    """Picture to moments (or one vector) at 1/factor the size."""
+
+    def __init__(self, config: KLVAEConfig, layers: Layers) -> None:
+        super().__init__()
+        widths = config.channels
+        outputs = config.latent_channels * (2 if config.moments else 1)
+        last = len(widths) - 1
+        self.conv_in = layers.conv(config.picture_channels, widths[0])
+        self.down_blocks = nn.ModuleList(
+            Level(
+                widths[max(level - 1, 0)],
+                width,
+                config.blocks,
+                layers,
+                attends=level in config.attention_levels,
+                resize=("downsamplers", Downsampler) if level < last else None,
+            )
+            for level, width in enumerate(widths)
+        )
+        self.mid_block = MiddleBlock(widths[-1], layers)
+        self.conv_norm_out = layers.norm(widths[-1])
+        self.conv_out = layers.conv(widths[-1], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_in(x)
+        for level in self.down_blocks:
+            x = level(x)
+        return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x)), inplace=True))
+
+
+class Decoder(nn.Module):
+    """Latent to picture; level 0 is the coarsest here."""
+
+    def __init__(self, config: KLVAEConfig, layers: Layers) -> None:
+        super().__init__()
+        widths = config.channels[::-1]
+        last = len(widths) - 1
+        self.conv_in = layers.conv(config.latent_channels, widths[0])
+        self.mid_block = MiddleBlock(widths[0], layers)
+        self.up_blocks = nn.ModuleList(
+            Level(
+                widths[max(level - 1, 0)],
+                width,
+                config.blocks + 1,
+                layers,
+                attends=last - level in config.attention_levels,
+                resize=("upsamplers", Upsampler) if level < last else None,
+            )
+            for level, width in enumerate(widths)
+        )
+        self.conv_norm_out = layers.norm(widths[-1])
+        self.conv_out = layers.conv(widths[-1], config.picture_channels)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.mid_block(self.conv_in(z))
+        for level in self.up_blocks:
+            x = level(x)
+        return self.conv_out(F.silu(self.conv_norm_out(x), inplace=True))
+
+
+class KLVAE(nn.Module):
+    """Pictures `[B, P, H, W]` to latents `[B, C, H / factor, W / factor]` and back."""
+
+    def __init__(
+        self,
+        config: KLVAEConfig,
+        *,
+        decode_only: bool = False,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        layers = Layers(config.groups, operations, dtype=dtype, device=device)
+        outputs = config.latent_channels * (2 if config.moments else 1)
+        if not decode_only:
+            self.encoder = Encoder(config, layers)
+            self.quant_conv = layers.conv(outputs, outputs, 1)
+        self.post_quant_conv = layers.conv(config.latent_channels, config.latent_channels, 1)
+        self.decoder = Decoder(config, layers)
+
+    def moments(self, picture: Tensor) -> Tensor:
+        """What the encoder gives, before it is split into mean and log-variance."""
+        return self.quant_conv(self.encoder(picture))
+
+    def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior, unscaled."""
+        mean, logvar = self.moments(picture).chunk(2, dim=1)
+        return mean, logvar.clamp(*LOGVAR_RANGE)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """The picture of an unscaled latent."""
+        return self.decoder(self.post_quant_conv(latent))
+
+    @staticmethod
+    def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A public file's tensors under diffusers' names; only the autoencoder's own."""
+        state = strip_prefix(tensors, ("first_stage_model.", "vae."))
+        own = ("encoder.", "quant_conv.", "quantize.embedding.", "post_quant_conv.", "decoder.")
+        levels = 1 + max((int(m[1]) for k in state if (m := _UP.match(k))), default=-1)
+        return {
+            _diffusers_name(key, levels): _as_linear(key, tensor)
+            for key, tensor in state.items()
+            if key.startswith(own)
+        }
+
+
+_UP = re.compile(r"decoder\.up\.(\d+)\.")
+_ATTENTION = re.compile(r"attn(_1)?\b|attentions\.")
+# Original names to diffusers': the first table everywhere, the second inside attention.
+_RENAMES = (
+    (r"\bdown\.(\d+)\.block\.", r"down_blocks.\1.resnets."),
+    (r"\bdown\.(\d+)\.attn\.", r"down_blocks.\1.attentions."),
+    (r"\bdown\.(\d+)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
+    (r"\bup\.(\d+)\.block\.", r"up_blocks.\1.resnets."),
+    (r"\bup\.(\d+)\.attn\.", r"up_blocks.\1.attentions."),
+    (r"\bup\.(\d+)\.upsample\.", r"up_blocks.\1.upsamplers.0."),
+    (r"\bmid\.attn_1\.", "mid_block.attentions.0."),
+    (r"\bmid\.block_1\.", "mid_block.resnets.0."),
+    (r"\bmid\.block_2\.", "mid_block.resnets.1."),
+    (r"\bnin_shortcut\.", "conv_shortcut."),
+    (r"coder\.norm_out\.", "coder.conv_norm_out."),
+)
+_ATTENTION_RENAMES = (
+    (r"\.norm\.", ".group_norm."),
+    (r"\.(?:q|query)\.", ".to_q."),
+    (r"\.(?:k|key)\.", ".to_k."),
+    (r"\.(?:v|value)\.", ".to_v."),
+    (r"\.(?:proj_out|proj_attn)\.", ".to_out.0."),
+)
+
+
+def _diffusers_name(key: str, levels: int) -> str:
+    # The original decoder counts its levels from the finest.
+    key = _UP.sub(lambda m: f"decoder.up.{levels - 1 - int(m[1])}.", key)
+    table = _RENAMES + (_ATTENTION_RENAMES if _ATTENTION.search(key) else ())
+    for pattern, name in table:
+        key = re.sub(pattern, name, key)
+    return key
+
+
+def _as_linear(key: str, tensor: Tensor) -> Tensor:
+    """Attention's 1x1 convolutions as linear weights."""
+    pointwise = _ATTENTION.search(key) and tensor.ndim == 4
+    return tensor[:, :, 0, 0] if pointwise else tensor

@@ -1,0 +1,308 @@
+"""MMAudio's mel autoencoder: 1-D, over time, with magnitude-preserving layers.
+
+Layers keep the variance of what passes (Karras et al. 2024): filters of unit norm, activations and
+sums divided by what they multiply it by, features normalised over the channels. Attribute names
+are the key names of the public files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..weights.fold import strip_prefix
+from .tiling import Progress, tiled
+
+EPS = 1e-4
+SILU_GAIN = 0.596
+MIX = 0.3
+CLIP = 256.0
+LOGVAR_RANGE = (-30.0, 20.0)
+MULTIPLIERS = (1, 2, 4)
+HALVED_LEVEL = 0
+# Latent frames of one tile, and those on each side that the layers between attention and an end
+# look at: 18 in the decoder, fewer in the encoder.
+TILE = 1024
+CONTEXT = 20
+
+
+@dataclass(frozen=True)
+class MelVAEConfig:
+    """Figures of one autoencoder: mel bins, latent channels, width."""
+
+    n_mels: int
+    latent_dim: int
+    width: int
+
+
+MEL_VAE_16K = MelVAEConfig(80, 20, 384)
+MEL_VAE_44K = MelVAEConfig(128, 40, 512)
+
+
+def activate(x: Tensor) -> Tensor:
+    """SiLU over its gain."""
+    return F.silu(x).div_(SILU_GAIN)
+
+
+def mix(a: Tensor, b: Tensor) -> Tensor:
+    """0.7 a + 0.3 b over its gain."""
+    gain = math.hypot(1 - MIX, MIX)
+    return torch.lerp(a, b, MIX).div_(gain)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """x (B, C, ...) over its magnitude across the channels."""
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32)
+    return x / (EPS + norm / math.sqrt(x.shape[1])).to(x.dtype)
+
+
+def unit_filters(weight: Tensor) -> Tensor:
+    """A convolution's weight with every filter brought to unit norm, as done once after loading."""
+    wide = weight.float()
+    root = math.sqrt(wide[0].numel())
+    norm = torch.linalg.vector_norm(wide, dim=tuple(range(1, wide.ndim)), keepdim=True)
+    return (wide / (EPS + norm / root) / root).to(weight.dtype)
+
+
+def conv(inputs: int, outputs: int, kernel: int, operations: Any, factory: Any) -> nn.Module:
+    """A convolution without bias that keeps the length."""
+    return operations.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=False, **factory)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions mixed into the normalised input."""
+
+    def __init__(self, inputs: int, outputs: int, *, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.conv1 = conv(inputs, outputs, 3, operations, factory)
+        self.conv2 = conv(outputs, outputs, 3, operations, factory)
+        if inputs != outputs:
+            self.nin_shortcut = conv(inputs, outputs, 1, operations, factory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = normalised(x)
+        h = self.conv2(activate(self.conv1(activate(x))))
+        return mix(self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x, h)
+
+
+class Attention(nn.Module):
+    """One head over the whole length, on normalised queries, keys and values."""
+
+    def __init__(self, channels: int, *, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.channels = channels
+        self.qkv = conv(channels, 3 * channels, 1, operations, factory)
+        self.proj_out = conv(channels, channels, 1, operations, factory)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """(B, C, N) -> queries, keys and values (B, 3, C, N)."""
+        return normalised(self.qkv(x).unflatten(1, (-1, 3))).transpose(1, 2)
+
+    def forward(self, x: Tensor, keys_values: Tensor) -> Tensor:
+        """x (B, C, N) with what it finds in keys_values (B, 2, C, M) mixed in."""
+        q = self.heads(x)[:, :1].transpose(2, 3)  # (B, 1, N, C)
+        k, v = keys_values.transpose(2, 3).split(1, dim=1)  # (B, 1, M, C)
+        found = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2)
+        return mix(x, self.proj_out(found))
+
+
+class Middle(nn.Module):
+    """Residual block, attention, residual block."""
+
+    def __init__(self, channels: int, **layers: Any) -> None:
+        super().__init__()
+        self.block_1 = ResidualBlock(channels, channels, **layers)
+        self.attn_1 = Attention(channels, **layers)
+        self.block_2 = ResidualBlock(channels, channels, **layers)
+
+
+class Level(nn.Module):
+    """Residual blocks at one width; a down- or upsampler is attached by its owner."""
+
+    def __init__(self, inputs: int, outputs: int, count: int, **layers: Any) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(
+            ResidualBlock(inputs if i == 0 else outputs, outputs, **layers) for i in range(count)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.block:
+            x = block(x).clamp_(-CLIP, CLIP)
+        return x
+
+
+class Downsample(nn.Module):
+    """Pointwise, mean of two frames, pointwise."""
+
+    def __init__(self, channels: int, *, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.conv1 = conv(channels, channels, 1, operations, factory)
+        self.conv2 = conv(channels, channels, 1, operations, factory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(F.avg_pool1d(self.conv1(x), 2))
+
+
+class Upsample(nn.Module):
+    """Every frame twice, then a convolution."""
+
+    def __init__(self, channels: int, *, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.conv = conv(channels, channels, 3, operations, factory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.repeat_interleave(2, dim=2))
+
+
+class AroundAttention(nn.Module):
+    """A network that is local but for one attention in its middle.
+
+    Keys and values of the whole length are made first, tile by tile; then every tile attends to
+    all of them. The result is that of one piece, in memory that holds those keys and values and
+    one tile.
+    """
+
+    frame = 1  # inputs a latent frame
+    per_frame = 1  # outputs a latent frame
+    mid: Middle
+
+    def head(self, x: Tensor) -> Tensor:
+        """From the input to what attends, (B, C, N)."""
+        raise NotImplementedError
+
+    def tail(self, x: Tensor) -> Tensor:
+        """From what attended to the output."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, *, tile: int = TILE, progress: Progress | None = None) -> Tensor:
+        """(B, C_in, N * frame) -> (B, C_out, N * per_frame)."""
+        attention = self.mid.attn_1
+        if x.shape[2] <= tile * self.frame:
+            h = self.head(x)
+            return self.tail(attention(h, attention.heads(h)[:, 1:]))
+        sizes = {"tile": tile, "context": CONTEXT, "frame": self.frame}
+        keys_values = tiled(lambda part: attention.heads(self.head(part))[:, 1:], x, **sizes)
+        return tiled(
+            lambda part: self.tail(attention(self.head(part), keys_values)),
+            x,
+            per_frame=self.per_frame,
+            progress=progress,
+            **sizes,
+        )
+
+
+class Encoder(AroundAttention):
+    """Normalised mel (B, n_mels, 2 N) to mean and log-variance (B, 2 latent_dim, N)."""
+
+    frame = 2
+
+    def __init__(self, config: MelVAEConfig, **layers: Any) -> None:
+        super().__init__()
+        widths = [config.width * m for m in MULTIPLIERS]
+        self.conv_in = conv(config.n_mels, widths[0], 3, layers["operations"], _factory(layers))
+        self.down = nn.ModuleList(
+            Level(before, after, 2, **layers) for before, after in zip(widths[:1] + widths, widths)
+        )
+        self.down[HALVED_LEVEL].downsample = Downsample(widths[HALVED_LEVEL], **layers)
+        self.mid = Middle(widths[-1], **layers)
+        self.conv_out = conv(
+            widths[-1], 2 * config.latent_dim, 3, layers["operations"], _factory(layers)
+        )
+        self.learnable_gain = nn.Parameter(torch.zeros((), **_factory(layers)))
+
+    def head(self, x: Tensor) -> Tensor:
+        x = self.conv_in(x)
+        for level in self.down:
+            x = level(x)
+            if hasattr(level, "downsample"):
+                x = level.downsample(x)
+        return self.mid.block_1(x)
+
+    def tail(self, x: Tensor) -> Tensor:
+        x = self.mid.block_2(x).clamp_(-CLIP, CLIP)
+        return self.conv_out(activate(x)) * (1 + self.learnable_gain.to(x))
+
+
+class Decoder(AroundAttention):
+    """Latent (B, latent_dim, N) to normalised mel (B, n_mels, 2 N)."""
+
+    per_frame = 2
+
+    def __init__(self, config: MelVAEConfig, **layers: Any) -> None:
+        super().__init__()
+        widths = [config.width * m for m in MULTIPLIERS]
+        top = widths[-1]
+        self.conv_in = conv(config.latent_dim, top, 3, layers["operations"], _factory(layers))
+        self.mid = Middle(top, **layers)
+        self.up = nn.ModuleList(
+            Level(before, after, 3, **layers) for before, after in zip(widths[1:] + [top], widths)
+        )
+        self.up[HALVED_LEVEL + 1].upsample = Upsample(widths[HALVED_LEVEL + 1], **layers)
+        self.conv_out = conv(widths[0], config.n_mels, 3, layers["operations"], _factory(layers))
+        self.learnable_gain = nn.Parameter(torch.zeros((), **_factory(layers)))
+
+    def head(self, x: Tensor) -> Tensor:
+        return self.mid.block_1(self.conv_in(x))
+
+    def tail(self, x: Tensor) -> Tensor:
+        x = self.mid.block_2(x).clamp_(-CLIP, CLIP)
+        for level in reversed(self.up):
+            x = level(x)
+            if hasattr(level, "upsample"):
+                x = level.upsample(x)
+        return self.conv_out(activate(x)) * (1 + self.learnable_gain.to(x))
+
+
+class MelVAE(nn.Module):
+    """Log-mel `[B, n_mels, 2 N]` to a latent's mean and deviation `[B, latent_dim, N]`, and back.
+
+    `decode_only`: without the encoder, half of the weights.
+    """
+
+    def __init__(
+        self,
+        config: MelVAEConfig,
+        *,
+        decode_only: bool = False,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        layers = {"operations": operations, "dtype": dtype, "device": device}
+        shape = (1, config.n_mels, 1)
+        self.register_buffer("data_mean", torch.zeros(shape, dtype=dtype, device=device))
+        self.register_buffer("data_std", torch.ones(shape, dtype=dtype, device=device))
+        if not decode_only:
+            self.encoder = Encoder(config, **layers)
+        self.decoder = Decoder(config, **layers)
+
+    def encode(self, mel: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the posterior."""
+        x = (mel - self.data_mean.to(mel)) / self.data_std.to(mel)
+        mean, logvar = self.encoder(x, **options).chunk(2, dim=1)
+        return mean, (logvar.clamp(*LOGVAR_RANGE) / 2).exp()
+
+    def decode(self, latent: Tensor, **options: Any) -> Tensor:
+        """The mel of a latent."""
+        mel = self.decoder(latent, **options)
+        return mel * self.data_std.to(mel) + self.data_mean.to(mel)
+
+    @staticmethod
+    def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A public file's tensors, convolutions normalised."""
+        return {
+            key: unit_filters(tensor) if tensor.ndim == 3 and key.endswith("weight") else tensor
+            for key, tensor in strip_prefix(tensors, ("vae.",)).items()
+        }
+
+
+def _factory(layers: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in layers.items() if key != "operations"}

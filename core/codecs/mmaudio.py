@@ -1,0 +1,69 @@
+"""MMAudio's codecs: log-mel, 1-D autoencoder, BigVGAN (arXiv 2412.15322)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .bigvgan import BIGVGAN_16K, BIGVGAN_V2_44K, BigVGAN, BigVGANConfig
+from .mel import MMAUDIO_MEL_16K, MMAUDIO_MEL_44K, MelConfig, mel_spectrogram
+from .mel_vae import MEL_VAE_16K, MEL_VAE_44K, MelVAE, MelVAEConfig
+from .neural import GaussianCodec, frames_last
+from .tiling import Progress, through
+
+MELS_PER_LATENT = 2
+
+
+@dataclass(frozen=True)
+class MMAudioCodecConfig:
+    """Figures of one of the two codecs."""
+
+    name: str
+    mel: MelConfig
+    vae: MelVAEConfig
+    vocoder: BigVGANConfig
+
+
+MMAUDIO_16K = MMAudioCodecConfig("mmaudio-16k", MMAUDIO_MEL_16K, MEL_VAE_16K, BIGVGAN_16K)
+MMAUDIO_44K = MMAudioCodecConfig("mmaudio-44k", MMAUDIO_MEL_44K, MEL_VAE_44K, BIGVGAN_V2_44K)
+
+
+class MMAudioCodec(GaussianCodec):
+    """Mono; 31.25 latent frames of 20 numbers a second at 16 kHz, 43.07 of 40 at 44.1 kHz."""
+
+    channels = 1
+    parts = ("vae", "vocoder")
+
+    def __init__(
+        self,
+        config: MMAudioCodecConfig,
+        *,
+        decode_only: bool = False,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        made = {"operations": operations, "dtype": dtype, "device": device}
+        self.config = config
+        self.name = config.name
+        self.decode_only = decode_only
+        self.sample_rate = config.mel.sample_rate
+        self.latent_dim = config.vae.latent_dim
+        self.samples_per_latent = MELS_PER_LATENT * config.mel.hop
+        self.vae = MelVAE(config.vae, decode_only=decode_only, **made)
+        self.vocoder = BigVGAN(config.vocoder, **made)
+
+    def _posterior(self, waveform: Tensor, progress: Progress | None) -> tuple[Tensor, Tensor]:
+        mel = mel_spectrogram(waveform[:, 0], self.config.mel).to(self.compute_dtype)
+        mean, deviation = self.vae.encode(mel, progress=progress)
+        return frames_last(mean).float(), frames_last(deviation).float()
+
+    def _decode(
+        self, latent: Tensor, generator: Generator | None, progress: Progress | None
+    ) -> Tensor:
+        mel = self.vae.decode(frames_last(latent).to(self.compute_dtype))
+        return through(self.vocoder.sections(), mel, progress=progress)

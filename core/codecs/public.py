@@ -1,0 +1,56 @@
+"""The public codecs by name, and how one is put together from its files' tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import FoleyError
+from .audioldm import AudioLDMCodec
+from .dac_vae import DACVAECodec
+from .image_vae import ImageVAECodec
+from .mmaudio import MMAUDIO_16K, MMAUDIO_44K, MMAudioCodec
+from .neural import NeuralCodec
+from .specvqgan import SPECMASKGIT_22K, SpecVQGANCodec
+from .stable_audio import StableAudioCodec
+
+# "specvqgan-22k" is the public one; "specmaskgit-22k" the retrained, of which no weights are known.
+CODECS: Mapping[str, Callable[..., NeuralCodec]] = {
+    "mmaudio-16k": partial(MMAudioCodec, MMAUDIO_16K),
+    "mmaudio-44k": partial(MMAudioCodec, MMAUDIO_44K),
+    "audioldm": AudioLDMCodec,
+    "image-vae": ImageVAECodec,
+    "specvqgan-22k": SpecVQGANCodec,
+    "specmaskgit-22k": partial(SpecVQGANCodec, SPECMASKGIT_22K),
+    "stable-audio": StableAudioCodec,
+    "dac-vae": DACVAECodec,
+}
+
+
+def build_codec(
+    name: str,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    *,
+    decode_only: bool = False,
+    **layers: Any,
+) -> NeuralCodec:
+    """A public codec with its weights, ready for inference.
+
+    Args:
+        tensors: for each of the codec's `parts` ("vae", "vocoder") its file's tensors, already of
+            the wanted dtype and on the wanted device; weight norm may be folded or not.
+        decode_only: without the encoder, whose tensors may then be absent.
+        layers: `operations`, as every network takes them.
+
+    Raises:
+        FoleyError: no such codec, or tensors that are not those of this codec.
+    """
+    if name not in CODECS:
+        raise FoleyError(f"There is no codec named {name}; choose one of {', '.join(CODECS)}.")
+    with torch.device("meta"):
+        codec = CODECS[name](decode_only=decode_only, **layers)
+    return codec.fill(tensors)

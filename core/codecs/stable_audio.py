@@ -1,0 +1,27 @@
+"""Stable Audio Open's codec: Oobleck at 44.1 kHz stereo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .oobleck import Oobleck, OobleckConfig
+from .waveform_codec import WaveformCodec
+
+
+class StableAudioCodec(WaveformCodec):
+    """44.1 kHz stereo, 21.53 latent frames of 64 numbers a second, no scale factor.
+
+    The original always samples the posterior when it encodes (`sample`); `encode` gives the mean.
+    A decoded waveform may exceed -1..1. `layers`: operations, dtype, device.
+    """
+
+    name = "stable-audio"
+    sample_rate = 44100
+    encoded_tile = 32
+
+    def __init__(
+        self, config: OobleckConfig | None = None, *, decode_only: bool = False, **layers: Any
+    ) -> None:
+        super().__init__()
+        self._hold(Oobleck(config, decode_only=decode_only, **layers), decode_only=decode_only)
+        self.channels = self.vae.config.audio_channels

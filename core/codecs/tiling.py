@@ -1,0 +1,171 @@
+"""Long audio in pieces: tiles with a receptive field's context, windows with cross-fades.
+
+A tile's context is thrown away, so what is kept is what the network makes of the whole: equal up
+to the rounding of another summation order. That holds for networks that look at a bounded
+neighbourhood. Those with attention or group norms over the whole length use `crossfaded`, which
+only comes near.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Progress = Callable[[int, int], None]
+Network = Callable[[Tensor], Tensor]
+
+
+def upsampling_reach(stages: Sequence[tuple[int, int, int]], *, before: int, after: int) -> int:
+    """Input frames to each side that an upsampling network's output depends on.
+
+    `stages`: (rate, kernel of the upsampler, reach of what follows it at its rate), first to last;
+    `before`, `after`: reach of the first layer (input frames) and of the last (samples).
+    """
+    reach = after
+    for rate, kernel, inner in reversed(stages):
+        reach = math.ceil((reach + inner + kernel) / rate)
+    return reach + before
+
+
+def downsampling_reach(stages: Sequence[tuple[int, int, int]], *, before: int, after: int) -> int:
+    """Latents to each side that a downsampling network's output depends on.
+
+    `stages`: (rate, kernel of the downsampler, reach of what comes before it at its rate).
+    """
+    reach, hop = after, 1
+    for rate, kernel, inner in reversed(stages):
+        reach = reach * rate + kernel + inner
+        hop *= rate
+    return math.ceil((reach + before) / hop)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of an upsampling network that looks at a bounded neighbourhood.
+
+    `rate`: outputs an input frame. `context`: input frames to each side that an output depends on.
+    `tile`: input frames given to it at a time.
+    """
+
+    run: Network
+    rate: int
+    context: int
+    tile: int
+
+
+def through(sections: Sequence[Section], x: Tensor, *, progress: Progress | None = None) -> Tensor:
+    """What the sections, one after another, make of x `[..., N]`: `[..., N * product of rates]`.
+
+    Tiles are nested: the output of a tile of one section goes through the next in tiles of its
+    own. Late sections, which have the most frames and the smallest reach, so get small tiles, and
+    the wide context that only the first ones need costs little.
+    """
+    first, *rest = sections
+    sizes = {"tile": first.tile, "context": reach(sections), "per_frame": total_rate(sections)}
+    if not rest:
+        return tiled(first.run, x, progress=progress, **sizes)
+    spans = tiles(x.shape[-1], first.tile)
+
+    def piece(part: Tensor) -> Tensor:
+        start, stop = next(spans)
+        inner = None
+        if progress is not None:
+            n_frames = x.shape[-1]
+
+            def inner(done: int, total: int) -> None:
+                progress(start + (stop - start) * done // total, n_frames)
+
+        return through(rest, first.run(part), progress=inner)
+
+    return tiled(piece, x, **sizes)
+
+
+def reach(sections: Sequence[Section]) -> int:
+    """Input frames to each side that an output of the last section depends on."""
+    frames = 0
+    for section in reversed(sections):
+        frames = math.ceil(frames / section.rate) + section.context
+    return frames
+
+
+def total_rate(sections: Sequence[Section]) -> int:
+    """Outputs of the last section an input frame of the first."""
+    return math.prod(section.rate for section in sections)
+
+
+def tiles(length: int, tile: int) -> Iterator[tuple[int, int]]:
+    """[0, length) in the fewest pieces of at most `tile`, as equal as whole numbers allow."""
+    count = max(1, math.ceil(length / tile))
+    for index in range(count):
+        yield length * index // count, length * (index + 1) // count
+
+
+def tiled(
+    network: Network,
+    x: Tensor,
+    *,
+    tile: int,
+    context: int,
+    per_frame: int = 1,
+    frame: int = 1,
+    progress: Progress | None = None,
+) -> Tensor:
+    """What `network` makes of x `[..., N * frame]`, tile by tile: `[..., N * per_frame]`.
+
+    Args:
+        tile, context: frames kept of a piece, and frames added on each of its sides.
+        per_frame: outputs a frame. A piece's outputs beyond that (a tail) are left out.
+        frame: inputs a frame.
+        progress: called with (frames done, frames in all); what it raises ends the work.
+    """
+    n_frames = x.shape[-1] // frame
+    out = None
+    for start, stop in tiles(n_frames, tile):
+        low, high = max(0, start - context), min(n_frames, stop + context)
+        piece = network(x[..., low * frame : high * frame])
+        piece = piece[..., (start - low) * per_frame : (stop - low) * per_frame]
+        if stop - start == n_frames:
+            out = piece
+        else:
+            if out is None:
+                out = piece.new_empty(*piece.shape[:-1], n_frames * per_frame)
+            out[..., start * per_frame : stop * per_frame] = piece
+        if progress is not None:
+            progress(stop, n_frames)
+    return out
+
+
+def crossfaded(network: Network, x: Tensor, *, window: int, overlap: int, per_frame: int) -> Tensor:
+    """What `network` makes of windows of x `[..., N]`, cross-faded: `[..., N * per_frame]`.
+
+    Windows have the same length, the last ones overlapping more if need be; the fade is linear
+    over `overlap` frames in the middle of what two windows share.
+    """
+    n_frames = x.shape[-1]
+    if n_frames <= window:
+        return network(x)
+    count = math.ceil((n_frames - overlap) / (window - overlap))
+    starts = [round(i * (n_frames - window) / (count - 1)) for i in range(count)]
+    out = None
+    for index, start in enumerate(starts):
+        piece = network(x[..., start : start + window])
+        if out is None:
+            out = piece.new_zeros(*piece.shape[:-1], n_frames * per_frame)
+        weight = piece.new_ones(window)
+        if index:
+            weight *= _fade(starts[index - 1] + window - start, overlap, window).to(weight)
+        if index + 1 < count:
+            weight *= _fade(start + window - starts[index + 1], overlap, window).flip(0).to(weight)
+        weight = weight.repeat_interleave(per_frame)
+        out[..., start * per_frame : (start + window) * per_frame] += piece * weight
+    return out
+
+
+def _fade(shared: int, overlap: int, window: int) -> Tensor:
+    """Weights (window,) that rise from 0 to 1 within the first `shared` frames."""
+    first = (shared - overlap) / 2
+    return ((torch.arange(window) + 0.5 - first) / overlap).clamp(0, 1)

@@ -1,0 +1,167 @@
+"""What every public codec promises: lengths, shapes, batches, errors, cancelling."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from foleystage.core.codecs.public import CODECS, build_codec
+from foleystage.core.errors import Cancelled, FoleyError
+from small_codecs import MAKERS, random_latent, small_codec
+
+NAMES = sorted(MAKERS)
+GAUSSIAN = [name for name in NAMES if not name.startswith("spec")]
+
+
+def noise(codec, samples, batch=1, channels=None):
+    generator = torch.Generator().manual_seed(samples)
+    return torch.randn(batch, channels or codec.channels, samples, generator=generator) * 0.1
+
+
+def test_every_public_codec_has_a_small_one():
+    assert CODECS.keys() == MAKERS.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_encode_gives_a_frame_for_every_started_stretch_of_samples(name, extra):
+    codec = small_codec(name)
+    samples = 2 * codec.samples_per_latent + extra
+    latent = codec.encode(noise(codec, samples))
+    assert latent.shape == (1, -(-samples // codec.samples_per_latent), codec.latent_dim)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("frames", [1, 3])
+def test_decode_gives_whole_frames_of_finite_float32_sound(name, frames):
+    codec = small_codec(name)
+    sound = codec.decode(random_latent(codec, frames))
+    assert sound.shape == (1, codec.channels, frames * codec.samples_per_latent)
+    assert sound.dtype == torch.float32
+    assert sound.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_items_of_a_batch_do_not_touch_each_other(name):
+    codec = small_codec(name)
+    latent = random_latent(codec, 2, batch=2)
+    both = codec.decode(latent)
+    torch.testing.assert_close(both[:1], codec.decode(latent[:1]), rtol=1e-4, atol=1e-5)
+    waves = noise(codec, 2 * codec.samples_per_latent, batch=2)
+    torch.testing.assert_close(
+        codec.encode(waves)[1:], codec.encode(waves[1:]), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoding_twice_gives_the_same_sound(name):
+    codec = small_codec(name)
+    latent = random_latent(codec, 2)
+    assert torch.equal(codec.decode(latent), codec.decode(latent))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stereo_and_mono_are_brought_to_the_codecs_channels(name):
+    codec = small_codec(name)
+    mono = noise(codec, codec.samples_per_latent, channels=1)
+    stereo = mono.expand(-1, 2, -1)
+    torch.testing.assert_close(codec.encode(mono), codec.encode(stereo))
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_sample_is_mean_and_deviation_with_noise_of_the_generator(name):
+    codec = small_codec(name)
+    wave = noise(codec, codec.samples_per_latent)
+    mean, deviation = codec.posterior(wave)
+    drawn = torch.randn(mean.shape, generator=torch.Generator().manual_seed(3))
+    sample = codec.sample(wave, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(sample, mean + deviation * drawn)
+    assert torch.equal(codec.encode(wave), mean)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_silence_stays_finite(name):
+    codec = small_codec(name)
+    latent = codec.encode(torch.zeros(1, codec.channels, codec.samples_per_latent))
+    assert latent.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_shapes_are_named(name):
+    codec = small_codec(name)
+    with pytest.raises(FoleyError, match=str(codec.latent_dim)):
+        codec.decode(random_latent(codec, 2)[..., :-1])
+    with pytest.raises(FoleyError, match="channels, samples"):
+        codec.encode(torch.zeros(100))
+    with pytest.raises(FoleyError, match="channels, samples"):
+        codec.encode(torch.zeros(1, 1, 0))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "image-vae"])
+def test_progress_can_cancel(name):
+    def cancel(done, total):
+        raise Cancelled("stop")
+
+    codec = small_codec(name)
+    with pytest.raises(Cancelled):
+        codec.decode(random_latent(codec, 2), progress=cancel)
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_a_latent_that_is_not_finite_is_refused_after_decoding(name):
+    codec = small_codec(name)
+    latent = random_latent(codec, 2)
+    latent[0, 1] = torch.nan
+    with pytest.raises(FoleyError, match="invalid"):
+        codec.decode(latent)
+
+
+def test_tokens_out_of_the_codebook_are_refused():
+    codec = small_codec("specvqgan-22k")
+    with pytest.raises(FoleyError, match="0 to 63"):
+        codec.decode(torch.full((1, 2, 5), 64))
+    with pytest.raises(FoleyError, match="whole numbers"):
+        codec.decode(torch.zeros(1, 2, 5))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_codec_for_decoding_only_decodes_alike_and_refuses_to_encode(name):
+    codec = small_codec(name)
+    smaller = MAKERS[name](decode_only=True)
+    smaller.load_state_dict(
+        {k: v for k, v in codec.state_dict().items() if k in smaller.state_dict()}
+    )
+    smaller.eval()
+    assert len(smaller.state_dict()) < len(codec.state_dict())
+    latent = random_latent(codec, 2)
+    assert torch.equal(smaller.decode(latent), codec.decode(latent))
+    with pytest.raises(FoleyError, match="decoding only"):
+        smaller.encode(torch.zeros(1, 1, 100))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_weights_give_nearly_the_same_sound(name):
+    codec = small_codec(name)
+    latent = random_latent(codec, 2)
+    exact = codec.decode(latent)
+    rough = codec.to(torch.bfloat16).decode(latent)
+    assert rough.dtype == torch.float32
+    if name != "image-vae":  # Griffin-Lim amplifies any difference
+        assert (rough - exact).norm() < 0.2 * exact.norm() + 1e-3
+
+
+def test_building_by_name_fills_every_weight_and_names_what_is_missing():
+    with torch.device("meta"):
+        shape_only = CODECS["specvqgan-22k"](decode_only=True)
+    tensors = {
+        part: {k: torch.zeros(v.shape) for k, v in getattr(shape_only, part).state_dict().items()}
+        for part in shape_only.parts
+    }
+    codec = build_codec("specvqgan-22k", tensors, decode_only=True)
+    assert not any(v.is_meta for v in codec.state_dict().values())
+    del tensors["vae"]["decoder.conv_in.bias"]
+    with pytest.raises(FoleyError, match=r"decoder\.conv_in\.bias"):
+        build_codec("specvqgan-22k", tensors, decode_only=True)
+    with pytest.raises(FoleyError, match="needs the weights of its vae"):
+        build_codec("specvqgan-22k", {}, decode_only=True)
+    with pytest.raises(FoleyError, match="no codec named"):
+        build_codec("mp3", {})
