@@ -1,6 +1,6 @@
 """The mini codec's fixed encoder: three views of a latent frame's spectrum, made small by PCA.
 
-The long view (n_fft 2048, two frames of 16 ms) tells pitch and colour; the middle and the short ones
+The long view (n_fft 2048, two frames of 16 ms) tells pitch and colour; the middle and the short
 (n_fft 1024 and 512, eight frames of 4 ms) say when, within the 32 ms, the energy came.
 """
 

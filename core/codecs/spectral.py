@@ -17,7 +17,7 @@ from torch import Tensor
 def mel_filters(
     n_mels: int, n_fft: int, sample_rate: int, f_min: float = 0.0, f_max: float | None = None
 ) -> Tensor:
-    """Triangular filters on Slaney's mel scale, each of unit area per Hz: `[n_mels, n_fft/2 + 1]`."""
+    """Triangles of unit area per Hz on Slaney's mel scale: `[n_mels, n_fft/2 + 1]`."""
     top = sample_rate / 2 if f_max is None else f_max
     low, high = _hz_to_mel(torch.tensor([f_min, top], dtype=torch.float64))
     edges = _mel_to_hz(torch.linspace(float(low), float(high), n_mels + 2, dtype=torch.float64))
@@ -63,7 +63,7 @@ def istft(spectra: Tensor, n_fft: int, hop: int) -> Tensor:
 
 
 def overlap_add(frames: Tensor, hop: int) -> Tensor:
-    """Sum frames `[B, n_fft, N]` laid `hop` apart: `[B, (N - 1) * hop + n_fft]`; hop divides n_fft."""
+    """Sum frames `[B, n_fft, N]` laid `hop` apart, which divides n_fft: `[B, (N - 1) hop + n_fft]`."""
     batch, n_fft, n_frames = frames.shape
     parts = n_fft // hop
     total = frames.new_zeros(batch, n_frames + parts - 1, hop)

@@ -100,7 +100,7 @@ class CodecTask:
 def _distances(truth: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Energy distance 0.5 (d(x,a) + d(x,b) - d(a,b)) over three windows, and a band distance.
 
-    d: mean absolute difference of ln(|S| + 3e-4) plus half that of |S| over the mean of the truth's.
+    d: mean absolute difference of ln(|S| + 3e-4) plus half that of |S| over the truth's mean.
     """
     energy, bands = 0.0, 0.0
     for n_fft in (2048, 512, 128):

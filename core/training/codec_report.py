@@ -1,7 +1,7 @@
 """How faithful a codec is: spectrum, attacks, buzz, speed, beside a weight-free codec of its width.
 
-All measures compare a mono waveform with its round trip. Nothing here has weights but `PcaGriffinLim`,
-the bar to beat, which is fitted on the spot.
+All measures compare a mono waveform with its round trip. Nothing here has weights but
+`PcaGriffinLim`, the bar to beat, which is fitted on the spot.
 """
 
 from __future__ import annotations
@@ -151,9 +151,9 @@ def _centroid(sound: Tensor) -> float:
 
 
 class PcaGriffinLim:
-    """The weight-free codec a trained one must beat: PCA of four frames of mel, 32 Griffin-Lim steps.
+    """The weight-free codec a trained one must beat: PCA of mel, then 32 Griffin-Lim steps.
 
-    80 bands, n_fft 1024, hop 256; `fit` on waveforms `[B, T]`; as many components as the rival.
+    Four frames of 80 bands, n_fft 1024, hop 256, a latent frame; `fit` on waveforms `[B, T]`; as many components as the rival.
     """
 
     n_fft, hop, n_mels, block = 1024, 256, 80, 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from foleystage.core.training.scenes.events import Event
 from foleystage.core.training.scenes.materials import (
     IMPACT_MATERIALS,

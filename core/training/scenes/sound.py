@@ -63,7 +63,7 @@ def render_sound(
     *,
     room: Room | None = None,
 ) -> np.ndarray:
-    """The sound of `events` on one object: float32 `[T]`, T = round(seconds * sample_rate), |x| <= 1.
+    """The sound of `events` on one object: float32 `[round(seconds * sample_rate)]`, |x| <= 1.
 
     A blow's energy rises at its `time` (within 2 ms); an event with a `duration` is a swish whose
     level follows `swish_speed` over it. `room=None` draws one from `rng`. Events outside the
