@@ -23,7 +23,17 @@ SOURCES = sorted(
 CORE = [path for path in SOURCES if path.is_relative_to(ROOT / "core")]
 HEAVY = {"transformers", "comfy", "matplotlib", "torchaudio", "torchvision", "scipy", "soundfile"}
 OPTIONAL = {"pyworld", "torch_directml"}
-HOST_PACKAGES = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "node_helpers", "nodes"}
+HOST_PACKAGES = {
+    "comfy",
+    "comfy_api",
+    "comfy_execution",
+    "comfy_extras",
+    "folder_paths",
+    "latent_preview",
+    "node_helpers",
+    "nodes",
+    "server",
+}
 IMPORT_NAMES = {"pillow": "PIL"}
 MOST_LINES = 420
 MOST_MINI_BYTES = 25_000_000
