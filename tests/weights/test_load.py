@@ -1,0 +1,241 @@
+"""Weights from every kind of file; what is malicious, damaged or of another model is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from foleystage.core.weights.load import fill_module, read_shapes, read_weights
+from safetensors.torch import save_file
+
+TENSORS = {
+    "a.weight": torch.arange(6.0).reshape(2, 3),
+    "a.bias": torch.ones(2),
+    "n": torch.tensor(3),
+}
+
+
+def written(path, tensors=TENSORS, **levels):
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(levels or tensors, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".ckpt", ".bin"])
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float64])
+def test_every_format_gives_the_same_tensors(tmp_path, suffix, dtype):
+    read = read_weights(written(tmp_path / f"w{suffix}"), dtype=dtype)
+    assert read.keys() == TENSORS.keys()
+    for key, tensor in TENSORS.items():
+        whole = not tensor.is_floating_point()
+        assert read[key].dtype == (tensor.dtype if dtype is None or whole else dtype)
+        assert torch.equal(read[key].to(tensor), tensor)
+
+
+@pytest.mark.parametrize("level", ["state_dict", "generator", "weights", "model"])
+def test_weights_are_found_on_the_level_where_they_are_kept(tmp_path, level):
+    path = written(tmp_path / "w.ckpt", **{level: TENSORS, "epoch": 3, "lr": torch.tensor(0.1)})
+    assert read_weights(path).keys() == TENSORS.keys()
+    assert read_shapes(path)["a.weight"] == (2, 3)
+
+
+def test_old_files_that_are_no_archives_are_read(tmp_path):
+    torch.save(TENSORS, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(read_weights(tmp_path / "old.pth")["a.bias"], TENSORS["a.bias"])
+
+
+def test_only_what_is_wanted_is_kept(tmp_path):
+    for suffix in (".safetensors", ".pth"):
+        path = written(tmp_path / f"w{suffix}")
+        assert list(read_weights(path, keep=lambda key: key.endswith("bias"))) == ["a.bias"]
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_narrow_files_widen(tmp_path, stored):
+    path = written(tmp_path / "w.safetensors", {"a": torch.tensor([0.5, -2.0]).to(stored)})
+    assert read_weights(path)["a"].dtype == stored
+    assert read_weights(path, dtype=torch.float32)["a"].tolist() == [0.5, -2.0]
+
+
+def test_scaled_8_bit_weights_are_unscaled(tmp_path):
+    tensors = {
+        "scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn),
+        "a.weight": torch.tensor([0.5, -2.0]).to(torch.float8_e4m3fn),
+        "a.scale_weight": torch.tensor(4.0),
+        "a.scale_input": torch.tensor(1.0),
+        "a.bias": torch.ones(1),
+    }
+    path = written(tmp_path / "w.safetensors", tensors)
+    read = read_weights(path, dtype=torch.float32)
+    assert read.keys() == {"a.weight", "a.bias"} and read["a.weight"].tolist() == [2.0, -8.0]
+
+
+class _Runs:
+    def __reduce__(self):
+        return os.mkdir, ("hacked",)
+
+
+def malicious_archive(path):
+    torch.save({"a": _Runs()}, path)
+
+
+def malicious_old(path):
+    path.write_bytes(pickle.dumps({"a": _Runs()}))
+
+
+def whole_object(path):
+    torch.save(torch.nn.Linear(2, 2), path)
+
+
+def zip_bomb(path):
+    plain = io.BytesIO()
+    torch.save(TENSORS, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for record in source.infolist():
+            out.writestr(record.filename, source.read(record))
+        out.writestr("archive/data/9", b"\0" * 50_000_000)
+
+
+def swollen_tensor(path):
+    torch.save({"a": torch.zeros(1).expand(10**6, 10**6)}, path)
+
+
+def truncated(path):
+    torch.save({"a": torch.zeros(50_000)}, path)
+    path.write_bytes(path.read_bytes()[:120_000])
+
+
+def truncated_safetensors(path):
+    save_file({"a": torch.zeros(50_000)}, path)
+    path.write_bytes(path.read_bytes()[:120_000])
+
+
+def text(path):
+    path.write_text("just some words, no weights at all")
+
+
+def page(path):
+    path.write_text("<!doctype html><title>Not found</title>")
+
+
+def pointer(path):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def endless_header(path):
+    path.write_bytes((2**62).to_bytes(8, "little") + b"{" * 100)
+
+
+def numbers_only(path):
+    torch.save({"epoch": 3, "names": ["a"]}, path)
+
+
+@pytest.mark.parametrize(
+    ("make", "suffix", "message"),
+    [
+        (malicious_archive, ".pth", "could run code: it was refused"),
+        (malicious_old, ".ckpt", "could run code: it was refused"),
+        (whole_object, ".pt", "could run code: it was refused"),
+        (zip_bomb, ".pth", "may unpack without bound: it was refused"),
+        (swollen_tensor, ".pth", "larger than itself: it was refused"),
+        (truncated, ".pth", "cut off or damaged"),
+        (truncated_safetensors, ".safetensors", "cut off or damaged"),
+        (text, ".safetensors", "cut off or damaged, or is no weights file"),
+        (text, ".pth", "cut off or damaged, or is no weights file"),
+        (page, ".safetensors", "is a text file"),
+        (pointer, ".pth", "is a text file"),
+        (empty, ".bin", "is empty"),
+        (endless_header, ".safetensors", "cut off or damaged"),
+        (numbers_only, ".pth", "holds no weights"),
+        (text, ".onnx", "is not a weights file"),
+    ],
+)
+def test_bad_files_are_refused_in_one_sentence(tmp_path, monkeypatch, make, suffix, message):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"file{suffix}"
+    make(path)
+    for read in (read_weights, read_shapes):
+        with pytest.raises(FoleyError, match=message) as caught:
+            read(path)
+        assert str(caught.value).startswith(path.name) and "\n" not in str(caught.value)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):
+    with pytest.raises(FoleyError, match="is a folder"):
+        read_weights(tmp_path)
+    with pytest.raises(FoleyError, match="There is no weights file"):
+        read_weights(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"0.weight": None, "1.weight": None}, r"lacks weights \(0.weight, 1.weight\)"),
+        ({f"x{i}": torch.zeros(1) for i in range(5)}, r"unknown weights \(x0, x1, x2, \.\.\.\)"),
+        ({"0.weight": torch.zeros(2, 9)}, r"of another shape \(0.weight\)"),
+    ],
+)
+def test_weights_that_do_not_fit_name_file_and_keys(change, message):
+    def net(device):
+        return torch.nn.Sequential(*(torch.nn.Linear(2, 2, device=device) for _ in range(2)))
+
+    tensors = {**net("cpu").state_dict(), **change}
+    tensors = {key: value for key, value in tensors.items() if value is not None}
+    with pytest.raises(FoleyError, match=r"some.pth .*" + message):
+        fill_module(net("meta"), tensors, "folder/some.pth")
+
+
+PEAK = """
+import sys, threading, time
+sys.path.insert(0, {tests!r})
+import conftest, torch
+from foleystage.core.weights.load import fill_module, read_weights
+
+def memory(kind):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(kind)) * 1024
+
+layers = {layers}
+layer = lambda: torch.nn.Linear(2048, 2048, bias=False, device="meta")
+net = torch.nn.Sequential(*(layer() for _ in range(layers)))
+torch.ones(1).half().float().bfloat16()
+before = memory("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")
+fill_module(net, read_weights({path!r}, dtype={dtype}), "w")
+total = sum(p.sum(dtype=torch.float32).item() for p in net.parameters())
+size = sum(p.numel() * p.element_size() for p in net.parameters())
+print((memory("VmHWM") - before) / size)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("dtype", ["None", "torch.float32", "torch.bfloat16"])
+def test_loading_needs_hardly_more_memory_than_the_weights(tmp_path, suffix, dtype):
+    if (suffix, dtype) == (".pth", "torch.bfloat16"):
+        pytest.skip("a pickled file stays mapped until it is converted")
+    layers = int(os.environ.get("FOLEYSTAGE_TEST_LAYERS", "40"))
+    tensors = {f"{i}.weight": torch.zeros(2048, 2048, dtype=torch.float16) for i in range(layers)}
+    path = written(tmp_path / f"w{suffix}", tensors)
+    del tensors
+    tests = str(Path(__file__).parents[1])
+    code = PEAK.format(tests=tests, path=str(path), dtype=dtype, layers=layers)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.2
