@@ -21,6 +21,10 @@ demo: .venv/.demo-ready
 	exec $(BIN)/foleystage generate "$$@"
 
 test: .venv/.test-ready
+	@if folder=$$($(BIN)/python tests/comfy/find_comfyui.py); then \
+		$(BIN)/python -c 'import comfyui_frontend_package, requests' 2>/dev/null || \
+		$(PIP) --requirement "$$folder/requirements.txt" requests; \
+	else echo "$$folder"; fi
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests
 
 lint: .venv/.test-ready

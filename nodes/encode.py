@@ -34,9 +34,7 @@ class EncodeVideo(io.ComfyNode):
                 common.VideoEncoder.Input(
                     "video_encoder", tooltip="From Load Foley Video Encoder."
                 ),
-                picture_input(
-                    "The VIDEO to give a sound to, or the IMAGE batch of all its frames."
-                ),
+                picture_input("The VIDEO to give a sound to, or an IMAGE batch of all its frames."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -49,7 +47,7 @@ class EncodeVideo(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.01,
-                    tooltip="Where the sound begins, in seconds of the video. 0 is its first frame.",
+                    tooltip="Where the sound begins, in seconds of the video; 0 is its start.",
                 ),
                 io.Float.Input(
                     "seconds",
@@ -57,7 +55,7 @@ class EncodeVideo(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.01,
-                    tooltip="How much of the video gets a sound, in seconds. 0 is all that is left. "
+                    tooltip="How much of the video gets a sound, in seconds; 0: all that is left. "
                     "8 is what most models were trained on; more is made in joined windows.",
                 ),
                 fps_input(),
@@ -184,13 +182,13 @@ class EncodeReference(io.ComfyNode):
         return schema(
             "EncodeReference",
             "Encode Foley Reference",
-            "Listens to a sound whose timbre the take is to have: record the object once, and every "
-            "hit in the video sounds like it.",
+            "Listens to a sound whose timbre the take is to have: record the object once, and "
+            "every hit in the video sounds like it.",
             [
                 io.Audio.Input(
                     "audio",
-                    tooltip="A clean example of the sound, 0.05 s or longer; about 2 s are listened "
-                    "to, from its start.",
+                    tooltip="A clean example of the sound, 0.05 s or longer; about 2 s from its "
+                    "start are heard.",
                 ),
                 common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
                 io.Model.Input("model", tooltip="The model that will hear it."),

@@ -34,8 +34,11 @@ def shown_on(node_id: str | None) -> Iterator[None]:
 
 
 def _say(lines: list[str], node_id: str | None) -> None:
+    if not lines or node_id is None:
+        return
     from server import PromptServer
 
     show = getattr(getattr(PromptServer, "instance", None), "send_progress_text", None)
-    if lines and node_id is not None and show is not None:
-        show("\n".join(lines), node_id)
+    if show is not None:
+        # Steps that unfold from a node are shown in its place.
+        show("\n".join(lines), node_id.partition(".")[0])

@@ -14,7 +14,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core.codecs.base import Codec
-from ..core.codecs.foley_mini import WEIGHTS as MINI_CODEC
 from ..core.codecs.foley_mini import FoleyMiniCodec
 from ..core.encoders.foley_mini import BIN_RATE, MiniVideoEncoder
 from ..core.encoders.mini_text import MiniTextEncoder
@@ -164,7 +163,7 @@ CODECS: dict[str, CodecPart] = {
         name="foley_mini_codec",
         title="32 kHz mono, 31.25 latent frames a second; bundled",
         licence="Apache-2.0",
-        weights=MINI_CODEC,
+        weights=mini_path("foley_mini_codec"),
         family="codec",
         load=FoleyMiniCodec.load,
     ),

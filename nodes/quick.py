@@ -8,7 +8,7 @@ from comfy_execution.graph_utils import GraphBuilder
 from . import common
 from .common import fps_input, picture_input, schema, seed_input
 from .folders import choices, found_file, licences
-from .parts import GENERATORS, find_part
+from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
 
 
 class Quick(io.ComfyNode):
@@ -45,7 +45,7 @@ class Quick(io.ComfyNode):
                     default=25,
                     min=1,
                     max=1000,
-                    tooltip="More steps are finer and slower: 25 as published, 10 for a quick look.",
+                    tooltip="More steps are finer and slower: 25 as published, 10 for a look.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -62,7 +62,7 @@ class Quick(io.ComfyNode):
                     min=0.0,
                     max=3600.0,
                     step=0.01,
-                    tooltip="How much of the video gets a sound, from its beginning. 0 is all of it.",
+                    tooltip="How much of the video gets a sound, from its start; 0 is all of it.",
                 ),
                 io.Combo.Input(
                     "model",
@@ -120,7 +120,7 @@ class Quick(io.ComfyNode):
         )
         told = {"model": loaded, "video": watched.out(0), "seconds": 8.0}
         if prompt.strip() or negative_prompt.strip():
-            reader = step("LoadTextEncoder", name=cls._reader(part, model)).out(0)
+            reader = step("LoadTextEncoder", name=_reader(part, model)).out(0)
             words = step(
                 "EncodeText", text_encoder=reader, prompt=prompt, negative_prompt=negative_prompt
             )
@@ -149,10 +149,11 @@ class Quick(io.ComfyNode):
         graph.node("PreviewAudio", audio=heard.out(0))
         return io.NodeOutput(muxed.out(0), heard.out(0), expand=graph.finalize())
 
-    @staticmethod
-    def _reader(part, model: str) -> str:
-        """The text encoder that fits: a file of one's own holds its own words."""
-        return part.text if model == part.name else model
+
+def _reader(part: GeneratorPart, model: str) -> str:
+    """The text encoder that fits: it may lie in the model's own file."""
+    inside = TEXT_ENCODERS[part.text].family == part.family
+    return model if inside and model != part.name else part.text
 
 
 NODES = [Quick]

@@ -47,7 +47,7 @@ class Sampler(io.ComfyNode):
                     default=25,
                     min=1,
                     max=1000,
-                    tooltip="More steps are finer and slower: 25 as published, 10 for a quick look.",
+                    tooltip="More steps are finer and slower: 25 as published, 10 for a look.",
                 ),
                 io.Float.Input(
                     "cfg",

@@ -88,7 +88,7 @@ class Takes(io.ComfyNode):
                     default=1,
                     min=1,
                     max=64,
-                    tooltip="The take that goes on, from 1. Picking another one makes nothing anew.",
+                    tooltip="The take that goes on, from 1. Picking another makes nothing anew.",
                 ),
                 common.AudioPlayer.Input(
                     "audioUI", optional=True, tooltip="The player of the first take."

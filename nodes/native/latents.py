@@ -37,8 +37,8 @@ def sound_of_latent(latent: dict) -> Sound:
     sound = latent.get(KEY)
     if not isinstance(sound, Sound) or latent["samples"].ndim != 3:
         raise FoleyError(
-            "This latent is not one of sound: connect the latent of Foley Conditioning, Empty Foley "
-            "Latent, Foley Encode Audio or a sampler that got one of them."
+            "This latent is not one of sound: connect the latent of Foley Conditioning, Empty "
+            "Foley Latent, Foley Encode Audio or a sampler that got one of them."
         )
     return sound
 

@@ -12,7 +12,7 @@ from torch import nn
 
 @dataclass(frozen=True, eq=False)
 class Managed:
-    """FOLEY_VIDEO_ENCODER, FOLEY_TEXT_ENCODER and FOLEY_CODEC: a row of the tables and its module."""
+    """FOLEY_VIDEO_ENCODER, FOLEY_TEXT_ENCODER and FOLEY_CODEC: a row and its module."""
 
     part: Any
     patcher: Any

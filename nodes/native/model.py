@@ -45,7 +45,7 @@ class _Kind:
 
 
 _KINDS = {
-    # sigma runs from 1 (noise) to 0, our flow time from 0 (noise) to 1, so the velocity turns round.
+    # sigma runs from 1 (noise) to 0, our flow time from 0 to 1, so the velocity turns round.
     "flow": _Kind(comfy.model_base.ModelType.FLOW, lambda sampling, sigma: 1 - sigma, -1.0),
     "epsilon": _Kind(
         comfy.model_base.ModelType.EPS, lambda sampling, sigma: sampling.timestep(sigma), 1.0
@@ -163,8 +163,8 @@ class FoleyModel(comfy.model_base.BaseModel):
         )
 
     def _apply_model(
-        self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **conds
-    ) -> Tensor:  # noqa: B006 - ComfyUI's own signature
+        self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **conds
+    ) -> Tensor:
         """Denoised [B, C, T] of x at sigmas t [B]."""
         plan: _Plan = conds.pop("plan")
         sampling, dtype = self.model_sampling, self.compute_dtype

@@ -7,6 +7,7 @@ this repository, ComfyUI or comfy/ComfyUI in the home folder, .comfyui in this r
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -36,6 +37,11 @@ def find() -> Path | None:
         if (folder / "main.py").is_file() and (folder / "comfy" / "model_management.py").is_file():
             return folder
     return None
+
+
+def usable() -> bool:
+    """Whether a ComfyUI is there and this Python has what it imports."""
+    return find() is not None and importlib.util.find_spec("comfyui_frontend_package") is not None
 
 
 def clone() -> Path | None:

@@ -1,0 +1,113 @@
+"""Graphs in ComfyUI's API format, built from small pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MODEL, ENCODER = "random_mini.safetensors", "random_encoder.safetensors"
+CODEC = "foley_mini_codec"
+
+Graph = dict[str, dict[str, Any]]
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    """A node of the pack, or of core when its name begins with a slash."""
+    name = kind[1:] if kind.startswith("/") else f"FoleyStage{kind}"
+    return {"class_type": name, "inputs": inputs}
+
+
+def whole(
+    video: str = "clip.mp4",
+    *,
+    model: str = MODEL,
+    encoder: str = ENCODER,
+    prompt: str = "metal hit",
+    seed: int = 0,
+    steps: int = 3,
+    seconds: float = 0.0,
+    **sampler: Any,
+) -> Graph:
+    """Every step as a node, from LoadVideo to SaveVideo."""
+    return {
+        "video": node("/LoadVideo", file=video),
+        "model": node("LoadModel", name=model, weight_dtype="default"),
+        "eye": node("LoadVideoEncoder", name=encoder),
+        "words": node("LoadTextEncoder", name=model),
+        "codec": node("LoadCodec", name=CODEC),
+        "seen": node(
+            "EncodeVideo",
+            video_encoder=["eye", 0],
+            video=["video", 0],
+            start=0.0,
+            seconds=seconds,
+            fps=25.0,
+        ),
+        "read": node(
+            "EncodeText", text_encoder=["words", 0], prompt=prompt, negative_prompt="wood"
+        ),
+        "told": node(
+            "Conditioning",
+            model=["model", 0],
+            video=["seen", 0],
+            text=["read", 0],
+            negative_text=["read", 1],
+            seconds=8.0,
+        ),
+        "sample": node(
+            "Sampler",
+            model=["model", 0],
+            positive=["told", 0],
+            negative=["told", 1],
+            latent=["told", 2],
+            seed=seed,
+            steps=steps,
+            **{
+                "cfg": 4.5,
+                "sampler_name": "euler",
+                "scheduler": "published",
+                "denoise": 1.0,
+                "takes": 1,
+                **sampler,
+            },
+        ),
+        "decode": node(
+            "Decode", samples=["sample", 0], codec=["codec", 0], normalize=True, loudness=-20.0
+        ),
+        "mux": node("Mux", video=["video", 0], audio=["decode", 0], start=["decode", 1], fps=25.0),
+        "save": node(
+            "/SaveVideo", video=["mux", 0], filename_prefix="t", format="auto", codec="auto"
+        ),
+    }
+
+
+def quick(video: str = "clip.mp4", *, model: str = MODEL, **inputs: Any) -> Graph:
+    """Quick Foley between LoadVideo and SaveVideo."""
+    values = {
+        "prompt": "",
+        "negative_prompt": "",
+        "seed": 0,
+        "steps": 3,
+        "cfg": 4.5,
+        "seconds": 0.0,
+        "fps": 25.0,
+        **inputs,
+    }
+    return {
+        "video": node("/LoadVideo", file=video),
+        "quick": node("Quick", video=["video", 0], model=model, audioUI="", **values),
+        "save": node(
+            "/SaveVideo", video=["quick", 0], filename_prefix="q", format="auto", codec="auto"
+        ),
+    }
+
+
+def with_changes(graph: Graph, **changes: dict[str, Any]) -> Graph:
+    """A copy in which inputs of some nodes are others; a value of None takes an input away."""
+    copy = {name: {**n, "inputs": dict(n["inputs"])} for name, n in graph.items()}
+    for name, inputs in changes.items():
+        for key, value in inputs.items():
+            if value is None:
+                copy[name]["inputs"].pop(key, None)
+            else:
+                copy[name]["inputs"][key] = value
+    return copy

@@ -1,0 +1,131 @@
+"""The nodes inside this process: ComfyUI's modules on the CPU, without a server."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "comfy"))
+
+from find_comfyui import ABSENT, find, usable  # noqa: E402
+
+if usable():
+    sys.path.insert(1, str(find()))
+    from comfy.cli_args import args
+
+    args.cpu = True
+else:
+    collect_ignore_glob = ["test_*.py"]
+    print(f"\n{ABSENT}", file=sys.stderr)
+
+
+@pytest.fixture(autouse=True)
+def inference():
+    """Nodes run as ComfyUI runs them."""
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """The models folder, with random minis in it."""
+    import folder_paths
+    from foleystage.nodes import extension  # noqa: F401 - registers the folder
+
+    spec = importlib.util.spec_from_file_location(
+        "random_minis", Path(__file__).parent / "random_minis.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("foley")
+    with torch.inference_mode(False):
+        module.write_random_minis(folder)
+    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
+    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def call():
+    """Runs a node as the executor does: `call("Decode", samples=..., codec=...)`."""
+    import asyncio
+
+    from comfy_api.latest import io
+    from foleystage.nodes.extension import FoleyStageExtension
+
+    nodes = {
+        node.GET_SCHEMA().node_id: node
+        for node in asyncio.run(FoleyStageExtension().get_node_list())
+    }
+
+    def run(name: str, /, **inputs):
+        node = nodes[f"FoleyStage{name}"].PREPARE_CLASS_CLONE({io.Hidden.unique_id: None})
+        defaults = {
+            i.id: i.default
+            for i in node.GET_SCHEMA().inputs
+            if getattr(i, "default", None) is not None
+        }
+        return node.execute(**{**defaults, **inputs}).result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def nodes():
+    """Every node class of the pack by its id."""
+    import asyncio
+
+    from foleystage.nodes.extension import FoleyStageExtension
+
+    listed = asyncio.run(FoleyStageExtension().get_node_list())
+    return {node.GET_SCHEMA().node_id: node for node in listed}
+
+
+@pytest.fixture(scope="session")
+def model(weights, call):
+    """A MODEL with random weights, float32."""
+    return call("LoadModel", name="random_mini.safetensors", weight_dtype="float32")[0]
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """A video of 2 s in which a block jumps twice a second."""
+    from foleystage.core.media import encode_frames
+
+    frames = torch.zeros(50, 48, 64, 3, dtype=torch.uint8)
+    for index in range(50):
+        top = 4 + 3 * abs(index % 12 - 6)
+        frames[index, top : top + 16, 20:44] = 220
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    encode_frames(frames, 25.0, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def features(weights, call, clip):
+    """FOLEY_FEATURES of the clip."""
+    from comfy_api.latest import InputImpl
+
+    encoder = call("LoadVideoEncoder", name="random_encoder.safetensors")[0]
+    return call("EncodeVideo", video_encoder=encoder, video=InputImpl.VideoFromFile(str(clip)))[0]
+
+
+@pytest.fixture(scope="session")
+def text(weights, call):
+    """Positive and negative text features."""
+    encoder = call("LoadTextEncoder", name="random_mini.safetensors")[0]
+    return call("EncodeText", text_encoder=encoder, prompt="metal hit", negative_prompt="wood")
+
+
+@pytest.fixture(scope="session")
+def told(model, features, text, call):
+    """positive, negative, latent of Foley Conditioning."""
+    with torch.inference_mode():
+        return call(
+            "Conditioning", model=model, video=features, text=text[0], negative_text=text[1]
+        )

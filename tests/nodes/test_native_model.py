@@ -1,0 +1,228 @@
+"""The native MODEL against core's own sampler, and what ComfyUI does with a MODEL."""
+
+from __future__ import annotations
+
+import comfy.samplers
+import comfy.sd
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from foleystage.core.generators import ACFoley, ac_foley_mini
+from foleystage.core.sampling import (
+    cfg,
+    cfg_negative,
+    draw_noise,
+    interval,
+    per_stream,
+    sample_flow,
+)
+from foleystage.core.weights.files import load_into
+from foleystage.nodes.native.guider import IntervalGuider, TermGuider, terms_of
+from foleystage.nodes.values import KEY
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def network(weights):
+    return load_into(
+        ACFoley(ac_foley_mini()), weights / "random_mini.safetensors", prefix="generator."
+    )
+
+
+@pytest.fixture(scope="module")
+def noise(told):
+    samples = told[2]["samples"]
+    return draw_noise(torch.Generator().manual_seed(5), 2, samples.shape[2], samples.shape[1])
+
+
+def core_take(network, told, guidance, noise, seconds):
+    streams = told[0][0][1][KEY].streams
+    return sample_flow(network, streams, guidance, seconds=seconds, steps=STEPS, noise=noise)
+
+
+def native_take(guider, noise, sampler="euler", steps=STEPS):
+    x = noise.transpose(1, 2).contiguous()
+    return guider.sample(
+        x,
+        torch.zeros_like(x),
+        comfy.samplers.sampler_object(sampler),
+        torch.linspace(1, 0, steps + 1),
+        disable_pbar=True,
+        seed=0,
+    ).transpose(1, 2)
+
+
+def relative(a, b):
+    return float((a - b).norm() / b.norm())
+
+
+def cfg_guider(model, told, scale=4.5, start=0.0, stop=2.0):
+    guider = IntervalGuider(model)
+    guider.set_conds(told[0], told[1])
+    guider.set_cfg(scale)
+    guider.set_interval(start, stop)
+    return guider
+
+
+def test_native_euler_equals_core_with_a_negative_prompt(model, network, told, noise):
+    heard = told[0][0][1][KEY]
+    negative = told[1][0][1][KEY].streams
+    expected = core_take(network, told, cfg_negative(4.5, negative), noise, heard.seconds)
+    made = native_take(cfg_guider(model, told), noise)
+    assert expected.std() > 0.1
+    assert relative(made, expected) < 1e-3
+
+
+def test_guidance_inside_an_interval_equals_core(model, network, told, noise):
+    heard = told[0][0][1][KEY]
+    negative = told[1][0][1][KEY].streams
+    guidance = interval(cfg_negative(4.5, negative), 0.3, 0.7)
+    expected = core_take(network, told, guidance, noise, heard.seconds)
+    assert relative(native_take(cfg_guider(model, told, 4.5, 0.3, 0.7), noise), expected) < 1e-3
+
+
+def test_one_scale_a_stream_equals_core(model, network, told, noise):
+    guidance = per_stream({"sync": 6.0, "clip": 2.0, "text": 2.0})
+    expected = core_take(network, told, guidance, noise, told[0][0][1][KEY].seconds)
+    guider = TermGuider(model)
+    guider.set_terms(terms_of(guidance, told[0]))
+    assert relative(native_take(guider, noise), expected) < 1e-3
+
+
+def test_plain_cfg_as_terms_equals_the_interval_guider(model, told, noise):
+    guider = TermGuider(model)
+    guider.set_terms(terms_of(cfg(3.0), told[0]))
+    silent = [[t, {**o, KEY: o[KEY].with_streams({})}] for t, o in told[1]]
+    plain = cfg_guider(model, (told[0], silent), 3.0)
+    assert relative(native_take(guider, noise), native_take(plain, noise)) < 1e-5
+
+
+def test_a_take_longer_than_trained_equals_core_in_windows(model, network, call, noise):
+    from foleystage.core.sampling import Windows
+
+    positive, negative, latent = call("Conditioning", model=model, seconds=20.0)
+    sync = torch.randn(1, 1000, 99, generator=torch.Generator().manual_seed(0))
+    heard = positive[0][1][KEY]
+    streams = {"sync": sync}
+    told = [[positive[0][0], {KEY: type(heard)(streams, streams, heard.seconds, heard.part)}]]
+    silent = [[positive[0][0], {KEY: type(heard)({}, streams, heard.seconds, heard.part)}]]
+    x = draw_noise(torch.Generator().manual_seed(1), 1, latent["samples"].shape[2], 32)
+    expected = sample_flow(
+        network, streams, cfg(4.5), seconds=20.0, steps=2, noise=x, windows=Windows()
+    )
+    made = native_take(cfg_guider(model, (told, silent)), x, steps=2)
+    assert relative(made, expected) < 1e-3
+
+
+def test_conditions_are_prepared_once_a_run(model, told, noise, monkeypatch):
+    calls = []
+    generator = model.model.diffusion_model
+    prepare = type(generator).prepare
+    monkeypatch.setattr(
+        type(generator), "prepare", lambda self, *a, **k: calls.append(1) or prepare(self, *a, **k)
+    )
+    native_take(cfg_guider(model, told), noise)
+    assert len(calls) == 2
+
+
+def test_positive_and_negative_run_in_one_batch(model, told, noise, monkeypatch):
+    sizes = []
+    generator = type(model.model.diffusion_model)
+    forward = generator.forward
+    monkeypatch.setattr(
+        generator, "forward", lambda self, x, *a: sizes.append(len(x)) or forward(self, x, *a)
+    )
+    native_take(cfg_guider(model, told), noise)
+    assert sizes == [4] * STEPS
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun", "uni_pc"])
+def test_other_samplers_of_comfyui_work(model, told, noise, sampler):
+    made = native_take(cfg_guider(model, told), noise, sampler)
+    assert torch.isfinite(made).all() and made.std() > 0.1
+
+
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("bfloat16", 0.05), ("float16", 0.02), ("fp8_e4m3fn", 0.5)]
+)
+def test_narrow_weights_stay_close(call, told, noise, model, dtype, tolerance):
+    narrow = call("LoadModel", name="random_mini.safetensors", weight_dtype=dtype)[0]
+    exact = native_take(cfg_guider(model, told), noise)
+    assert relative(native_take(cfg_guider(narrow, told), noise), exact) < tolerance
+
+
+@pytest.mark.parametrize("shift", ["ModelSamplingSD3", "ModelSamplingAuraFlow"])
+def test_shift_nodes_of_comfyui_do_not_change_what_the_network_is_told(model, told, noise, shift):
+    from comfy_extras import nodes_model_advanced
+
+    patch = getattr(nodes_model_advanced, shift)()
+    shifted = (patch.patch if shift == "ModelSamplingSD3" else patch.patch_aura)(model, 3.0)[0]
+    plain = native_take(cfg_guider(model, told), noise)
+    assert relative(native_take(cfg_guider(shifted, told), noise), plain) < 1e-4
+
+
+def test_a_lora_changes_the_take_and_leaves_the_model_as_it_was(model, told, noise):
+    before = native_take(cfg_guider(model, told), noise)
+    key = "diffusion_model.joint_blocks.0.latent_block.attn.qkv"
+    weight = model.model.diffusion_model.joint_blocks[0].latent_block.attn.qkv.weight
+    rng = torch.Generator().manual_seed(0)
+    lora = {
+        f"{key}.lora_A.weight": torch.randn(4, weight.shape[1], generator=rng),
+        f"{key}.lora_B.weight": torch.randn(weight.shape[0], 4, generator=rng),
+    }
+    patched, _ = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0)
+    assert relative(native_take(cfg_guider(patched, told), noise), before) > 0.01
+    assert torch.equal(native_take(cfg_guider(model, told), noise), before)
+
+
+def test_a_mask_over_time_keeps_the_rest(model, told, noise):
+    kept = torch.randn(noise.transpose(1, 2).shape, generator=torch.Generator().manual_seed(2))
+    mask = torch.zeros(1, 1, kept.shape[-1])
+    mask[..., 20:40] = 1.0
+    made = cfg_guider(model, told).sample(
+        noise.transpose(1, 2),
+        kept,
+        comfy.samplers.sampler_object("euler"),
+        torch.linspace(1, 0, STEPS + 1),
+        denoise_mask=mask,
+        disable_pbar=True,
+        seed=0,
+    )
+    assert torch.allclose(made[..., :20], kept[..., :20], atol=1e-4)
+    assert torch.allclose(made[..., 40:], kept[..., 40:], atol=1e-4)
+    assert not torch.allclose(made[..., 20:40], kept[..., 20:40], atol=0.1)
+
+
+def test_a_picture_mask_counts_by_its_width(model, told, noise):
+    wide = torch.zeros(1, 1, 8, noise.shape[1])
+    wide[..., 20:40] = 1.0
+    options = {"disable_pbar": True, "seed": 0}
+    latent = torch.ones_like(noise.transpose(1, 2))
+    sigmas = torch.linspace(1, 0, 3)
+    euler = comfy.samplers.sampler_object("euler")
+    made = [
+        cfg_guider(model, told).sample(
+            noise.transpose(1, 2), latent, euler, sigmas, denoise_mask=mask, **options
+        )
+        for mask in (wide, wide[:, :, 0])
+    ]
+    assert torch.equal(*made)
+
+
+def test_weights_that_do_not_sum_to_one_are_refused(model, told, noise):
+    guider = TermGuider(model)
+    guider.set_terms([(told[0], 2.0)])
+    with pytest.raises(FoleyError, match="sum to 2"):
+        native_take(guider, noise)
+
+
+def test_a_conditioning_of_pictures_is_refused(model, noise):
+    foreign = [[torch.zeros(1, 77, 768), {}]]
+    with pytest.raises(FoleyError, match="Foley Conditioning"):
+        native_take(cfg_guider(model, (foreign, foreign)), noise)
+
+
+def test_a_latent_of_another_length_is_refused(model, told, noise):
+    with pytest.raises(FoleyError, match="latent has"):
+        native_take(cfg_guider(model, told), noise[:, :10])
