@@ -297,7 +297,8 @@ class _FileShots:
             time = now
             length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
             yield _Shot(now, length or self._spacing, lambda f=frame, t=turn: t(_to_rgb(f)))
-        self._check_end(0.0 if time is None else time + self._spacing)
+        if time is not None:
+            self._check_end(time + self._spacing)
 
     def _check_end(self, end: float) -> None:
         stated = float((self._stream.duration or 0) * self._stream.time_base)
