@@ -1,8 +1,9 @@
 """The mini codec's decoder: a network draws the fine structure, a few projections keep it honest.
 
 The network refines magnitudes that the latent states linearly, splits them into a tonal and a noisy
-part and gives the tonal one a phase; an inverse STFT makes the waveform. Projections then bring its
-band levels to those of the latent.
+part, gives the tonal one a phase and the noise an envelope of half a millisecond, sharp enough for
+a click; an inverse STFT makes the waveform. Projections then bring its band levels to those of the
+latent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ N_FFT, HOP = SHORT.n_fft, SHORT.hop
 N_BINS = N_FFT // 2 + 1
 _FINE_RATIO = 4  # fine frames a latent frame: 125 a second
 _SUB_FRAMES = SAMPLES_PER_LATENT // HOP // _FINE_RATIO  # spectra a fine frame
+_GAINS = 16  # points of the noise's envelope a fine frame: half a millisecond each
+_MAX_GAIN = 5.0  # natural log units
 _MAX_CORRECTION = 3.0  # natural log units a projection may change a band
 
 
@@ -48,19 +51,25 @@ class Synthesis(nn.Module):
         self.fine = nn.Sequential(*(Block(width) for _ in range(fine_blocks)))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, _SUB_FRAMES * 4 * N_BINS)
+        self.gains = nn.Linear(width, _GAINS)
         with torch.no_grad():
             self.leave.weight.mul_(0.3)
+            self.gains.weight.mul_(0.3)
         self.register_buffer("spread", band_spread(SHORT), persistent=False)
 
-    def body(self, latent: Tensor) -> Tensor:
-        """`[B, N, D]` to four numbers a bin: `[B, 4, N_BINS, N * 8]`."""
+    def body(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B, N, D]` to four numbers a bin `[B, 4, N_BINS, N * 8]`, noise gains `[B, N * 64]`."""
         x = self.unfold(self.coarse(self.enter(latent)))
         x = self.fine(x.unflatten(2, (_FINE_RATIO, -1)).flatten(1, 2))  # (B, 4 N, width)
-        x = self.leave(self.norm(x)).unflatten(2, (_SUB_FRAMES, 4, N_BINS)).flatten(1, 2)
-        return x.permute(0, 2, 3, 1)
+        x = self.norm(x)
+        numbers = self.leave(x).unflatten(2, (_SUB_FRAMES, 4, N_BINS)).flatten(1, 2)
+        return numbers.permute(0, 2, 3, 1), self.gains(x).flatten(1)
 
-    def head(self, numbers: Tensor, short: Tensor, noise: Tensor) -> Tensor:
+    def head(self, numbers: Tensor, gains: Tensor, short: Tensor, noise: Tensor) -> Tensor:
         """What `body` gave, the short log-mel `[B, 64, N * 8]`, noise `[B, T]` to `[B, T]`."""
+        gains = gains.float().clamp(-_MAX_GAIN, _MAX_GAIN)[:, None]
+        gains = F.interpolate(gains, size=noise.shape[1], mode="linear")[:, 0]
+        noise = noise * torch.exp(gains)
         tone, cosine, sine, hiss = numbers.float().unbind(1)
         level = self.spread @ short  # (B, N_BINS, frames): stated log magnitude
         angle = torch.complex(cosine, sine + 1e-4)
@@ -74,7 +83,7 @@ class Synthesis(nn.Module):
         return istft(tonal + noisy, N_FFT, HOP)
 
     def forward(self, latent: Tensor, short: Tensor, noise: Tensor) -> Tensor:
-        return self.head(self.body(latent), short, noise)
+        return self.head(*self.body(latent), short, noise)
 
 
 def band_spread(view: View) -> Tensor:
