@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 from foleystage.core.encoders.foley_mini import BIN_RATE
-from foleystage.core.encoders.mini_video import events_of_curve
+from foleystage.core.encoders.mini_video import events_of_curve, peaks
 from foleystage.core.encoders.motion import measure_motion, stop_curve
 from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.matching import match_onsets, shifted_f1
 from foleystage.core.media import read_audio, read_frames
 from foleystage.core.models import load_model
 from foleystage.core.pipeline import Request, generate
-from foleystage.core.training.mini_encoder import peaks
 
 
 def main(paths: list[str]) -> None:

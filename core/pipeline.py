@@ -111,8 +111,6 @@ def generate(
     clock("decode")
     seen = model.watch(frames, cancelled)
     conditions = {"sync": seen.sync}
-    if seen.clip is not None:
-        conditions["clip"] = seen.clip
     for stream, value in (("text", model.read(request.prompt)), ("audio", reference)):
         if value is not None:
             conditions[stream] = value

@@ -97,7 +97,7 @@ def _watch_mini(
     encoder: nn.Module, frames: Mapping[str, Tensor], cancelled: Callable[[], bool]
 ) -> Watched:
     seen = watch(encoder, frames["video"], cancelled=cancelled)
-    streams = {"sync": seen.sync} | ({} if seen.clip is None else {"clip": seen.clip})
+    streams = {"sync": seen.sync}
     return Watched(streams, seen.sync.shape[1] / BIN_RATE, seen.chance)
 
 

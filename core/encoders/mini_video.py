@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import Cancelled
 from ..media import FrameRequest
-from .foley_mini import (
-    BIN_RATE,
-    FRAME_RATE,
-    FRAME_SIZE,
-    MiniVideoEncoder,
-    clip_stream,
-    sync_from_events,
-    sync_stream,
-)
+from .foley_mini import BIN_RATE, FRAME_RATE, FRAME_SIZE, MiniVideoEncoder, sync_from_events
 from .motion import measure_motion, stop_curve
 
 log = logging.getLogger(__name__)
 
 REQUEST = FrameRequest(FRAME_RATE, FRAME_SIZE, resample="area", gray=True)
 FRAMES_PER_STEP = 4  # a take is a whole number of 0.16 s
-SURE = 0.35  # chance from which a moment counts as a hit
-_BLIND = 0.2  # below this everywhere, the encoder saw nothing
+SURE = 0.5  # chance from which a moment counts as a hit
+_BLIND = 0.25  # below this everywhere, the encoder saw nothing
 _STILL = 4 / 255  # mean |r| of the fastest 5 % of the picture below which nothing moves
+_FAINT = 0.1  # level below which there is no sweep
+_APART = 0.08  # seconds between two hits, at least
+_BUMP_SECONDS = 0.02
 _WHOLE_FRAMES = 750
 _CHUNK, _OVERLAP = 500, 40
-_BUMP_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen: streams for the generator, and the chance of a hit at 50 Hz, (bins,)."""
+    """What was seen: the `sync` stream (1, bins, 99) and the chance of a hit at 50 Hz, (bins,)."""
 
-    sync: Tensor  # (1, bins, 99)
-    clip: Tensor | None  # (1, bins / 8, 96); None when the motion curve stood in
+    sync: Tensor
     chance: Tensor
+    times: np.ndarray  # of the hits, seconds
     source: str  # "encoder", "motion curve" or "nothing"
 
 
@@ -48,66 +43,98 @@ class Seen:
 def watch(
     encoder: MiniVideoEncoder, frames: Tensor, *, cancelled: Callable[[], bool] | None = None
 ) -> Seen:
-    """Streams of grey frames (T, 64, 64) uint8 at 25 fps; the last frame is held to fill 0.16 s.
+    """Events of grey frames (T, 64, 64) uint8 at 25 fps; the last frame is held to fill 0.16 s.
 
-    Where the encoder sees no hit and no sweep although something moves, the weight-free stop curve
-    takes its place (and the log says so).
+    The encoder looks eight times, at the picture mirrored, turned upside down and transposed, and
+    the mean counts. Where it sees no hit and no sweep although something moves, the weight-free
+    stop curve takes its place (and the log says so).
     """
     missing = -len(frames) % FRAMES_PER_STEP
     frames = torch.cat([frames, frames[-1:].expand(missing, -1, -1)])
-    device = next(encoder.parameters()).device
-    features, logits = _encode(encoder, frames.to(device), cancelled)
-    chances = logits.sigmoid()
-    if float(chances[..., (0, 2)].max()) >= _BLIND:
-        sync = sync_stream(features, logits)
-        return Seen(sync, clip_stream(sync), chances[0, :, 0].cpu(), "encoder")
-    motion = measure_motion(frames[None].to(device))
-    fastest = motion.residual.abs().flatten(2).topk(50, dim=-1).values.mean(-1)
-    if float(fastest.max()) < _STILL:
-        log.warning("Nothing moves in this video, so there is nothing to time a sound by.")
-        sync = sync_stream(features, logits)
-        return Seen(sync, clip_stream(sync), chances[0, :, 0].cpu(), "nothing")
-    log.warning("The video encoder saw no hit; hits are placed where fast motion stops instead.")
-    events = events_of_curve(stop_curve(motion)[0])
-    return Seen(sync_from_events(events[None]), None, events[:, 0].cpu(), "motion curve")
+    frames = frames.to(next(encoder.parameters()).device)
+    chances = look(encoder, frames, cancelled)
+    source = "encoder"
+    if float(chances[:, (0, 2)].max()) < _BLIND:
+        motion = measure_motion(frames[None])
+        fastest = motion.residual.abs().flatten(2).topk(50, dim=-1).values.mean(-1)
+        if float(fastest.max()) < _STILL:
+            source = "nothing"
+            log.warning("Nothing moves in this video, so there is nothing to time a sound by.")
+        else:
+            source = "motion curve"
+            log.warning("The video encoder saw no hit; hits are put where fast motion stops.")
+            chances = events_of_curve(stop_curve(motion)[0])
+    chances = chances.float().cpu()
+    times = peaks(chances[:, 0].numpy(), SURE)
+    bins = np.minimum((times * BIN_RATE).astype(int), len(chances) - 1)
+    told = bumps(times.tolist(), chances[bins, 1].tolist(), len(chances))
+    told[:, 2] = chances[:, 2] * (chances[:, 2] > _FAINT)
+    sync = sync_from_events(told[None]).to(frames.device)
+    return Seen(sync, chances[:, 0], times, source)
+
+
+def look(
+    encoder: MiniVideoEncoder, frames: Tensor, cancelled: Callable[[], bool] | None = None
+) -> Tensor:
+    """Chances (2T, 3) of hit, strength and level, from eight views of frames (T, 64, 64)."""
+    total = 0
+    for view in _views(frames):
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        total = total + _logits(encoder, view)
+    return (total / 8).sigmoid()
+
+
+def peaks(
+    curve: np.ndarray, threshold: float, rate: float = BIN_RATE, apart: float = _APART
+) -> np.ndarray:
+    """Times in seconds of the local maxima of a curve of bins, the highest taken first."""
+    higher = (curve >= np.roll(curve, 1)) & (curve > np.roll(curve, -1)) & (curve >= threshold)
+    inner = np.flatnonzero(higher)
+    taken: list[int] = []
+    for index in inner[np.argsort(-curve[inner])]:
+        if all(abs(index - other) >= apart * rate for other in taken):
+            taken.append(int(index))
+    return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
 
 
 def events_of_curve(curve: Tensor) -> Tensor:
     """Chances (2T, 3) of hits at the clear peaks of a motion curve (T,) at 25 Hz."""
     height = float(curve.mean() + 1.5 * curve.std())
     inner = (curve[1:-1] >= curve[:-2]) & (curve[1:-1] > curve[2:]) & (curve[1:-1] > height)
-    times = (inner.nonzero()[:, 0] + 1) / FRAME_RATE
+    times = (inner.nonzero()[:, 0] + 1.25) / FRAME_RATE
     strength = (curve[1:-1][inner] / curve.max()).sqrt()
     return bumps(times.tolist(), strength.tolist(), 2 * len(curve)).to(curve.device)
 
 
 def bumps(times: list[float], strengths: list[float], bins: int) -> Tensor:
-    """Chances (bins, 3) as the generator was taught them: a Gaussian of 20 ms at each hit, and
-    its strength.
+    """Chances (bins, 3) as the generator was taught them: a Gaussian of 20 ms at each hit, and its
+    strength.
     """
     moments = (torch.arange(bins) + 0.5) / BIN_RATE
     chances = torch.zeros(bins, 3)
     for time, strength in zip(times, strengths, strict=True):
         bump = torch.exp(-0.5 * ((moments - time) / _BUMP_SECONDS) ** 2)
-        chances[:, 1] = torch.where(
-            bump > chances[:, 0].clamp_min(0.13), torch.tensor(strength), chances[:, 1]
-        )
+        nearer = bump > chances[:, 0].clamp_min(0.13)
+        chances[:, 1] = torch.where(nearer, torch.tensor(strength), chances[:, 1])
         chances[:, 0] = torch.maximum(chances[:, 0], bump)
     return chances
 
 
-def _encode(encoder: MiniVideoEncoder, frames: Tensor, cancelled) -> tuple[Tensor, Tensor]:
-    """Features and logits; clips over half a minute in overlapping chunks, so that memory stays
-    flat.
-    """
+def _views(frames: Tensor) -> Iterator[Tensor]:
+    for mirrored in (frames, frames.flip(-1)):
+        for turned in (mirrored, mirrored.flip(-2)):
+            yield turned
+            yield turned.transpose(-1, -2)
+
+
+def _logits(encoder: MiniVideoEncoder, frames: Tensor) -> Tensor:
+    """Logits (2T, 3); clips over half a minute in overlapping chunks, so that memory stays flat."""
     if len(frames) <= _WHOLE_FRAMES:
-        return encoder(frames[None])
-    features, logits = [], []
+        return encoder(frames[None])[1][0]
+    parts = []
     for first in range(0, len(frames), _CHUNK):
-        if cancelled is not None and cancelled():
-            raise Cancelled
         start, stop = max(first - _OVERLAP, 0), min(first + _CHUNK + _OVERLAP, len(frames))
         keep = slice(2 * (first - start), 2 * (min(first + _CHUNK, len(frames)) - start))
-        for part, whole in zip(encoder(frames[None, start:stop]), (features, logits), strict=True):
-            whole.append(part[:, keep])
-    return torch.cat(features, 1), torch.cat(logits, 1)
+        parts.append(encoder(frames[None, start:stop])[1][0, keep])
+    return torch.cat(parts)

@@ -215,8 +215,6 @@ def _generate(
         conditions = {}
         if run != "blind":
             conditions["sync"] = torch.cat([c.seen.sync for c in group])
-            if all(c.seen.clip is not None for c in group):
-                conditions["clip"] = torch.cat([c.seen.clip for c in group])
         if run in ("asked", "blind"):
             conditions["text"] = torch.cat([model.read(f"{c.asked} hit") for c in group])
         if run == "reference":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
+from ..encoders.mini_video import peaks
 from .clips import MotionRow, map_scenes
 
 
@@ -124,22 +125,6 @@ def augment(pixels: Tensor, blocks: Tensor, rng: np.random.Generator) -> tuple[T
         pixels, blocks = pixels.transpose(-1, -2), blocks.transpose(-1, -2)
         blocks = blocks[:, :, [0, 1, 2, 3, 5, 4, *range(6, 14)]]
     return pixels, blocks
-
-
-def peaks(
-    curve: np.ndarray, threshold: float, rate: float = BIN_RATE, apart: float = 0.08
-) -> np.ndarray:
-    """Times in seconds of the local maxima of a curve of bins above a threshold, the highest
-    first taken.
-    """
-    inner = np.flatnonzero(
-        (curve >= np.roll(curve, 1)) & (curve > np.roll(curve, -1)) & (curve >= threshold)
-    )
-    taken: list[int] = []
-    for index in inner[np.argsort(-curve[inner])]:
-        if all(abs(index - other) >= apart * rate for other in taken):
-            taken.append(int(index))
-    return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
 
 
 def _f1(
