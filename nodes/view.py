@@ -90,9 +90,6 @@ class Takes(io.ComfyNode):
                     max=64,
                     tooltip="The take that goes on, from 1. Picking another makes nothing anew.",
                 ),
-                common.AudioPlayer.Input(
-                    "audioUI", optional=True, tooltip="The player of the first take."
-                ),
             ],
             [
                 io.Audio.Output(
@@ -105,7 +102,7 @@ class Takes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio, pick: int, audioUI=None) -> io.NodeOutput:  # noqa: N803
+    def execute(cls, audio, pick: int) -> io.NodeOutput:
         takes, rate = sound_of(audio)
         if pick > len(takes):
             raise FoleyError(f"Take {pick} was picked, but there are only {len(takes)}.")

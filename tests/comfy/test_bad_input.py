@@ -68,7 +68,7 @@ def several_takes_to_mux():
 
 def take_that_is_not_there():
     graph = whole()
-    graph["takes"] = node("Takes", audio=["decode", 0], pick=5, audioUI="")
+    graph["takes"] = node("Takes", audio=["decode", 0], pick=5)
     return with_changes(graph, mux={"audio": ["takes", 0]})
 
 

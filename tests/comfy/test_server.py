@@ -210,7 +210,7 @@ def test_takes_mix_plot_and_reference(server):
     graph["heard"] = node(
         "EncodeReference", audio=["load", 0], codec=["codec", 0], model=["model", 0]
     )
-    graph["takes"] = node("Takes", audio=["decode", 0], pick=2, audioUI="")
+    graph["takes"] = node("Takes", audio=["decode", 0], pick=2)
     graph["mix"] = node(
         "Mix",
         foley=["takes", 0],

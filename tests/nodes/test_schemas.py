@@ -1,0 +1,41 @@
+"""What every node says of itself."""
+
+from __future__ import annotations
+
+import pytest
+from comfy_api.latest import io
+
+
+def test_ids_are_prefixed_and_unique(nodes):
+    assert len(nodes) == 21
+    assert all(name.startswith("FoleyStage") for name in nodes)
+
+
+def test_every_input_and_output_explains_itself(nodes):
+    for name, node in nodes.items():
+        schema = node.GET_SCHEMA()
+        assert schema.description and schema.display_name, name
+        for value in (*schema.inputs, *schema.outputs):
+            assert value.tooltip and value.tooltip[0].isupper() or value.tooltip[0].islower(), name
+        assert all(output.display_name for output in schema.outputs), name
+
+
+def test_no_node_has_more_than_eight_widgets(nodes):
+    for name, node in nodes.items():
+        widgets = [i for i in node.GET_SCHEMA().inputs if isinstance(i, io.WidgetInput)]
+        assert len(widgets) <= 8, name
+
+
+def test_newer_fields_are_left_out_on_older_comfyuis(monkeypatch):
+    from foleystage.nodes import common
+
+    monkeypatch.setattr(common, "_SCHEMA_FIELDS", set())
+    schema = common.schema("X", "X", "x", [], [], aliases=("y",))
+    assert getattr(schema, "search_aliases", []) in ([], None)
+
+
+@pytest.mark.parametrize("field", ["licence", "Apache-2.0"])
+def test_the_licence_of_the_weights_is_shown(nodes, field):
+    for name in ("LoadModel", "LoadVideoEncoder", "LoadTextEncoder", "LoadCodec"):
+        tooltip = nodes[f"FoleyStage{name}"].GET_SCHEMA().inputs[0].tooltip
+        assert field.lower() in tooltip.lower()
