@@ -58,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="measure a model on held-out scenes, without weights of others"
     )
-    evaluate.add_argument("model")
+    evaluate.add_argument("model", help="a model, 'foley_mini_codec', or weights of one's own")
+    evaluate.add_argument("--encoder", default="", help="video encoder weights of one's own")
+    evaluate.add_argument("--sounds", nargs="*", default=[], help="files for a codec's round trip")
+    evaluate.add_argument("--seconds", type=float, default=4.0, help="length of each scene")
     evaluate.add_argument("--clips", type=int, default=128)
     evaluate.add_argument("--scenes", default="hard", choices=("hard", "clean"))
     evaluate.add_argument("--kinds", default="", help="only these kinds of events, comma-separated")
@@ -206,23 +209,38 @@ def _train(options) -> None:
 
 
 def _evaluate(options) -> None:
+    if options.model == "foley_mini_codec":
+        return _evaluate_codec(options)
     from .core.evaluation.runner import evaluate_model
-    from .core.models import load_model, pick_device
+    from .core.models import MODELS, load_mini_model, load_model, pick_device
 
     kinds = tuple(k for k in options.kinds.split(",") if k)
-    model = load_model(options.model, pick_device(options.device))
+    device = pick_device(options.device)
+    if options.encoder or options.model not in MODELS and options.model.endswith(".safetensors"):
+        model = load_mini_model(device, options.model, options.encoder or "mini_video_encoder")
+    else:
+        model = load_model(options.model, device)
     with _Progress() as progress:
         report = evaluate_model(
             model,
             options.clips,
             hard=options.scenes == "hard",
             kinds=kinds,
+            seconds=options.seconds,
             steps=options.steps,
             cfg_scale=options.cfg,
             folder=options.out,
             progress=progress,
         )
     print(report)
+
+
+def _evaluate_codec(options) -> None:
+    from .core.codecs.foley_mini import FoleyMiniCodec
+    from .core.training.codec_report import report_codec
+
+    real = [Path(name) for name in options.sounds]
+    print(report_codec(FoleyMiniCodec.load(), clips=min(options.clips, 64), real=real).table())
 
 
 def _scene(options) -> None:

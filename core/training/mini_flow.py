@@ -34,7 +34,8 @@ _CROPS = ((2.56, 16), (4.0, 10), (8.0, 5))
 _CROP_CHANCES = (0.3, 0.45, 0.25)
 _REFERENCE_SECONDS = 1.92
 _CLEAN_ONE_IN = 5
-_TARGET_FLOOR = -72.0  # dB: a floor that can be heard would be rebuilt with holes that sound like hits
+# dB. A floor that can be heard would be rebuilt with holes, and those sound like hits.
+_TARGET_FLOOR = -72.0
 
 
 @dataclass(frozen=True)
