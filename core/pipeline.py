@@ -101,6 +101,8 @@ def generate(
     clock = _Clock()
     reference = load_reference(request.reference, model)
     info = probe(source)
+    if info.seconds * info.fps < 1.5:
+        raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
     seconds = window_seconds(info.seconds, request)
     clock("open")
     frames = read_frames(

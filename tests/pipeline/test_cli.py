@@ -12,10 +12,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from foleystage.cli import main
 from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.matching import match_onsets
-from foleystage.core.media import probe, read_audio, write_audio
+from foleystage.core.media import encode_frames, probe, read_audio, write_audio
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--steps", "3", "--seconds", "1.5"]
@@ -72,9 +73,8 @@ def odd_files(tmp_path_factory, clip) -> Path:
     (folder / "text.mp4").write_text("this is no video")
     (folder / "cut.mp4").write_bytes(clip.read_bytes()[:600])
     (folder / "folder.mp4").mkdir()
+    encode_frames(torch.zeros(1, 64, 64, 3), 25.0, folder / "one.mp4")
     tone = np.sin(np.arange(32000) / 20)[None].astype(np.float32) * 0.3
-    import torch
-
     write_audio(folder / "audio.wav", torch.from_numpy(tone), 16000)
     write_audio(folder / "silent.wav", torch.zeros(1, 64000), 32000)
     write_audio(folder / "short.wav", torch.from_numpy(tone[:, :200]), 16000)
@@ -93,6 +93,7 @@ def odd_files(tmp_path_factory, clip) -> Path:
         ("text.mp4", []),
         ("cut.mp4", []),
         ("audio.wav", []),
+        ("one.mp4", []),
         (None, ["--seconds", "0"]),
         (None, ["--start", "1000"]),
         (None, ["--mix", "0"]),
