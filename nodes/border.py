@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..core.errors import FoleyError
 from ..core.media import ImageFrames, Source, read_audio
+from ..core.media.mux import FORMATS
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +96,14 @@ def temporary_file(stem: str, suffix: str) -> Path:
 
 
 def container_suffix(source: Source) -> str:
-    """The kind of file that can hold the picture of `source`."""
-    known = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-    suffix = Path(name).suffix.lower()
-    return suffix if suffix in known else ".mp4"
+    """The kind of file that can hold the picture of `source`: its own, or Matroska for others."""
+    if isinstance(source, ImageFrames):
+        return ".mp4"
+    if isinstance(source, (str, os.PathLike)):
+        suffix = Path(source).suffix.lower()
+        return suffix if suffix in FORMATS else ".mkv"
+    source.seek(0)
+    return ".mp4" if source.read(8)[4:] == b"ftyp" else ".mkv"
 
 
 def sound_of(audio: Any, what: str = "sound") -> tuple[Tensor, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from io import BytesIO
 
 import pytest
 import torch
@@ -126,9 +127,11 @@ def test_a_video_without_sound_has_no_original(clip):
     assert original_sound(None) is None
 
 
-def test_the_container_of_the_source_is_kept(tmp_path):
+def test_the_container_of_the_source_is_kept(tmp_path, clip):
+    assert container_suffix(BytesIO(clip.read_bytes())) == ".mp4"
+    assert container_suffix(BytesIO(b"\x1aE\xdf\xa3" + bytes(64))) == ".mkv"
     assert container_suffix(tmp_path / "a.MKV") == ".mkv"
-    assert container_suffix(tmp_path / "a.avi") == ".mp4"
+    assert container_suffix(tmp_path / "a.avi") == ".mkv"
     assert container_suffix(ImageFrames(torch.zeros(2, 4, 4, 3), 8.0)) == ".mp4"
 
 
