@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 REQUEST = FrameRequest(FRAME_RATE, FRAME_SIZE, resample="area", gray=True)
 FRAMES_PER_STEP = 4  # a take is a whole number of 0.16 s
 SURE = 0.5  # chance from which a moment counts as a hit
-_BLIND = 0.25  # below this everywhere, the encoder saw nothing
+_BLIND = 0.1  # below this everywhere, the encoder saw nothing
 _STILL = 4 / 255  # mean |r| of the fastest 5 % of the picture below which nothing moves
 _FAINT = 0.1  # level below which there is no sweep
 _APART = 0.08  # seconds between two hits, at least

@@ -32,6 +32,7 @@ class LoopConfig:
     learning_rate: float
     optimizer: str = "muon"
     seed: int = 0
+    stop_at: int | None = None  # leave the schedule here; another recipe goes on from the weights
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.02
     warm_up: int = 50
@@ -88,7 +89,8 @@ def train(
     )
     start = _resume(folder / "checkpoint.pt", config, model, average, optimizer)
     rows, began, saved = {}, time.monotonic(), time.monotonic()
-    for step in range(start, config.steps):
+    end = config.stop_at or config.steps
+    for step in range(start, end):
         rng = np.random.default_rng([config.seed, step])
         torch.manual_seed(config.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
@@ -108,7 +110,7 @@ def train(
         _average(average, model, min(config.ema, (1 + step) / (10 + step)))
         for name, value in {"loss": float(loss.detach()), "norm": float(norm), **metrics}.items():
             rows.setdefault(name, []).append(value)
-        last = step + 1 == config.steps
+        last = step + 1 == end
         out_of_time = stop_after is not None and time.monotonic() - began > stop_after
         if (step + 1) % config.log_every == 0 or last:
             row = {name: float(np.mean(values)) for name, values in rows.items()}
@@ -171,7 +173,7 @@ def _resume(path: Path, config: LoopConfig, model, average, optimizer) -> int:
 
 def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures that decide the result; how often a run logs and saves does not."""
-    free = ("log_every", "evaluate_every", "save_seconds")
+    free = ("log_every", "evaluate_every", "save_seconds", "stop_at")
     return json.loads(json.dumps({k: v for k, v in figures.items() if k not in free}))
 
 

@@ -55,6 +55,9 @@ class FlowFigures:
     drop_reference: float = 0.5
     drop_text: float = 0.3
     drop_all: float = 0.03
+    start_from: str = ""  # weights of an earlier recipe
+    condition_gain: float = 1.0  # of the pooled condition at the start, which is learned slowly
+    time_shift: float = 0.0  # mean of the logit of t; below 0 more of the noisy end
     events_only: float = 0.5  # share that is told the true events instead of what the encoder saw
     workers: int = 2
 
@@ -185,6 +188,10 @@ class FlowTask:
         system = MiniSystem()
         system.generator.latent_mean.copy_(self.mean.view(1, 1, -1))
         system.generator.latent_std.copy_(self.std.view(1, 1, -1))
+        if self.figures.start_from:
+            load_mini(system, self.figures.start_from).train()
+        with torch.no_grad():
+            system.generator.global_cond_mlp.w2.weight.mul_(self.figures.condition_gain)
         return system
 
     def batch(self, step: int, rng: np.random.Generator, rows: dict | None = None) -> dict:
@@ -210,9 +217,14 @@ class FlowTask:
                 for i in picked
             ],
             "drops": self._drops(told, rng),
-            "t": torch.from_numpy(1 / (1 + np.exp(-rng.standard_normal(size)))).float(),
+            "t": self._times(size, rng),
             "noise": torch.from_numpy(rng.standard_normal(latent.shape, dtype=np.float32)),
         }
+
+    def _times(self, size: int, rng: np.random.Generator) -> Tensor:
+        """Logit-normal flow times."""
+        logit = rng.standard_normal(size) + self.figures.time_shift
+        return torch.from_numpy(1 / (1 + np.exp(-logit))).float()
 
     def _drops(self, told: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
         figures, chance = self.figures, lambda p: torch.from_numpy(rng.random(len(told)) < p)
