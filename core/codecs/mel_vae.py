@@ -26,10 +26,10 @@ CLIP = 256.0
 LOGVAR_RANGE = (-30.0, 20.0)
 MULTIPLIERS = (1, 2, 4)
 HALVED_LEVEL = 0
-# Latent frames of one tile, and those on each side that the layers between attention and an end
-# look at: 18 in the decoder, fewer in the encoder.
+# Latent frames of one tile, and those on each side that an output depends on but for attention:
+# 21 in the decoder, 16 in the encoder.
 TILE = 1024
-CONTEXT = 20
+CONTEXT = 21
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def mix(a: Tensor, b: Tensor) -> Tensor:
 
 def normalised(x: Tensor) -> Tensor:
     """x (B, C, ...) over its magnitude across the channels."""
-    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=wide)
     return x / (EPS + norm / math.sqrt(x.shape[1])).to(x.dtype)
 
 

@@ -28,8 +28,16 @@ class NeuralCodec(Codec):
     decode_only = False
     token_codes: int | None = None
 
-    def fill(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> NeuralCodec:
+    def fill(
+        self,
+        tensors: Mapping[str, Mapping[str, Tensor]],
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> NeuralCodec:
         """Gives this codec, built on the meta device, its weights: a mapping for each part.
+
+        They are brought to `dtype` and `device` after weight norms are folded; None leaves them.
 
         Raises:
             FoleyError: a part is absent, or its tensors are not those of this codec.
@@ -41,6 +49,7 @@ class NeuralCodec(Codec):
             state = network.public_state(tensors[part])
             if self.decode_only:
                 state = {k: v for k, v in state.items() if not k.startswith(ENCODER_KEYS)}
+            state = {k: v.to(device=device, dtype=dtype) for k, v in state.items()}
             fill_module(network, state, f"{self.name} {part}")
         return self.eval().requires_grad_(False)
 

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
+from ..weights.load import read_weights
 from .audioldm import AudioLDMCodec
 from .dac_vae import DACVAECodec
 from .image_vae import ImageVAECodec
 from .mmaudio import MMAUDIO_16K, MMAUDIO_44K, MMAudioCodec
-from .neural import NeuralCodec
+from .neural import ENCODER_KEYS, NeuralCodec
 from .specvqgan import SPECMASKGIT_22K, SpecVQGANCodec
 from .stable_audio import StableAudioCodec
 
+# What a checkpoint of a whole system holds beside its autoencoder.
+OTHER_NETWORKS = (
+    "model.model.",
+    "model.diffusion_model.",
+    "model_ema.",
+    "conditioner.",
+    "cond_stage_model.",
+    "loss.",
+)
 # "specvqgan-22k" is the public one; "specmaskgit-22k" the retrained, of which no weights are known.
 CODECS: Mapping[str, Callable[..., NeuralCodec]] = {
     "mmaudio-16k": partial(MMAudioCodec, MMAUDIO_16K),
@@ -36,14 +47,17 @@ def build_codec(
     tensors: Mapping[str, Mapping[str, Tensor]],
     *,
     decode_only: bool = False,
+    dtype: torch.dtype | None = torch.float32,
+    device: torch.device | str | None = None,
     **layers: Any,
 ) -> NeuralCodec:
     """A public codec with its weights, ready for inference.
 
     Args:
-        tensors: for each of the codec's `parts` ("vae", "vocoder") its file's tensors, already of
-            the wanted dtype and on the wanted device; weight norm may be folded or not.
+        tensors: for each of the codec's `parts` ("vae", "vocoder") its file's tensors; weight norm
+            may be folded or not.
         decode_only: without the encoder, whose tensors may then be absent.
+        dtype, device: of the weights; None: as they are.
         layers: `operations`, as every network takes them.
 
     Raises:
@@ -53,4 +67,21 @@ def build_codec(
         raise FoleyError(f"There is no codec named {name}; choose one of {', '.join(CODECS)}.")
     with torch.device("meta"):
         codec = CODECS[name](decode_only=decode_only, **layers)
-    return codec.fill(tensors)
+    return codec.fill(tensors, dtype=dtype, device=device)
+
+
+def load_codec(
+    name: str, files: Mapping[str, Path | str], *, decode_only: bool = False, **options: Any
+) -> NeuralCodec:
+    """As `build_codec`, from a weights file for each part; other networks in a file are not read.
+
+    Raises:
+        FoleyError: as `build_codec`, and for a file that cannot be read.
+    """
+    unread = OTHER_NETWORKS + (ENCODER_KEYS if decode_only else ())
+
+    def keep(key: str) -> bool:
+        return not key.startswith(unread)
+
+    tensors = {part: read_weights(file, keep=keep) for part, file in files.items()}
+    return build_codec(name, tensors, decode_only=decode_only, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from foleystage.core.codecs.public import CODECS, build_codec
+from foleystage.core.codecs.public import CODECS, build_codec, load_codec
 from foleystage.core.errors import Cancelled, FoleyError
 from small_codecs import MAKERS, random_latent, small_codec
 
@@ -165,3 +165,20 @@ def test_building_by_name_fills_every_weight_and_names_what_is_missing():
         build_codec("specvqgan-22k", {}, decode_only=True)
     with pytest.raises(FoleyError, match="no codec named"):
         build_codec("mp3", {})
+
+
+def test_loading_from_files_reads_only_the_codec_of_a_whole_system(tmp_path):
+    from safetensors.torch import save_file
+
+    with torch.device("meta"):
+        shapes = CODECS["specvqgan-22k"](decode_only=True)
+    files = {}
+    for part in shapes.parts:
+        state = getattr(shapes, part).state_dict()
+        tensors = {k: torch.zeros(v.shape, dtype=torch.float16) for k, v in state.items()}
+        tensors["loss.discriminator.weight"] = torch.zeros(4)
+        files[part] = tmp_path / f"{part}.safetensors"
+        save_file(tensors, files[part])
+    codec = load_codec("specvqgan-22k", files, decode_only=True)
+    assert {p.dtype for p in codec.parameters()} == {torch.float32}
+    assert not codec.training
