@@ -16,10 +16,10 @@ from .foley_mini_analysis import (
     Analysis,
     split_features,
 )
-from .foley_mini_synthesis import Synthesis, project
+from .foley_mini_synthesis import Synthesis, calm, limit, project
 
-_ROUNDS = 2
-_PEAK = 0.99
+_BLOCK = 512  # latent frames decoded at once: ten minutes must not fill the memory
+_MARGIN = 16  # latent frames a sample can depend on to either side
 
 
 class FoleyMiniCodec(Codec):
@@ -55,10 +55,19 @@ class FoleyMiniCodec(Codec):
         generator = generator or torch.Generator().manual_seed(0)
         size = (len(latent), latent.shape[1] * SAMPLES_PER_LATENT)
         noise = torch.randn(size, generator=generator).to(latent.device)
-        targets = split_features(self.analysis.inverse(latent.float()))
-        waveform = self.synthesis(latent.float(), targets[-1], noise)
-        for _ in range(_ROUNDS):
-            for view, target in reversed(list(zip(VIEWS, targets, strict=True))):
-                waveform = project(waveform, target, view)
-        peak = waveform.abs().amax(1, keepdim=True)
-        return (waveform * (_PEAK / peak.clamp(min=_PEAK)))[:, None]
+        blocks = []
+        for start in range(0, latent.shape[1], _BLOCK):
+            first, stop = max(start - _MARGIN, 0), start + _BLOCK + _MARGIN
+            window = slice(first * SAMPLES_PER_LATENT, stop * SAMPLES_PER_LATENT)
+            block = self._decode_block(latent[:, first:stop].float(), noise[:, window])
+            inner = (start - first) * SAMPLES_PER_LATENT
+            blocks.append(block[:, inner : inner + _BLOCK * SAMPLES_PER_LATENT])
+        return limit(torch.cat(blocks, dim=1))[:, None]
+
+    def _decode_block(self, latent: Tensor, noise: Tensor) -> Tensor:
+        targets = split_features(self.analysis.inverse(latent))
+        targets = [calm(target, view) for target, view in zip(targets, VIEWS, strict=True)]
+        waveform = self.synthesis(latent, targets[-1], noise)
+        for view, target in reversed(list(zip(VIEWS, targets, strict=True))):
+            waveform = project(waveform, target, view)  # the finest in time first
+        return waveform

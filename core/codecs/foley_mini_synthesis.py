@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .foley_mini_analysis import LATENT_DIM, SAMPLES_PER_LATENT, SHORT, View
+from .foley_mini_analysis import LATENT_DIM, LONG, SAMPLES_PER_LATENT, SHORT, View
 from .spectral import istft, stft
 
 N_FFT, HOP = SHORT.n_fft, SHORT.hop
@@ -21,6 +21,10 @@ _FINE_RATIO = 4  # fine frames a latent frame: 125 a second
 _SUB_FRAMES = SAMPLES_PER_LATENT // HOP // _FINE_RATIO  # spectra a fine frame
 _GAINS = 16  # points of the noise's envelope a fine frame: half a millisecond each
 _MAX_GAIN = 5.0  # natural log units
+_STILL = 0.3  # log units of a gain that are no attack: else the frame rate would be heard
+_AROUND = 49  # points: 24 ms
+_STEADY = 0.4  # the same for the tonal part
+_WAVER = 0.3  # log units
 _MAX_CORRECTION = 3.0  # natural log units a projection may change a band
 
 
@@ -68,6 +72,7 @@ class Synthesis(nn.Module):
     def head(self, numbers: Tensor, gains: Tensor, short: Tensor, noise: Tensor) -> Tensor:
         """What `body` gave, the short log-mel `[B, 64, N * 8]`, noise `[B, T]` to `[B, T]`."""
         gains = gains.float().clamp(-_MAX_GAIN, _MAX_GAIN)[:, None]
+        gains = gains - small(gains, _STILL)
         gains = F.interpolate(gains, size=noise.shape[1], mode="linear")[:, 0]
         noise = noise * torch.exp(gains)
         tone, cosine, sine, hiss = numbers.float().unbind(1)
@@ -83,7 +88,18 @@ class Synthesis(nn.Module):
         return istft(tonal + noisy, N_FFT, HOP)
 
     def forward(self, latent: Tensor, short: Tensor, noise: Tensor) -> Tensor:
-        return self.head(*self.body(latent), short, noise)
+        """Latent `[B, N, D]`, short log-mel, white noise `[B, N * 1024]` to `[B, N * 1024]`.
+
+        The noise's envelope is laid over the tonal part too, relative to its mean around: frames of
+        16 ms smear a click, and this gathers it again.
+        """
+        numbers, gains = self.body(latent)
+        curve = torch.exp(gains.clamp(-_MAX_GAIN, _MAX_GAIN))[:, None]
+        around = F.avg_pool1d(curve, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+        relative = torch.log(curve / around)
+        relative = relative - small(relative, _STEADY)
+        relative = F.interpolate(relative, size=noise.shape[1], mode="linear")
+        return self.head(numbers, gains, short, noise) * torch.exp(relative[:, 0])
 
 
 def band_spread(view: View) -> Tensor:
@@ -98,9 +114,31 @@ def band_spread(view: View) -> Tensor:
     return weights
 
 
+def calm(target: Tensor, view: View) -> Tensor:
+    """Take the small wavering that latent frames leave out of a log-mel; keep its steps."""
+    taps = (1.0, 2.0, 1.0) if view is LONG else (1.0, 2.0, 2.0, 2.0, 1.0)
+    kernel = torch.tensor(taps, device=target.device)[None, None] / sum(taps)
+    side = len(taps) // 2
+    rows = F.pad(target.flatten(0, 1)[:, None], (side, side), mode="replicate")
+    smooth = F.conv1d(rows, kernel).view_as(target)
+    return target + small(smooth - target, _WAVER)
+
+
+def small(x: Tensor, size: float) -> Tensor:
+    """`x` where it is well under `size`, nothing where it is well over."""
+    return x * torch.exp(-((x / size) ** 2))
+
+
 def project(waveform: Tensor, target: Tensor, view: View) -> Tensor:
     """Scale the bands of `[B, T]` to the log-mel `target` `[B, n_mels, frames]` of `view`."""
     spectra = stft(waveform, view.n_fft, view.hop)
     bands = (view.filters().to(waveform) @ spectra.abs()) / view.norm
     gain = (target - torch.log(bands.clamp(min=1e-7))).clamp(-_MAX_CORRECTION, _MAX_CORRECTION)
     return istft(spectra * torch.exp(band_spread(view).to(waveform) @ gain), view.n_fft, view.hop)
+
+
+def limit(waveform: Tensor, peak: float = 0.99, window: int = 129) -> Tensor:
+    """Turn `[B, T]` down for a few milliseconds around whatever would exceed `peak`."""
+    loudest = F.max_pool1d(waveform.abs()[:, None], window, 1, window // 2)
+    gain = F.pad(peak / loudest.clamp(min=peak), (window // 2, window // 2), mode="replicate")
+    return waveform * F.avg_pool1d(gain, window, 1)[:, 0].clamp(max=1.0)

@@ -63,7 +63,7 @@ def istft(spectra: Tensor, n_fft: int, hop: int) -> Tensor:
 
 
 def overlap_add(frames: Tensor, hop: int) -> Tensor:
-    """Sum frames `[B, n_fft, N]` laid `hop` apart, which divides n_fft: `[B, (N - 1) hop + n_fft]`."""
+    """Sum frames `[B, n_fft, N]` laid `hop` (a divisor) apart: `[B, (N - 1) hop + n_fft]`."""
     batch, n_fft, n_frames = frames.shape
     parts = n_fft // hop
     total = frames.new_zeros(batch, n_frames + parts - 1, hop)

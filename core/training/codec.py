@@ -14,6 +14,7 @@ from ..codecs.foley_mini_analysis import SAMPLES_PER_LATENT, Analysis, split_fea
 from ..codecs.spectral import stft
 from .codec_report import log_mel_distance
 from .codec_sounds import scene_sound, training_sound
+from .scenes.synthesis import band_noise
 
 _TRAIN, _SCENES, _HELD = 21, 22, 12  # first numbers of the seeds: disjoint by construction
 
@@ -74,7 +75,7 @@ class CodecTask:
         }
 
     def _crop(self, row: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """The one with the highest crest of a few crops of a sound: attacks are rare, and matter."""
+        """The crop of the highest crest of a few: attacks are rare, and matter."""
         starts = rng.integers(0, self.sounds.shape[1] - size, size=self.figures.choices)
         crops = [self.sounds[row, s : s + size].astype(np.float32) for s in starts]
         return max(crops, key=lambda crop: float(np.abs(crop).max() / (crop.std() + 1e-3)))
@@ -139,6 +140,28 @@ def _pool(magnitudes: Tensor) -> Tensor:
     edges = [0, *edges]
     parts = [magnitudes[:, a:b].mean(1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     return torch.log(torch.stack(parts, 1) + 1e-4)
+
+
+@torch.no_grad()
+def settle(codec: FoleyMiniCodec, seed: int = 77) -> FoleyMiniCodec:
+    """Take out of the decoder's biases the pattern it draws, frame by frame, on steady noise.
+
+    A pattern that repeats at the frame rate is heard as a buzz; training leaves a little of one.
+    """
+    rng, rate, synthesis = np.random.default_rng(seed), codec.sample_rate, codec.synthesis
+    beds = []
+    for _ in range(12):
+        band = (float(np.exp(rng.uniform(3, 7))), float(np.exp(rng.uniform(7, 9.6))))
+        beds.append(band_noise(65_536, band, rate, rng) * 10 ** (-rng.uniform(10, 50) / 20))
+    latent = codec.encode(torch.from_numpy(np.stack(beds)).float()[:, None])
+    numbers, gains = synthesis.body(latent)
+    points = len(synthesis.gains.bias)
+    synthesis.gains.bias -= gains.unflatten(1, (-1, points))[:, 8:-8].mean((0, 1))
+    biases = synthesis.leave.bias.view(-1, *numbers.shape[1:3])  # (sub-frames, 4, bins)
+    levels = numbers.unflatten(3, (-1, len(biases)))[:, :, :, 8:-8].mean((0, 3))
+    for kind in (0, 3):  # the levels of tone and noise; phases stay as they are
+        biases[:, kind] -= (levels[kind] - levels[kind].mean(1, keepdim=True)).T
+    return codec
 
 
 def fit_analysis(analysis: Analysis, figures: CodecFigures) -> None:

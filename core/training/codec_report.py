@@ -156,7 +156,7 @@ def _centroid(sound: Tensor) -> float:
 class PcaGriffinLim:
     """The weight-free codec a trained one must beat: PCA of mel, then 32 Griffin-Lim steps.
 
-    Four frames of 80 bands, n_fft 1024, hop 256, a latent frame; `fit` on waveforms `[B, T]`; as many components as the rival.
+    A latent frame is four frames of 80 bands, n_fft 1024, hop 256; `fit` takes waveforms `[B, T]`.
     """
 
     n_fft, hop, n_mels, block = 1024, 256, 80, 4
@@ -254,7 +254,9 @@ def report_codec(
     sounds. Latents are taken to have unit deviation.
     """
     rate = codec.sample_rate
-    rival = PcaGriffinLim(rate, codec.latent_dim).fit(_sounds(training_sound, _TRAIN, fit_clips, rate))
+    rival = PcaGriffinLim(rate, codec.latent_dim).fit(
+        _sounds(training_sound, _TRAIN, fit_clips, rate)
+    )
     spread = torch.cat([rival.encode(s) for s in _sounds(training_sound, _TRAIN, 40, rate)], 1).std(
         (0, 1)
     )
