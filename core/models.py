@@ -95,7 +95,8 @@ class MiniModel(Model):
         sound = torch.zeros(1, 1, size)
         taken = reference[:, :size]
         sound[0, :, : taken.shape[1]] = taken * (0.95 / taken.abs().max().clamp_min(1e-4))
-        return self.codec.encode(sound).to(self.device)
+        there = next(self.codec.parameters()).device
+        return self.codec.encode(sound.to(there)).to(self.device)
 
 
 def _some(words: tuple[str, ...]) -> str:

@@ -45,6 +45,18 @@ def schema(
     )
 
 
+def known_choices(node: type[io.ComfyNode], **chosen: str | None) -> bool | str:
+    """For `validate_inputs`: True, or what is wrong with a choice that is not in its list.
+
+    None is a choice that comes over a wire and is not known yet.
+    """
+    for box in node.define_schema().inputs:
+        value = chosen.get(box.id)
+        if value is not None and value not in box.options:
+            return f"There is no {box.id} '{value}' here: choose one from the list of the node."
+    return True
+
+
 def picture_input(tooltip: str, *, optional: bool = False):
     """A socket for a VIDEO, or for an IMAGE batch with its frame rate beside it."""
     return io.MultiType.Input(

@@ -10,7 +10,6 @@ from comfy_api.latest import io
 from ..core.errors import FoleyError
 from ..core.media import ImageFrames, probe, read_frames
 from ..core.media.masking import hide, hold_last
-from ..core.pipeline import Request, window_seconds
 from . import common
 from .border import Picture, one_sound, picture_of
 from .common import fps_input, picture_input, schema
@@ -90,6 +89,8 @@ def watch(
     encoder: Managed, picture: Picture, start: float, seconds: float | None, mask
 ) -> Features:
     """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
+    from ..core.pipeline import Request, window_seconds
+
     part = encoder.part
     info = probe(picture.source)
     length = picture.seconds or info.seconds

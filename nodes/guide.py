@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..core.errors import FoleyError
 from ..core.sampling import Term, interval, per_stream
 from . import common
-from .common import schema
+from .common import known_choices, schema
 from .native.guider import IntervalGuider, TermGuider, silenced, terms_of
 from .native.model import foley_model
 from .values import TermList, heard_of
@@ -225,6 +225,10 @@ class CombineGuidance(io.ComfyNode):
             folder="guide",
             aliases=("sum of guidance", "compose"),
         )
+
+    @classmethod
+    def validate_inputs(cls, rest: str | None = None) -> bool | str:
+        return known_choices(cls, rest=rest)
 
     @classmethod
     def execute(cls, model, terms: TermList, rest: str) -> io.NodeOutput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from . import common
-from .common import schema
+from .common import known_choices, schema
 from .folders import choices, found_file, licences, stamp
 from .native.managed import managed
 from .native.model import DTYPES, load_model
@@ -37,6 +37,10 @@ class _Loader(io.ComfyNode):
     def fingerprint_inputs(cls, name: str, **_) -> str:
         return stamp(find_part(cls.TABLE, name, found_file)[1])
 
+    @classmethod
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        return known_choices(cls, name=name)
+
 
 class LoadModel(_Loader):
     TABLE = GENERATORS
@@ -65,6 +69,12 @@ class LoadModel(_Loader):
             folder="load",
             aliases=("v2a loader", "video to audio", "sound model", "mmaudio", "ac-foley"),
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, name: str | None = None, weight_dtype: str | None = None
+    ) -> bool | str:
+        return known_choices(cls, name=name, weight_dtype=weight_dtype)
 
     @classmethod
     def execute(cls, name: str, weight_dtype: str) -> io.NodeOutput:

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from ..core.codecs.base import Codec
-from ..core.codecs.foley_mini import FoleyMiniCodec
 from ..core.encoders.foley_mini import BIN_RATE, MiniVideoEncoder
 from ..core.encoders.mini_text import MiniTextEncoder
 from ..core.encoders.mini_video import REQUEST, watch
 from ..core.errors import FoleyError
 from ..core.generators import ACFoley, Generator, ac_foley_mini
 from ..core.media import FrameRequest
-from ..core.models import MiniModel
 from ..core.weights.files import load_into, read_metadata
 from ..core.weights.minis import mini_path
+
+if TYPE_CHECKING:
+    from ..core.codecs.base import Codec
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,23 @@ def _load_mini_text(path: Path) -> nn.Module:
 
 
 def _read_mini(encoder: nn.Module, prompt: str) -> Tensor | None:
+    from ..core.models import MiniModel
+
     return MiniModel("foley-mini-words", None, None, None, encoder).read(prompt)
 
 
 def _listen_mini(generator: Generator, codec: Codec, sound: Tensor, rate: int) -> Tensor:
+    from ..core.models import MiniModel
     from ..core.pipeline import load_reference
 
     return load_reference((sound, rate), MiniModel("ac_foley_mini", generator, codec, None, None))
+
+
+def _load_mini_codec(path: Path) -> Codec:
+    # Imported when used: the codecs of all papers would slow ComfyUI's start.
+    from ..core.codecs.foley_mini import FoleyMiniCodec
+
+    return FoleyMiniCodec.load(path)
 
 
 GENERATORS: dict[str, GeneratorPart] = {
@@ -165,7 +175,7 @@ CODECS: dict[str, CodecPart] = {
         licence="Apache-2.0",
         weights=mini_path("foley_mini_codec"),
         family="codec",
-        load=FoleyMiniCodec.load,
+        load=_load_mini_codec,
     ),
 }
 

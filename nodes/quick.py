@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from . import common
-from .common import fps_input, picture_input, schema, seed_input
+from .common import fps_input, known_choices, picture_input, schema, seed_input
 from .folders import choices, found_file, licences
 from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
 
@@ -86,6 +86,10 @@ class Quick(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, model: str | None = None) -> bool | str:
+        return known_choices(cls, model=model)
+
+    @classmethod
     def execute(
         cls,
         video,
@@ -105,8 +109,8 @@ class Quick(io.ComfyNode):
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()
 
-        def step(name: str, **inputs):
-            return graph.node(f"FoleyStage{name}", **inputs)
+        def step(kind: str, /, **inputs):
+            return graph.node(f"FoleyStage{kind}", **inputs)
 
         loaded = step("LoadModel", name=model, weight_dtype="default").out(0)
         codec = step("LoadCodec", name=part.codec).out(0)

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..core.errors import FoleyError
 from ..core.sampling import draw_noise
-from .common import schema, seed_input
+from .common import known_choices, schema, seed_input
 from .native.guider import IntervalGuider
 from .native.latents import repeated, sound_of_latent
 from .native.model import foley_model
@@ -90,6 +90,12 @@ class Sampler(io.ComfyNode):
             folder="sample",
             aliases=("ksampler", "generate sound", "v2a sampler"),
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, sampler_name: str | None = None, scheduler: str | None = None
+    ) -> bool | str:
+        return known_choices(cls, sampler_name=sampler_name, scheduler=scheduler)
 
     @classmethod
     def execute(

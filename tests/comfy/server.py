@@ -152,9 +152,14 @@ class Server:
                         cancel_at = None
                     if data["type"] in _ENDS:
                         break
-        history = self.get(f"/history/{run.prompt_id}")
-        run.outputs = history.get(run.prompt_id, {}).get("outputs", {})
+        run.outputs = await self._outputs(run.prompt_id)
         return run
+
+    async def _outputs(self, prompt_id: str) -> dict[str, Any]:
+        """From the history, which is written a moment after the last message."""
+        while prompt_id not in (history := self.get(f"/history/{prompt_id}")):
+            await asyncio.sleep(0.02)
+        return history[prompt_id].get("outputs", {})
 
     def path_of(self, file: dict[str, str]) -> Path:
         """Where a file of an output lies."""
