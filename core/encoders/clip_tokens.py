@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,11 @@ END = 49407
 PAD = 0
 _CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
 _QUOTES = str.maketrans("\u2018\u2019\u201a\u201b\u02bc\u201c\u201d\u201e\u201f", "'''''" + '""""')
-_LIGATURES = {0xFB00 + i: s for i, s in enumerate(("ff", "fi", "fl", "ffi", "ffl", "st", "st"))}
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+# Letters written as one character, full-width and half-width forms.
+_COMPOSED = re.compile(
+    "[\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\u3000\ufb00-\ufb06\uff01-\uffef]"
+)
 _LONGEST = 10_000
 
 
@@ -52,16 +57,11 @@ def clean(prompt: str) -> str:
 
 
 def _plain(text: str) -> str:
-    text = text.translate(_LIGATURES)
-    text = "".join(_narrow(char) for char in text).translate(_QUOTES)
+    text = _TERMINAL.sub("", text).replace("\ufeff", "")
+    text = _COMPOSED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    text = text.translate(_QUOTES)
     text = "".join(c for c in text if c.isspace() or unicodedata.category(c) != "Cc")
     return unicodedata.normalize("NFC", text)
-
-
-def _narrow(char: str) -> str:
-    """Full-width and half-width forms as ordinary characters."""
-    wide = 0xFF01 <= ord(char) <= 0xFFEF or char == "\u3000"
-    return unicodedata.normalize("NFKC", char) if wide else char
 
 
 def _words(text: str) -> Iterator[str]:

@@ -60,7 +60,8 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         place = tensor.untyped_storage().data_ptr()
         shared = place in seen and tensor.numel() > 0
         seen.add(place)
-        whole[key] = tensor.clone() if shared else tensor.contiguous()
+        copy = torch.clone(tensor, memory_format=torch.contiguous_format) if shared else tensor
+        whole[key] = copy.contiguous()
     return whole
 
 

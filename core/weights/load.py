@@ -7,6 +7,7 @@ container has been checked, so a file can neither run code nor unpack to more th
 from __future__ import annotations
 
 import contextlib
+import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 _LEVELS = ("state_dict", "model_state_dict", "generator", "weights", "model", "ema", "encoder")
 # Pages of a mapped file count as memory while it is open: it is opened anew after so many bytes.
 _GROUP_BYTES = 64 << 20
-_NARROW = {"F8_E4M3", "F8_E5M2"}
+# Tensors of one checkpoint may share memory; together they are at most this times the file.
+_MOST_SHARED = 4
 _TEXT_HEADS = (b"<", b"{", b"version https://git-lfs")
 
 
@@ -46,7 +48,7 @@ def read_weights(
     check_file(path)
     with _refusing(path):
         if path.suffix in PICKLED:
-            return _convert(_read_pickled(path), dtype, device, keep)
+            return _read_checkpoint(path, dtype, device, keep)
         return _read_safetensors(path, dtype, device, keep)
 
 
@@ -169,18 +171,21 @@ def _plan(
         dropped = {"scaled_fp8", *scales.values()}
         dropped |= {k for k in names if scales and k.endswith(".scale_input")}
         names = [k for k in names if k not in dropped and (keep is None or keep(k))]
-        groups: list[list[str]] = [[]]
-        room = _GROUP_BYTES
-        for key in names:
-            size = 4
-            for side in file.get_slice(key).get_shape():
-                size *= side
-            if size > room and groups[-1]:
-                groups.append([])
-                room = _GROUP_BYTES
-            groups[-1].append(key)
-            room -= size
-    return groups, scales
+        sizes = {key: 4 * math.prod(file.get_slice(key).get_shape()) for key in names}
+    return _groups(sizes), scales
+
+
+def _groups(sizes: Mapping[str, int]) -> list[list[str]]:
+    """Names in order, in groups of `_GROUP_BYTES` or of one name."""
+    groups: list[list[str]] = [[]]
+    room = _GROUP_BYTES
+    for key, size in sizes.items():
+        if size > room and groups[-1]:
+            groups.append([])
+            room = _GROUP_BYTES
+        groups[-1].append(key)
+        room -= size
+    return groups
 
 
 def _unscaled(file, key: str, scales: Mapping[str, str], dtype: torch.dtype | None) -> Tensor:
@@ -194,16 +199,32 @@ def _as(tensor: Tensor, dtype: torch.dtype | None, device: torch.device) -> Tens
     return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
-def _convert(
-    tensors: dict[str, Tensor],
+def _read_checkpoint(
+    path: Path,
     dtype: torch.dtype | None,
     device: torch.device | str,
     keep: Callable[[str], bool] | None,
 ) -> dict[str, Tensor]:
     target = torch.device(device)
-    kept = [key for key in tensors if keep is None or keep(key)]
-    # Each original is let go as soon as its copy exists.
-    return {key: _as(tensors.pop(key), dtype, target) for key in kept}
+    tensors = _read_pickled(path)
+    names = [key for key in tensors if keep is None or keep(key)]
+    changes = target.type != "cpu" or any(
+        dtype not in (None, tensors[key].dtype) and tensors[key].is_floating_point()
+        for key in names
+    )
+    if not changes or not zipfile.is_zipfile(path):
+        # Each original is let go as soon as its copy exists.
+        return {key: _as(tensors.pop(key), dtype, target) for key in names}
+    sizes = {key: tensors[key].numel() * tensors[key].element_size() for key in names}
+    tensors.clear()
+    read: dict[str, Tensor] = {}
+    for group in _groups(sizes):
+        mapped = _read_pickled(path)
+        read.update({key: _as(mapped[key], dtype, target) for key in group})
+        # What needed no change would keep the whole file mapped.
+        mapped = {key: mapped[key].data_ptr() for key in group}
+        read.update({k: read[k].clone() for k in group if read[k].data_ptr() == mapped[k]})
+    return read
 
 
 def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
@@ -216,7 +237,8 @@ def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     if not tensors:
         raise FoleyError(f"{path.name} holds no weights; use another file.")
     size = path.stat().st_size
-    if any(v.numel() * v.element_size() > size for v in tensors.values()):
+    claimed = [v.numel() * v.element_size() for v in tensors.values()]
+    if max(claimed) > size or sum(claimed) > _MOST_SHARED * size:
         raise FoleyError(f"{path.name} claims weights larger than itself: it was refused.")
     return tensors
 

@@ -169,7 +169,11 @@ def _from(
     plain = not source.also and base in row.file_names
     target = folder / (base if plain else inside)
     for name in source.also:
-        _one(source, name, target.parent / name, None, cancelled, token)
+        try:
+            _one(source, name, target.parent / name, None, cancelled, token)
+        except NotThere as error:
+            # Repositories differ in these; the loader says so if one was needed.
+            log.info("%s: %s", row.name, error)
     found = _one(source, source.file, target, progress, cancelled, token)
     _record(folder, target, source, row, found)
     return target

@@ -37,3 +37,16 @@ def test_curly_quotes_and_wide_letters_read_as_plain_ones():
 
 def test_entities_are_unescaped_twice():
     assert clean("rock &amp;amp; roll") == "rock & roll"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("\ufeffbell", "bell"),
+        ("\x07bell \x1b[31mred", "bell red"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\uff76\uff80 \u01c6 \u0149", "\u30ab\u30bf d\u017e 'n"),
+    ],
+)
+def test_text_is_repaired_as_the_reference_repairs_it(prompt, plain):
+    assert clean(prompt) == plain

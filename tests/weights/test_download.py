@@ -191,7 +191,7 @@ def test_a_release_is_resumed_and_checked_too(hub, folder, row):
 
 
 def test_small_files_come_beside_the_weights(hub, folder, row):
-    row(Hub("someone/model", "model.safetensors", also=("tokenizer.json",)))
+    row(Hub("someone/model", "model.safetensors", also=("tokenizer.json", "not_there.json")))
     hub.add("someone/model/model.safetensors", CONTENT)
     hub.add("someone/model/tokenizer.json", b"{}")
     path = store.download("test")
