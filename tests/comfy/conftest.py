@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 for folder in ("comfy", "nodes"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
 
+from comfy_server import Server  # noqa: E402
 from find_comfyui import ABSENT, find, usable  # noqa: E402
 from random_minis import write_random_minis  # noqa: E402
-from server import Server  # noqa: E402
 
 if not usable():
     collect_ignore_glob = ["test_*.py"]
