@@ -18,12 +18,12 @@ from .tiling import Progress, through
 
 @dataclass(frozen=True)
 class AudioLDMConfig:
-    """Figures of the codec. `window`: latent frames decoded at once, twice a trained clip."""
+    """Figures of the codec. `window`: most latent frames decoded at once, a minute."""
 
     mel: MelConfig = AUDIOLDM_MEL
     vae: KLVAEConfig = AUDIOLDM_VAE
     vocoder: HiFiGANConfig = HIFIGAN_AUDIOLDM
-    window: int = 408
+    window: int = 1500
 
 
 class AudioLDMCodec(GaussianCodec):

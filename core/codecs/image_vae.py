@@ -24,14 +24,14 @@ class ImageVAEConfig:
 
     `channel`: which colour of the decoded picture is the mel, green in MDSGen, red in Diff-Foley.
     `vocoder`: a HiFi-GAN on natural-log mel magnitudes (none is published); None is Griffin-Lim.
-    `window`: latent frames decoded at once, twice a trained clip.
+    `window`: most latent frames decoded at once, a minute.
     """
 
     mel: MelConfig = DIFF_FOLEY_MEL
     vae: KLVAEConfig = IMAGE_VAE
     channel: int = GREEN
     vocoder: HiFiGANConfig | None = None
-    window: int = 128
+    window: int = 470
 
 
 class ImageVAECodec(GaussianCodec):

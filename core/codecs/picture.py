@@ -8,8 +8,8 @@ from torch import Tensor
 
 from .tiling import crossfaded
 
-# Latent frames that neighbouring windows share, of a window's length.
-OVERLAP = 0.125
+# Part of a window that it shares with its neighbour.
+OVERLAP = 0.05
 
 
 def rows_to_frames(latent: Tensor) -> Tensor:
@@ -27,8 +27,9 @@ def decode_picture(
 ) -> Tensor:
     """The mel `[B, n_mels, N * factor]` of a latent picture `[B, C, F, N]`.
 
-    The networks' norms and attention span the whole picture, so windows of `window` frames, each
-    no longer than a few of the clips they were trained on, are cross-faded instead of tiled.
+    The networks' norms and attention span the whole picture, so no tile can be exact: up to
+    `window` frames are decoded in one piece, more in windows that are cross-faded. What is beyond
+    a window then no longer takes part in its norms.
     """
     overlap = max(1, round(window * OVERLAP))
     return crossfaded(decode, latent, window=window, overlap=overlap, per_frame=factor)

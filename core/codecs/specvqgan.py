@@ -28,13 +28,13 @@ LOG_RANGE = (math.log(FLOOR), 2.5)
 
 @dataclass(frozen=True)
 class SpecVQGANConfig:
-    """Figures of the codec. `window`: token columns decoded at once, twice a trained clip."""
+    """Figures of the codec. `window`: most token columns decoded at once, a minute."""
 
     mel: MelConfig = SPECVQGAN_MEL
     vae: KLVAEConfig = SPECVQGAN_VAE
     vocoder: MelGANConfig | HiFiGANConfig = MelGANConfig()
     codes: int = 1024
-    window: int = 106
+    window: int = 320
 
 
 SPECVQGAN_22K = SpecVQGANConfig()

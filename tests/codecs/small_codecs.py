@@ -37,20 +37,20 @@ def mmaudio_44k(**options):
     return mmaudio.MMAudioCodec(config, **options)
 
 
-def audioldm_codec(*, window=408, **options):
+def audioldm_codec(*, window=1500, **options):
     vae = KLVAEConfig(1, 8, (8, 8, 16), groups=4)
     vocoder = HiFiGANConfig(64, 64, (5, 4, 2, 2, 2), (16, 16, 8, 4, 4))
     config = audioldm.AudioLDMConfig(AUDIOLDM_MEL, vae, vocoder, window)
     return audioldm.AudioLDMCodec(config, **options)
 
 
-def image_vae_codec(*, vocoder=None, window=128, **options):
+def image_vae_codec(*, vocoder=None, window=470, **options):
     vae = KLVAEConfig(3, 4, (8, 8, 8, 8), groups=4)
     config = image_vae.ImageVAEConfig(vae=vae, vocoder=vocoder, window=window)
     return image_vae.ImageVAECodec(config, **options)
 
 
-def specvqgan_codec(*, window=106, **options):
+def specvqgan_codec(*, window=320, **options):
     vae = KLVAEConfig(1, 8, (8, 8, 8, 8, 8), groups=4, attention_levels=(4,), moments=False)
     config = specvqgan.SpecVQGANConfig(
         vae=vae, vocoder=MelGANConfig(channels=4), codes=64, window=window

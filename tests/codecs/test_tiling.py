@@ -175,3 +175,21 @@ def test_a_vocoder_with_a_tail_keeps_the_time_of_every_tile():
     x = torch.randn(1, 8, 60)
     tiled = tiling.through(small_tiles(network, 7, 50), x)
     assert relative(tiled, network(x)[..., : tiled.shape[-1]]) < TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["audioldm", "specvqgan-22k"])
+def test_longer_pictures_are_decoded_window_by_window(name):
+    codec, widest = small_codec(name, window=12), 0
+    decode = codec.vae.decode
+
+    def watched(latent):
+        nonlocal widest
+        widest = max(widest, *latent.shape[2:])
+        return decode(latent)
+
+    codec.vae.decode = watched
+    sound = codec.decode(random_latent(codec, 40))
+    assert sound.shape[-1] == 40 * codec.samples_per_latent
+    # AudioLDM's other axis has 16 rows.
+    assert widest == max(12, 16 if name == "audioldm" else 0)
