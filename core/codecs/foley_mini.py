@@ -54,7 +54,8 @@ class FoleyMiniCodec(Codec):
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
         generator = generator or torch.Generator().manual_seed(0)
         size = (len(latent), latent.shape[1] * SAMPLES_PER_LATENT)
-        noise = torch.randn(size, generator=generator).to(latent.device)
+        # Random signs: white as normal noise is, but of even level, so that attacks stand out.
+        noise = torch.randn(size, generator=generator).sign().to(latent.device)
         blocks = []
         for start in range(0, latent.shape[1], _BLOCK):
             first, stop = max(start - _MARGIN, 0), start + _BLOCK + _MARGIN

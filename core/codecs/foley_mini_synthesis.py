@@ -23,6 +23,7 @@ _GAINS = 16  # points of the noise's envelope a fine frame: half a millisecond e
 _MAX_GAIN = 5.0  # natural log units
 _STILL = 0.3  # log units of a gain that are no attack: else the frame rate would be heard
 _AROUND = 49  # points: 24 ms
+_GATHER = 1.3  # a little more than the network asks for: it has seen attacks through frames
 _STEADY = 0.4  # the same for the tonal part
 _WAVER = 0.3  # log units
 _MAX_CORRECTION = 3.0  # natural log units a projection may change a band
@@ -98,7 +99,7 @@ class Synthesis(nn.Module):
         around = F.avg_pool1d(curve, _AROUND, 1, _AROUND // 2, count_include_pad=False)
         relative = torch.log(curve / around)
         relative = relative - small(relative, _STEADY)
-        relative = F.interpolate(relative, size=noise.shape[1], mode="linear")
+        relative = F.interpolate(_GATHER * relative, size=noise.shape[1], mode="linear")
         return self.head(numbers, gains, short, noise) * torch.exp(relative[:, 0])
 
 
