@@ -81,6 +81,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 
 def _kinds() -> dict[str, Kind]:
+    from ..codec import CodecFigures, CodecTask, settle
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
 
@@ -91,6 +92,11 @@ def _kinds() -> dict[str, Kind]:
         "video_encoder": Kind(
             lambda values, loop, cache: EncoderTask(figures(EncoderFigures, values), cache),
             lambda model: model.state_dict(),
+            lambda model: {},
+        ),
+        "codec": Kind(
+            lambda values, loop, cache: CodecTask(figures(CodecFigures, values), cache),
+            lambda model: settle(model).state_dict(),
             lambda model: {},
         ),
         "flow": Kind(
