@@ -111,3 +111,32 @@ def with_changes(graph: Graph, **changes: dict[str, Any]) -> Graph:
             else:
                 copy[name]["inputs"][key] = value
     return copy
+
+
+_WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+_NOTES = {"Note", "MarkdownNote"}
+
+
+def api_of(workflow: dict[str, Any], info: dict[str, Any]) -> Graph:
+    """The API form of a workflow in the frontend's format, by the nodes' own description."""
+    sources = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+    graph: Graph = {}
+    for box in workflow["nodes"]:
+        if box["type"] in _NOTES:
+            continue
+        linked = {i["name"]: sources[i["link"]] for i in box["inputs"] if i.get("link")}
+        values = iter(box["widgets_values"])
+        inputs: dict[str, Any] = {}
+        for name, (kind, *options) in _declared(info[box["type"]]):
+            if isinstance(kind, list) or kind in _WIDGETS:
+                inputs[name] = next(values)
+                if options and options[0].get("control_after_generate"):
+                    next(values)
+        graph[str(box["id"])] = {"class_type": box["type"], "inputs": {**inputs, **linked}}
+    return graph
+
+
+def _declared(entry: dict[str, Any]):
+    for section in ("required", "optional"):
+        for name in entry["input_order"].get(section, []):
+            yield name, entry["input"][section][name]

@@ -17,7 +17,7 @@ needs_minis = pytest.mark.skipif(not TRAINED, reason="the bundled minis are not 
 NODES = (
     "Quick LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
     "EncodeReference Conditioning EmptyLatent Guider StreamGuider GuidanceTerm CombineGuidance "
-    "Sampler Decode EncodeAudio Mux Mix Plot Takes"
+    "Sampler Decode EncodeAudio Mux Mix Plot Takes Example"
 ).split()
 
 

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 
 def test_ids_are_prefixed_and_unique(nodes):
-    assert len(nodes) == 21
+    assert len(nodes) == 22
     assert all(name.startswith("FoleyStage") for name in nodes)
 
 

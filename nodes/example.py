@@ -1,0 +1,59 @@
+"""The bundled clips and sounds, so that every workflow runs as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import InputImpl, io
+
+from ..core.media import read_audio
+from .border import audio_value
+from .common import known_choices, schema
+
+MEDIA = Path(__file__).resolve().parents[1] / "workflows" / "media"
+CLIPS = {"silent": "example.mp4", "with its own sound": "example_with_sound.mp4"}
+SOUNDS = {"bell": "reference_bell.flac", "wood": "reference_wood.flac"}
+
+
+class Example(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "Example",
+            "Foley Example",
+            "A clip and a sound to try things with, made by FoleyStage's own renderer. Put Load "
+            "Video and Load Audio in its place for your own.",
+            [
+                io.Combo.Input(
+                    "clip",
+                    options=list(CLIPS),
+                    default="silent",
+                    tooltip="The clip: 8 s, without sound or with some of its own.",
+                ),
+                io.Combo.Input(
+                    "sound",
+                    options=list(SOUNDS),
+                    default="bell",
+                    tooltip="The sound, about 2 s: for reference of Encode Foley Reference.",
+                ),
+            ],
+            [
+                io.Video.Output("video", display_name="video", tooltip="The clip."),
+                io.Audio.Output("audio", display_name="sound", tooltip="The sound."),
+            ],
+            folder="load",
+            aliases=("demo", "test video", "sample"),
+        )
+
+    @classmethod
+    def validate_inputs(cls, clip: str | None = None, sound: str | None = None) -> bool | str:
+        return known_choices(cls, clip=clip, sound=sound)
+
+    @classmethod
+    def execute(cls, clip: str, sound: str) -> io.NodeOutput:
+        waveform, rate = read_audio(MEDIA / SOUNDS[sound])
+        video = InputImpl.VideoFromFile(str(MEDIA / CLIPS[clip]))
+        return io.NodeOutput(video, audio_value(waveform[None], rate))
+
+
+NODES = [Example]

@@ -1,0 +1,47 @@
+"""Every bundled workflow, run as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import pytest
+from graphs import api_of
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+MINIS = ROOT / "core" / "weights" / "minis"
+TRAINED = (MINIS / "ac_foley_mini.safetensors").is_file()
+
+
+def test_the_template_browser_lists_them(server):
+    listed = server.get("/workflow_templates")["foleystage"]
+    assert sorted(listed) == [path.stem for path in WORKFLOWS] and len(listed) >= 6
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_it_has_a_note_and_a_thumbnail(path):
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    assert any(node["type"] == "MarkdownNote" for node in workflow["nodes"])
+    assert path.with_suffix(".jpg").is_file()
+
+
+@pytest.mark.skipif(not TRAINED, reason="the bundled minis are not in this checkout")
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_it_runs_as_it_is(server, path):
+    from foleystage.core.media import integrated_loudness, read_audio
+
+    info = server.get("/object_info")
+    run = server.run(api_of(json.loads(path.read_text(encoding="utf-8")), info))
+    assert run.ok, run.error or run.refusal
+    videos = [f for out in run.outputs.values() for f in out.get("images", [])]
+    videos = [f for f in videos if f["filename"].endswith(".mp4")]
+    assert len(videos) == 1, run.outputs
+    made = server.path_of(videos[0])
+    with av.open(str(made)) as media:
+        picture, sound = (
+            float(s.duration * s.time_base) for s in (media.streams.video[0], media.streams.audio[0])
+        )
+    assert picture == pytest.approx(8.0, abs=0.1) and sound == pytest.approx(picture, abs=0.03)
+    assert -32 < integrated_loudness(*read_audio(made)) < -10
