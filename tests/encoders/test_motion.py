@@ -80,7 +80,7 @@ def test_events_of_a_curve_are_at_its_peaks():
     curve[[10, 30]] = torch.tensor([1.0, 0.6])
     chances = events_of_curve(curve)
     assert chances.shape == (100, 3)
-    assert {int(k) for k in chances[:, 0].topk(4).indices} == {19, 20, 59, 60}
+    assert {int(k) for k in chances[:, 0].topk(2).indices} == {20, 60}
     assert torch.equal(bumps([], [], 10), torch.zeros(10, 3))
 
 
