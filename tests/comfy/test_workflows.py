@@ -40,8 +40,7 @@ def test_it_runs_as_it_is(server, path):
     assert len(videos) == 1, run.outputs
     made = server.path_of(videos[0])
     with av.open(str(made)) as media:
-        picture, sound = (
-            float(s.duration * s.time_base) for s in (media.streams.video[0], media.streams.audio[0])
-        )
+        tracks = media.streams.video[0], media.streams.audio[0]
+        picture, sound = (float(track.duration * track.time_base) for track in tracks)
     assert picture == pytest.approx(8.0, abs=0.1) and sound == pytest.approx(picture, abs=0.03)
     assert -32 < integrated_loudness(*read_audio(made)) < -10

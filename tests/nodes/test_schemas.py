@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from comfy_api.latest import io
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_ids_are_prefixed_and_unique(nodes):
@@ -16,7 +20,7 @@ def test_every_input_and_output_explains_itself(nodes):
         schema = node.GET_SCHEMA()
         assert schema.description and schema.display_name, name
         for value in (*schema.inputs, *schema.outputs):
-            assert value.tooltip and value.tooltip[0].isupper() or value.tooltip[0].islower(), name
+            assert value.tooltip, f"{name}: {value.id}"
         assert all(output.display_name for output in schema.outputs), name
 
 
@@ -32,6 +36,13 @@ def test_newer_fields_are_left_out_on_older_comfyuis(monkeypatch):
     monkeypatch.setattr(common, "_SCHEMA_FIELDS", set())
     schema = common.schema("X", "X", "x", [], [], aliases=("y",))
     assert getattr(schema, "search_aliases", []) in ([], None)
+
+
+def test_every_node_has_a_help_page_that_names_its_inputs(nodes):
+    for name, node in nodes.items():
+        page = (ROOT / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        for value in node.GET_SCHEMA().inputs:
+            assert value.id == "audioUI" or f"| {value.id}" in page, f"{name}: {value.id}"
 
 
 @pytest.mark.parametrize("field", ["licence", "Apache-2.0"])
