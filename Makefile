@@ -23,7 +23,8 @@ demo: .venv/.demo-ready
 test: .venv/.test-ready
 	@if folder=$$($(BIN)/python tests/comfy/find_comfyui.py); then \
 		$(BIN)/python -c 'import comfyui_frontend_package, requests' 2>/dev/null || \
-		$(PIP) --requirement "$$folder/requirements.txt" requests; \
+		$(PIP) --requirement "$$folder/requirements.txt" requests \
+			$$(command -v chromium >/dev/null && echo playwright); \
 	else echo "$$folder"; fi
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests
 

@@ -25,7 +25,7 @@ FRAME = """() => {
     const top = Math.min(...nodes.map(n => n.pos[1] - 30));
     const right = Math.max(...nodes.map(n => n.pos[0] + n.size[0]));
     const bottom = Math.max(...nodes.map(n => n.pos[1] + n.size[1]));
-    const scale = Math.min(1700 / (right - left), 930 / (bottom - top), 1);
+    const scale = Math.min(1700 / (right - left), 860 / (bottom - top), 1);
     canvas.ds.scale = scale;
     canvas.ds.offset = [110 / scale - left, 80 / scale - top];
     canvas.setDirty(true, true);
