@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--scenes", default="hard", choices=("hard", "clean"))
     evaluate.add_argument("--kinds", default="", help="only these kinds of events, comma-separated")
     evaluate.add_argument("--steps", type=int, default=25)
-    evaluate.add_argument("--cfg", type=float, default=4.5)
+    evaluate.add_argument("--cfg", type=float, help="guidance scale (default: the model's own)")
     evaluate.add_argument(
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the JSON and the plot"
     )
@@ -102,7 +102,7 @@ def _add_generate(commands) -> None:
     p.add_argument("--reference", help="sound file whose timbre to follow")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--steps", type=int, default=25, help="sampling steps (default: 25)")
-    p.add_argument("--cfg", type=float, default=4.5, help="guidance scale (default: 4.5)")
+    p.add_argument("--cfg", type=float, help="guidance scale (default: the model's own)")
     p.add_argument(
         "--start", type=float, default=0.0, metavar="S", help="start of the window in seconds"
     )

@@ -45,6 +45,7 @@ class Model:
     """A generator with its codec and encoders, ready to be given a video, words and a reference."""
 
     reference_seconds: float
+    guidance: float = 4.5  # scale that is used unless asked otherwise
     request: FrameRequest
 
     def __init__(self, card_name: str, generator: Generator, codec: Codec, video, text) -> None:
@@ -60,6 +61,7 @@ class MiniModel(Model):
     """`ac_foley_mini` and what was trained with it."""
 
     request = REQUEST
+    guidance = 3.0  # more makes hits surer and the timbre of a reference poorer
 
     @property
     def reference_seconds(self) -> float:

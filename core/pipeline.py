@@ -47,7 +47,7 @@ class Request:
     seconds: float | None = None
     seed: int = 0
     steps: int = 25
-    cfg: float = 4.5
+    cfg: float | None = None  # None: the model's own
     takes: int = 1
     offset: float = 0.0
     loudness: float | None = LOUDNESS
@@ -58,7 +58,7 @@ class Request:
             raise FoleyError(f"The number of takes must be 1 to 64, not {self.takes}.")
         if not 1 <= self.steps <= 1000:
             raise FoleyError(f"The number of steps must be 1 to 1000, not {self.steps}.")
-        if not (math.isfinite(self.cfg) and 0 <= self.cfg <= 100):
+        if self.cfg is not None and not (math.isfinite(self.cfg) and 0 <= self.cfg <= 100):
             raise FoleyError(f"The guidance scale must be 0 to 100, not {self.cfg}.")
         if not (math.isfinite(self.offset) and abs(self.offset) <= 10_000):
             raise FoleyError(f"The offset must be within 10,000 ms, not {self.offset}.")
@@ -117,9 +117,8 @@ def generate(
         if value is not None:
             conditions[stream] = value
     negative = model.read(request.negative) if request.negative.strip() else None
-    guidance = (
-        cfg(request.cfg) if negative is None else cfg_negative(request.cfg, {"text": negative})
-    )
+    scale = model.guidance if request.cfg is None else request.cfg
+    guidance = cfg(scale) if negative is None else cfg_negative(scale, {"text": negative})
     clock("condition")
     latents = sample_flow(
         model.generator,

@@ -53,7 +53,7 @@ def evaluate_model(
     kinds: Sequence[str] = (),
     seconds: float = 4.0,
     steps: int = 25,
-    cfg_scale: float = 4.5,
+    cfg_scale: float | None = None,
     folder: Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
@@ -65,6 +65,7 @@ def evaluate_model(
     of
     them) without the picture. Raises FoleyError for an unknown kind or less than two clips.
     """
+    cfg_scale = model.guidance if cfg_scale is None and model else cfg_scale
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise FoleyError(

@@ -30,7 +30,7 @@ def test_the_graph_makes_the_take_that_the_command_line_makes(
     mini = load_mini_model(
         "cpu", str(weights / "random_mini.safetensors"), str(weights / "random_encoder.safetensors")
     )
-    request = Request(prompt="metal hit", negative="wood", seed=7, steps=5)
+    request = Request(prompt="metal hit", negative="wood", seed=7, steps=5, cfg=4.5)
     expected = generate(str(clip), mini, request)
     latent = call(
         "Sampler",
