@@ -10,6 +10,7 @@ from . import common
 from .common import known_choices, schema
 from .native.guider import IntervalGuider, TermGuider, silenced, terms_of
 from .native.model import foley_model
+from .scale import SCALE, scale_input
 from .values import TermList, heard_of
 
 # What an artist calls the streams. New ones are appended: saved graphs keep widgets by position.
@@ -68,15 +69,7 @@ class Guider(io.ComfyNode):
                     ("positive", "positive of Foley Conditioning."),
                     ("negative", "negative of Foley Conditioning."),
                 ),
-                io.Float.Input(
-                    "cfg",
-                    default=4.5,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How strictly the take follows what it is told: 1 freely, 4.5 as "
-                    "published, above 10 harsh.",
-                ),
+                scale_input("cfg", "what it is told"),
                 *_moments(),
             ],
             _guider_output(),
@@ -97,18 +90,7 @@ class Guider(io.ComfyNode):
 class StreamGuider(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        scales = [
-            io.Float.Input(
-                stream,
-                default=4.5,
-                min=0.0,
-                max=100.0,
-                step=0.1,
-                tooltip=f"How strictly {meaning} is followed: 0 not at all, 1 freely, 4.5 as "
-                "published. A model without this stream ignores it.",
-            )
-            for stream, meaning in STREAMS.items()
-        ]
+        scales = [scale_input(stream, meaning) for stream, meaning in STREAMS.items()]
         return schema(
             "StreamGuider",
             "Foley Guider per Stream",
@@ -162,7 +144,7 @@ class GuidanceTerm(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "weight",
-                    default=4.5,
+                    default=SCALE,
                     min=-100.0,
                     max=100.0,
                     step=0.1,
@@ -209,7 +191,7 @@ class CombineGuidance(io.ComfyNode):
             "CombineGuidance",
             "Combine Foley Guidance",
             "Sums terms to one GUIDER. At every moment the weights must sum to 1; the rest can go "
-            "to the prediction that is told nothing, so one term of 4.5 is plain guidance of 4.5.",
+            "to the prediction that is told nothing, so one term of 3 is plain guidance of 3.",
             [
                 io.Model.Input("model", tooltip="From Load Foley Model."),
                 common.Terms.Input("terms", tooltip="From Foley Guidance Term."),

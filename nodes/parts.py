@@ -49,7 +49,8 @@ class Part:
 class GeneratorPart(Part):
     """build(operations=, dtype=, device=): the network without weights. prefix: of its keys in the
     file. video, text, codec: the parts that it was trained with. listen(generator, codec, sound,
-    rate): the reference stream of a sound [C, T]; None for a model that takes none."""
+    rate): the reference stream of a sound [C, T]; None for a model that takes none. guidance: the
+    scale that suits it."""
 
     build: Callable[..., Generator]
     prefix: str
@@ -58,6 +59,7 @@ class GeneratorPart(Part):
     codec: str
     listen: Callable[[Generator, Codec, Tensor, int], Tensor] | None
     memory_factor: float = 2.0
+    guidance: float = 4.5
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         codec="foley_mini_codec",
         listen=_listen_mini,
         memory_factor=0.3,
+        guidance=3.0,
     ),
 }
 

@@ -9,6 +9,7 @@ from . import common
 from .common import fps_input, known_choices, picture_input, schema, seed_input
 from .folders import choices, found_file, licences
 from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
+from .scale import scale_input
 
 
 class Quick(io.ComfyNode):
@@ -47,15 +48,7 @@ class Quick(io.ComfyNode):
                     max=1000,
                     tooltip="More steps are finer and slower: 25 as published, 10 for a look.",
                 ),
-                io.Float.Input(
-                    "cfg",
-                    default=4.5,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How strictly the take follows what it is told: 1 freely, 4.5 as "
-                    "published, above 10 harsh.",
-                ),
+                scale_input("cfg", "what it is told"),
                 io.Float.Input(
                     "seconds",
                     default=0.0,

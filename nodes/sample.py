@@ -14,6 +14,7 @@ from .common import known_choices, schema, seed_input
 from .native.guider import IntervalGuider
 from .native.latents import repeated, sound_of_latent
 from .native.model import foley_model
+from .scale import scale_input
 
 PUBLISHED = "published"
 
@@ -49,15 +50,7 @@ class Sampler(io.ComfyNode):
                     max=1000,
                     tooltip="More steps are finer and slower: 25 as published, 10 for a look.",
                 ),
-                io.Float.Input(
-                    "cfg",
-                    default=4.5,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How strictly the take follows what it is told: 1 freely, 4.5 as "
-                    "published, above 10 harsh.",
-                ),
+                scale_input("cfg", "what it is told"),
                 io.Combo.Input(
                     "sampler_name",
                     options=list(comfy.samplers.SAMPLER_NAMES),

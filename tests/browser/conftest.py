@@ -31,7 +31,8 @@ else:
     from comfy_fixtures import server  # noqa: F401
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it runs, Playwright's event loop is in the way of other tests'.
+@pytest.fixture(scope="module")
 def page(server):  # noqa: F811
     """ComfyUI's frontend, loaded and ready; `page.errors` are what the console said."""
     from playwright.sync_api import sync_playwright

@@ -62,7 +62,7 @@ def whole(
             seed=seed,
             steps=steps,
             **{
-                "cfg": 4.5,
+                "cfg": 3.0,
                 "sampler_name": "euler",
                 "scheduler": "published",
                 "denoise": 1.0,
@@ -87,7 +87,7 @@ def quick(video: str = "clip.mp4", *, model: str = MODEL, **inputs: Any) -> Grap
         "negative_prompt": "",
         "seed": 0,
         "steps": 3,
-        "cfg": 4.5,
+        "cfg": 3.0,
         "seconds": 0.0,
         "fps": 25.0,
         **inputs,

@@ -30,14 +30,11 @@ def test_the_graph_makes_the_take_that_the_command_line_makes(
     mini = load_mini_model(
         "cpu", str(weights / "random_mini.safetensors"), str(weights / "random_encoder.safetensors")
     )
-    request = Request(prompt="metal hit", negative="wood", seed=7, steps=5, cfg=4.5)
+    request = Request(prompt="metal hit", negative="wood", seed=7, steps=5)
     expected = generate(str(clip), mini, request)
     latent = call(
         "Sampler",
-        model=model,
-        positive=told[0],
-        negative=told[1],
-        latent=told[2],
+        **sides(model, told),
         seed=7,
         steps=5,
         **EULER,
@@ -61,10 +58,7 @@ def test_inputs_of_a_node_are_never_changed(call, model, told, codec):
     before = told[2]["samples"].clone(), dict(told[2]), told[0][0][1][KEY].streams["sync"].clone()
     latent = call(
         "Sampler",
-        model=model,
-        positive=told[0],
-        negative=told[1],
-        latent=told[2],
+        **sides(model, told),
         steps=2,
         takes=2,
         **EULER,

@@ -50,3 +50,11 @@ def test_the_licence_of_the_weights_is_shown(nodes, field):
     for name in ("LoadModel", "LoadVideoEncoder", "LoadTextEncoder", "LoadCodec"):
         tooltip = nodes[f"FoleyStage{name}"].GET_SCHEMA().inputs[0].tooltip
         assert field.lower() in tooltip.lower()
+
+
+def test_the_default_scale_is_the_one_that_suits_the_bundled_model(nodes):
+    from foleystage.core.models import MiniModel
+
+    for name in ("Quick", "Sampler", "Guider"):
+        scale = next(i for i in nodes[f"FoleyStage{name}"].GET_SCHEMA().inputs if i.id == "cfg")
+        assert scale.default == MiniModel.guidance
