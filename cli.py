@@ -1,4 +1,4 @@
-"""The command `foleystage`: generate, models, train, evaluate, scene."""
+"""The command `foleystage`: generate, models, download, convert, train, evaluate, scene."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from .cli_weights import add_weights_commands
+from .terminal import Progress
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"foleystage: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Cancelled):
-        print("\nfoleystage: stopped; nothing was written.", file=sys.stderr)
+        print(f"\nfoleystage: stopped; {options.left}.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -37,11 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("foleystage", description="Gives silent video its sound.")
     parser.add_argument("--verbose", action="store_true", help="say what is done")
+    parser.set_defaults(left="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands)
-
-    models = commands.add_parser("models", help="list the generators, their licences and files")
-    models.set_defaults(run=_models)
+    add_weights_commands(commands)
 
     train = commands.add_parser("train", help="train a bundled recipe")
     train.add_argument("recipe", help="name of a recipe, or a path to one (.json)")
@@ -155,7 +157,7 @@ def _generate(options) -> None:
         raise FoleyError(
             f"'{options.video}' has no sound of its own to mix with; leave --mix away."
         )
-    with _Progress() as progress:
+    with Progress() as progress:
         progress("loading", 0, 1)
         from .core.models import load_model, pick_device
 
@@ -184,17 +186,6 @@ def _generate(options) -> None:
         print(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)")
 
 
-def _models(options) -> None:
-    from .core.models import MODELS
-    from .core.weights.minis import mini_path
-
-    for card in MODELS.values():
-        print(f"{card.name}  ({card.size / 1e6:.1f} MB, {card.licence})\n  {card.title}")
-        for name in card.files:
-            path = mini_path(name)
-            print(f"  {path if path.is_file() else name + ': not found'}")
-
-
 def _train(options) -> None:
     import torch
 
@@ -220,7 +211,7 @@ def _evaluate(options) -> None:
         model = load_mini_model(device, options.model, options.encoder or "mini_video_encoder")
     else:
         model = load_model(options.model, device)
-    with _Progress() as progress:
+    with Progress() as progress:
         report = evaluate_model(
             model,
             options.clips,
@@ -257,21 +248,3 @@ def _scene(options) -> None:
             silent=options.silent,
         )
     )
-
-
-class _Progress:
-    """A line on the terminal that is redrawn; nothing where there is no terminal."""
-
-    def __enter__(self):
-        self._shown = sys.stderr.isatty()
-        return self
-
-    def __call__(self, stage: str, step: int, total: int) -> None:
-        if self._shown:
-            filled = round(24 * step / max(total, 1))
-            bar = "#" * filled + "." * (24 - filled)
-            print(f"\r{stage:<10} [{bar}] {step}/{total} ", end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *_) -> None:
-        if self._shown:
-            print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)

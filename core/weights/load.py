@@ -24,6 +24,9 @@ _LEVELS = ("state_dict", "model_state_dict", "generator", "weights", "model", "e
 _GROUP_BYTES = 64 << 20
 # Tensors of one checkpoint may share memory; together they are at most this times the file.
 _MOST_SHARED = 4
+# A zip archive, or a pickle of protocol 2 and later.
+_PICKLE_HEADS = (b"PK", b"\x80")
+_DAMAGED = "{} is cut off or damaged, or is no weights file; get it again."
 _TEXT_HEADS = (b"<", b"{", b"version https://git-lfs")
 
 
@@ -104,6 +107,8 @@ def check_file(path: Path) -> None:
             f"{path.name} is a text file (a web page or a pointer to the real file), not weights; "
             "get the file itself."
         )
+    if path.suffix in PICKLED and not head.startswith(_PICKLE_HEADS):
+        raise FoleyError(_DAMAGED.format(path.name))
 
 
 def _none_of(keys: list[str], what: str) -> None:
@@ -127,9 +132,7 @@ def _refusing(path: Path) -> Iterator[None]:
                 f"{path.name} holds more than weights and could run code: it was refused; get a "
                 ".safetensors file, or the original."
             ) from error
-        raise FoleyError(
-            f"{path.name} is cut off or damaged, or is no weights file; get it again."
-        ) from error
+        raise FoleyError(_DAMAGED.format(path.name)) from error
 
 
 @contextlib.contextmanager

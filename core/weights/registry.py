@@ -12,6 +12,12 @@ from typing import Literal
 from ..errors import FoleyError
 
 Commercial = Literal["yes", "no", "conditional", "unknown"]
+COMMERCIAL_WORDS: dict[Commercial, str] = {
+    "yes": "commercial use allowed",
+    "no": "not for commercial use",
+    "conditional": "conditions for commercial use",
+    "unknown": "commercial use unclear",
+}
 GENERIC_NAMES = ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors")
 
 
@@ -96,6 +102,11 @@ class Entry:
     def source(self) -> Source:
         """The first place to get it from."""
         return self.sources[0]
+
+    @property
+    def terms(self) -> str:
+        """The licence with a word on commercial use."""
+        return f"{self.licence}, {COMMERCIAL_WORDS[self.commercial]}"
 
     @property
     def file_names(self) -> tuple[str, ...]:

@@ -58,9 +58,8 @@ def find(name: str, folders: Folders | None = None) -> Path | None:
     if isinstance(row.source, Bundled):
         path = MINIS / row.source.file
         return path if path.is_file() else None
-    own = [folder / file for folder in _own_folders(folders) for file in row.file_names]
-    candidates = own + _kept_by_others(row, folders)
-    return next((path for path in candidates if path.is_file()), None)
+    own = [file for folder in _own_folders(folders) for file in _in_folder(row, folder)]
+    return _first(own + _kept_by_others(row, folders))
 
 
 def locate(name: str, folders: Folders | None = None) -> Path:
@@ -75,22 +74,25 @@ def download(
     name: str,
     progress: Progress | None = None,
     *,
+    folder: Path | str | None = None,
     folders: Folders | None = None,
     cancelled: CancelCheck | None = None,
     token: str | None = None,
 ) -> Path:
     """The file of a model, fetched when it is nowhere.
 
+    folder: where it must be, whatever lies in others; None is `download_folder(folders)`.
     progress(step, total): bytes. token: of the hub; None takes HF_TOKEN or the stored login.
     HF_ENDPOINT names a mirror. Hashes are those of the registry, or the hub's own.
     Raises FoleyError, each one sentence: unknown name, no network, no permission, gone, cut off
     again and again, wrong size or hash, disk full, folder not writable; Cancelled.
     """
     row = entry(name)
-    found = find(name, folders)
+    anywhere = folder is None or isinstance(row.source, Bundled)
+    folder = download_folder(folders) if folder is None else Path(folder)
+    found = find(name, folders) if anywhere else _first(_in_folder(row, folder))
     if found is not None:
         return found
-    folder = download_folder(folders)
     if all(isinstance(source, (Manual, Bundled)) for source in row.sources):
         raise FoleyError(missing_sentence(row, folder))
     failures: list[FoleyError] = []
@@ -122,10 +124,16 @@ def _by_hand(row: Entry, folder: Path) -> str:
         return f"{source.file} comes with FoleyStage; install it again"
     base = source.file.rsplit("/", 1)[-1]
     target = (folder / next(n for n in row.file_names if n.rsplit("/", 1)[-1] == base)).parent
-    terms = {"no": ", not for commercial use", "conditional": ", conditions for commercial use"}
-    licence = row.licence + terms.get(row.commercial, "")
     how = "" if isinstance(source, Manual) else f"run `foleystage download {row.name}`, or "
-    return f"{how}put {source.file} from {source} (licence: {licence}) into {target}"
+    return f"{how}put {source.file} from {source} (licence: {row.terms}) into {target}"
+
+
+def _first(candidates: Sequence[Path]) -> Path | None:
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _in_folder(row: Entry, folder: Path) -> list[Path]:
+    return [folder / file for file in row.file_names]
 
 
 def _own_folders(folders: Folders | None) -> list[Path]:

@@ -61,12 +61,6 @@ def test_mix_is_the_original_at_its_level_plus_the_new_sound(clip_with_sound, tm
     assert levels == pytest.approx([10 ** (-12 / 20), 1.0], rel=0.15)
 
 
-def test_models_lists_licence_and_files(capsys):
-    assert main(["models"]) == 0
-    shown = capsys.readouterr().out
-    assert "ac_foley_mini" in shown and "Apache-2.0" in shown and "not found" not in shown
-
-
 @pytest.fixture(scope="module")
 def odd_files(tmp_path_factory, clip) -> Path:
     folder = tmp_path_factory.mktemp("odd")

@@ -6,6 +6,7 @@ import hashlib
 import re
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class FakeHub:
     """Files by "repo/file". What goes wrong is set by attributes before a request.
 
     cuts: bytes after which each next answer breaks off. gated: repositories that ask for `token`.
-    redirect: content comes from another host name. short: bytes that are missing at the end.
+    redirect: content comes from another host name. pace: seconds before each next megabyte.
     """
 
     token = "hf_secret"
@@ -30,6 +31,7 @@ class FakeHub:
         self.redirect = False
         self.ranges = True
         self.failing = 0
+        self.pace = 0.0
         self.false_hash = ""
         self.requests: list[tuple[str, str, dict[str, str]]] = []
 
@@ -103,7 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.cuts:
             body = body[: self.hub.cuts.pop(0)]
             self.close_connection = True
-        self.wfile.write(body)
+        for start in range(0, len(body), 1 << 20):
+            time.sleep(self.hub.pace)
+            self.wfile.write(body[start : start + (1 << 20)])
 
     def _refuse(self, status: int, code: str) -> None:
         self.send_response(status)
