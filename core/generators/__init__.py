@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from .ac_foley import AC_FOLEY, ACFoley, ac_foley_mini
 from .base import Generator, Prepared, Window
+from .mdsgen import MDSGen
+from .mdsgen_config import AUDIO_GRID, IMAGE_GRID, MDSGenConfig, mdsgen_config
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, L44_V2, M44, S16, S44, Lengths, MMAudioConfig
 
 __all__ = [
     "AC_FOLEY",
+    "AUDIO_GRID",
+    "IMAGE_GRID",
     "L44",
     "L44_V2",
     "M44",
@@ -17,9 +21,12 @@ __all__ = [
     "ACFoley",
     "Generator",
     "Lengths",
+    "MDSGen",
+    "MDSGenConfig",
     "MMAudio",
     "MMAudioConfig",
     "Prepared",
     "Window",
     "ac_foley_mini",
+    "mdsgen_config",
 ]

@@ -86,6 +86,15 @@ class Generator(nn.Module, abc.ABC):
         """Names of all streams this generator listens to."""
         return self.required_streams + self.optional_streams
 
+    @property
+    def window_slack(self) -> float:
+        """Seconds that one piece may be longer than `trained_seconds`."""
+        return self.window_step
+
+    def moment(self, t: float) -> float:
+        """Flow time, 0 for noise to 1 for data, of the network's own time t."""
+        return t
+
     @abc.abstractmethod
     def latent_shape(self, seconds: float) -> tuple[int, int]:
         """(N, C) of the latent of one take of `seconds`."""

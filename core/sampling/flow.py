@@ -145,6 +145,48 @@ def sample_flow(
     if solver not in SOLVERS:
         raise FoleyError(f"There is no solver '{solver}'; choose one of: {', '.join(SOLVERS)}.")
     grid = times(steps)
+    predict, x = begin(
+        generator,
+        conditions,
+        guidance,
+        seconds=seconds,
+        lengths=lengths,
+        seed=seed,
+        rng=rng,
+        noise=noise,
+        takes=takes,
+        first_take=first_take,
+        windows=windows,
+        batched=batched,
+    )
+
+    def report(step: int, total: int, _: Tensor) -> None:
+        if progress is not None:
+            progress(step, total)
+
+    x = SOLVERS[solver](predict, x, grid, callback=report, cancelled=cancelled)
+    return finish(generator, x)
+
+
+def begin(
+    generator: Generator,
+    conditions: Mapping[str, Tensor],
+    guidance: Guidance,
+    *,
+    seconds: float | None,
+    lengths: Any,
+    seed: int | None,
+    rng: torch.Generator | None,
+    noise: Tensor | None,
+    takes: int | None,
+    first_take: int,
+    windows: Windows | None,
+    batched: bool,
+) -> tuple[Predict, Tensor]:
+    """What every sampler starts from: the guided prediction, and noise `[B, N, C]` in float32.
+
+    Arguments and errors as of `sample_flow`.
+    """
     like = next(generator.parameters())
     conditions = {k: v.to(like.device, like.dtype) for k, v in conditions.items()}
     guidance = [_moved(term, like) for term in guidance]
@@ -156,18 +198,14 @@ def sample_flow(
         raise FoleyError(f"Ask for at least 1 take, not {takes}.")
     x = _start(seed, rng, noise, takes, lengths.latent, generator.latent_dim, first_take)
     x = x.to(like.device, torch.float32)
-
     options = {"batch": takes, "batched": batched}
     if windows is not None and seconds is not None and windows.needed(generator, seconds):
-        predict = Windowed(generator, conditions, guidance, seconds, windows, **options)
-    else:
-        predict = Guided(generator, conditions, guidance, lengths=lengths, **options)
+        return Windowed(generator, conditions, guidance, seconds, windows, **options), x
+    return Guided(generator, conditions, guidance, lengths=lengths, **options), x
 
-    def report(step: int, total: int, _: Tensor) -> None:
-        if progress is not None:
-            progress(step, total)
 
-    x = SOLVERS[solver](predict, x, grid, callback=report, cancelled=cancelled)
+def finish(generator: Generator, x: Tensor) -> Tensor:
+    """The codec's latent of a sampled x; FoleyError for values that are not numbers."""
     if not torch.isfinite(x).all():
         raise FoleyError(
             "The model produced values that are not numbers; use float32 or bfloat16 instead of "

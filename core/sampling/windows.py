@@ -37,7 +37,7 @@ class Windows:
 
     def needed(self, generator: Generator, seconds: float) -> bool:
         """Whether a take of `seconds` needs more than one window."""
-        return seconds > self.length(generator) + generator.window_step
+        return seconds > self.length(generator) + generator.window_slack
 
     def cut(self, generator: Generator, seconds: float) -> list[tuple[float, float]]:
         """Evenly spread (start, stop) in seconds; starts lie on the generator's grid."""
