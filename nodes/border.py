@@ -18,6 +18,9 @@ from ..core.errors import FoleyError
 from ..core.media import ImageFrames, Source, read_audio
 from ..core.media.mux import FORMATS
 
+# No sound has more channels, and none is as short as this in samples.
+_MOST_CHANNELS = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -109,15 +112,18 @@ def container_suffix(source: Source) -> str:
 def sound_of(audio: Any, what: str = "sound") -> tuple[Tensor, int]:
     """An AUDIO as float32 [B, C, T] on the CPU and its rate.
 
-    Integers are scaled to -1..1; shapes without a batch or channels get them. Raises FoleyError for
-    None, for what is empty or not finite, and for a rate that makes no sense.
+    Integers are scaled to -1..1; shapes without a batch or channels get them; packed samples
+    [B, T, C] are turned round. Raises FoleyError for None, for what is empty or not finite, and for
+    a rate that makes no sense.
     """
     if audio is None:
-        raise FoleyError(f"The {what} is empty: the video it comes from has no sound track.")
+        raise FoleyError(f"There is no {what}: the video that it comes from has no sound track.")
     waveform, rate = audio["waveform"], int(audio["sample_rate"])
     waveform = waveform.detach().cpu()
     while waveform.ndim < 3:
         waveform = waveform.unsqueeze(0)
+    if waveform.shape[-1] <= _MOST_CHANNELS < waveform.shape[-2]:
+        waveform = waveform.transpose(-1, -2)
     if waveform.ndim != 3 or not waveform.numel():
         raise FoleyError(
             f"The {what} holds no samples ({list(waveform.shape)}): connect one that can be played."
@@ -136,6 +142,14 @@ def _scaled(samples: Tensor) -> Tensor:
     if samples.dtype == torch.uint8:
         return (samples.float() - 128) / 128
     return samples.double() / (torch.iinfo(samples.dtype).max + 1)
+
+
+def with_channels(waveform: Tensor, count: int) -> Tensor:
+    """[..., C, T] in `count` channels: as it is, or its mean on all of them."""
+    if waveform.shape[-2] == count:
+        return waveform
+    mean = waveform.mean(-2, keepdim=True)
+    return mean.expand(*mean.shape[:-2], count, -1).contiguous()
 
 
 def one_sound(audio: Any, what: str = "sound") -> tuple[Tensor, int]:

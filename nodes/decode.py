@@ -8,12 +8,12 @@ from comfy_api.latest import io
 from ..core.errors import FoleyError
 from ..core.media import fit_length, integrated_loudness, limit, normalize_loudness, resample
 from . import common
-from .border import audio_value, sound_of
+from .border import audio_value, sound_of, with_channels
 from .common import schema
 from .native.latents import latent_value, sound_of_latent, with_range
 from .native.managed import Managed
 from .parts import require
-from .progress import stop_if_cancelled
+from .progress import progress_bar, stop_if_cancelled
 from .values import Sound
 
 # LUFS below which a take is left as quiet as it is: what would be raised is noise.
@@ -60,13 +60,13 @@ class Decode(io.ComfyNode):
     def execute(cls, samples, codec: Managed, normalize: bool, loudness: float) -> io.NodeOutput:
         sound = sound_of_latent(samples)
         require(codec.part.name, sound.codec, "This latent", "Load Foley Codec")
-        module = codec.ready()
-        device = codec.patcher.load_device
-        takes = []
-        for latent in samples["samples"]:
+        module, show = codec.ready(sound.seconds), progress_bar()
+        latents, takes = samples["samples"], []
+        for latent in latents:
             stop_if_cancelled()
-            decoded = module.decode(latent.T[None].to(device).float())[0].float().cpu()
+            decoded = module.decode(latent.T[None].to(codec.device).float())[0].float().cpu()
             takes.append(_finished(decoded, module.sample_rate, sound, loudness, normalize))
+            show(len(takes), len(latents))
         return io.NodeOutput(audio_value(torch.stack(takes), module.sample_rate), sound.start)
 
 
@@ -130,28 +130,21 @@ class EncodeAudio(io.ComfyNode):
         cls, audio, codec: Managed, regenerate_from: float, regenerate_to: float, like=None
     ) -> io.NodeOutput:
         waveform, rate = sound_of(audio)
-        module = codec.ready()
+        module = codec.ready(waveform.shape[-1] / rate)
         waveform = resample(waveform, rate, module.sample_rate)
-        waveform = _channels(waveform, module.channels)
+        waveform = with_channels(waveform, module.channels)
         seconds, start = waveform.shape[-1] / module.sample_rate, 0.0
         if like is not None:
             wanted = sound_of_latent(like)
             require(codec.part.name, wanted.codec, "The latent to be like", "Load Foley Codec")
             size = like["samples"].shape[-1] * module.samples_per_latent
             waveform, seconds, start = fit_length(waveform, size), wanted.seconds, wanted.start
-        encoded = module.encode(waveform.to(codec.patcher.load_device)).float()
+        encoded = module.encode(waveform.to(codec.device)).float()
         sound = Sound(codec.part.name, module.sample_rate, module.latent_rate, seconds, start)
         latent = latent_value(encoded.transpose(1, 2).contiguous(), sound)
         if regenerate_to > 0:
             latent = with_range(latent, regenerate_from, regenerate_to)
         return io.NodeOutput(latent)
-
-
-def _channels(waveform: torch.Tensor, count: int) -> torch.Tensor:
-    """[B, C, T] with `count` channels: as they are, mixed to one, or one for all."""
-    if waveform.shape[1] == count:
-        return waveform
-    return waveform.mean(1, keepdim=True).expand(-1, count, -1).contiguous()
 
 
 NODES = [Decode, EncodeAudio]

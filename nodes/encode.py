@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
-from ..core.media import ImageFrames, probe, read_frames
+from ..core.media import FrameRequest, ImageFrames, probe, read_frames
 from ..core.media.masking import hide, hold_last
 from . import common
 from .border import Picture, one_sound, picture_of
@@ -89,28 +90,44 @@ def watch(
     encoder: Managed, picture: Picture, start: float, seconds: float | None, mask
 ) -> Features:
     """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
-    from ..core.pipeline import Request, window_seconds
-
     part = encoder.part
-    info = probe(picture.source)
-    length = picture.seconds or info.seconds
-    asked = window_seconds(length, Request(start=start, seconds=seconds))
-    first, span = picture.window(start, asked)
-    reading = {"start": first, "seconds": span, "cancelled": stop_if_cancelled}
-    frames = read_frames(picture.source, part.requests, progress=progress_bar(), **reading)
-    if seconds is None:
-        asked = min(asked, *(len(f) / part.requests[k].fps for k, f in frames.items()))
-    if mask is not None:
-        shown = _mask_source(mask, length, info.fps)
-        reading = {**reading, "start": start}
-        masks = read_frames(shown, part.requests, **reading)
-        frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
-    frames = {
-        k: hold_last(f, math.ceil(asked * part.requests[k].fps - 1e-6)) for k, f in frames.items()
-    }
+    frames, span = _frames(part.requests, picture, start, seconds, mask)
     seen = part.watch(encoder.ready(), frames, stop_if_cancelled)
     streams = {name: value.float().cpu() for name, value in seen.streams.items()}
-    return Features("video", part.name, streams, start, asked, seen.seconds, seen.chance)
+    return Features("video", part.name, streams, start, span, seen.seconds, seen.chance)
+
+
+def _frames(
+    requests: Mapping[str, FrameRequest],
+    picture: Picture,
+    start: float,
+    seconds: float | None,
+    mask: torch.Tensor | None,
+) -> tuple[dict[str, torch.Tensor], float]:
+    """Frames of a window, uint8 [T, H, W, 3] by request, and the seconds that they span."""
+    from ..core.pipeline import Request, window_seconds
+
+    info = probe(picture.source)
+    length = picture.seconds or info.seconds
+    span = window_seconds(length, Request(start=start, seconds=seconds))
+    first, read = picture.window(start, span)
+    frames = read_frames(
+        picture.source,
+        requests,
+        start=first,
+        seconds=read,
+        progress=progress_bar(),
+        cancelled=stop_if_cancelled,
+    )
+    if seconds is None:
+        # What the file declares may be more than what it holds.
+        span = min(span, *(len(f) / requests[k].fps for k, f in frames.items()))
+    if mask is not None:
+        shown = _mask_source(mask, length, info.fps)
+        masks = read_frames(shown, requests, start=start, seconds=read, cancelled=stop_if_cancelled)
+        frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
+    counts = {k: math.ceil(span * requests[k].fps - 1e-6) for k in frames}
+    return {k: hold_last(f, counts[k]) for k, f in frames.items()}, span
 
 
 def _mask_source(mask: torch.Tensor, seconds: float, fps: float) -> ImageFrames:

@@ -8,12 +8,13 @@ from ..core.errors import FoleyError
 from ..core.sampling import Term, interval, per_stream
 from . import common
 from .common import known_choices, schema
-from .native.guider import IntervalGuider, TermGuider, silenced, terms_of
+from .native.guider import IntervalGuider, TermGuider, silenced, terms_of, until
 from .native.model import foley_model
 from .scale import SCALE, scale_input
 from .values import TermList, heard_of
 
-# What an artist calls the streams. New ones are appended: saved graphs keep widgets by position.
+# What an artist calls the streams. Saved graphs keep widgets by position: new streams are appended
+# here, and streams are the last widgets of a node.
 STREAMS = {
     "sync": "when things happen in the picture",
     "clip": "what is in the picture",
@@ -83,7 +84,7 @@ class Guider(io.ComfyNode):
         guider = IntervalGuider(model)
         guider.set_conds(positive, negative)
         guider.set_cfg(cfg)
-        guider.set_interval(start, stop if stop < 1 else 2.0)
+        guider.set_interval(start, stop)
         return io.NodeOutput(guider)
 
 
@@ -98,8 +99,8 @@ class StreamGuider(io.ComfyNode):
             "reference the timbre. Equal scales are plain guidance.",
             [
                 *_model_and(("positive", "positive of Foley Conditioning.")),
-                *scales,
                 *_moments(),
+                *scales,
             ],
             _guider_output(),
             folder="guide",
@@ -113,7 +114,7 @@ class StreamGuider(io.ComfyNode):
         known = told.intersection(inner.diffusion_model.streams)
         guidance = per_stream({name: scales[name] for name in STREAMS if name in known})
         if (start, stop) != (0.0, 1.0):
-            guidance = interval(guidance, start, stop if stop < 1 else 2.0)
+            guidance = interval(guidance, start, until(stop))
         guider = TermGuider(model)
         guider.set_terms(terms_of(guidance, positive))
         return io.NodeOutput(guider)
@@ -150,8 +151,8 @@ class GuidanceTerm(io.ComfyNode):
                     step=0.1,
                     tooltip="How much it counts. Below 0 leads away from it.",
                 ),
-                *keeps,
                 *_moments(),
+                *keeps,
             ],
             [
                 common.Terms.Output(
@@ -174,10 +175,9 @@ class GuidanceTerm(io.ComfyNode):
                 "it starts."
             )
         silent = frozenset(name for name in STREAMS if not hears[f"hear_{name}"])
-        end = stop if stop < 1 else 2.0
 
         def counts(t: float) -> float:
-            return weight if start <= t < end else 0.0
+            return weight if start <= t < until(stop) else 0.0
 
         own = terms_of([Term(counts, drop=silent)], conditioning)
         before = terms.terms if terms is not None else ()

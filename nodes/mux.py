@@ -5,13 +5,7 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import InputImpl, io
 
-from ..core.media import (
-    fit_length,
-    limit,
-    mux,
-    normalize_loudness,
-    resample,
-)
+from ..core.media import fit_length, limit, mux, normalize_loudness, resample
 from ..core.media.ducking import duck
 from .border import (
     audio_value,
@@ -20,6 +14,7 @@ from .border import (
     original_sound,
     temporary_file,
     whole_file,
+    with_channels,
 )
 from .common import fps_input, picture_input, schema
 from .progress import progress_bar, stop_if_cancelled
@@ -56,8 +51,8 @@ class Mux(io.ComfyNode):
     def execute(cls, video, audio, start: float, fps: float) -> io.NodeOutput:
         source = whole_file(video, fps)
         waveform, rate = one_sound(audio)
-        if len(waveform) > 2:
-            waveform = waveform.mean(0, keepdim=True)
+        # Containers hold more channels, players of the web do not.
+        waveform = waveform if len(waveform) <= 2 else with_channels(waveform, 1)
         path = temporary_file("mux", container_suffix(source))
         mux(
             source,
@@ -162,15 +157,8 @@ def _together(
     high = max(rate, old_rate)
     new, old = resample(new, rate, high), resample(old, old_rate, high)
     size, channels = max(new.shape[-1], old.shape[-1]), min(max(len(new), len(old)), 2)
-    new, old = (_spread(fit_length(sound, size), channels) for sound in (new, old))
+    new, old = (with_channels(fit_length(sound, size), channels) for sound in (new, old))
     return new + duck(old, new, high, duck_db) * _gain(original_db), high
-
-
-def _spread(sound: torch.Tensor, channels: int) -> torch.Tensor:
-    """[C, T] in `channels`: as it is, or its mean on all of them."""
-    if len(sound) == channels:
-        return sound
-    return sound.mean(0, keepdim=True).expand(channels, -1)
 
 
 NODES = [Mux, Mix]

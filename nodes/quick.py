@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from comfy_api.latest import io
-from comfy_execution.graph_utils import GraphBuilder
+from comfy_execution.graph_utils import GraphBuilder, Node
 
 from . import common
 from .common import fps_input, known_choices, picture_input, schema, seed_input
-from .folders import choices, found_file, licences
+from .folders import choices, found_file, licences, stamp
 from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
 from .scale import scale_input
 
@@ -83,6 +86,11 @@ class Quick(io.ComfyNode):
         return known_choices(cls, model=model)
 
     @classmethod
+    def fingerprint_inputs(cls, model: str | None = None, **_) -> str:
+        # None comes over a wire, which has a fingerprint of its own.
+        return "" if model is None else stamp(find_part(GENERATORS, model, found_file)[1])
+
+    @classmethod
     def execute(
         cls,
         video,
@@ -101,50 +109,60 @@ class Quick(io.ComfyNode):
         # Links instead of values: the steps inside are then cached like those of any graph.
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()
-
-        def step(kind: str, /, **inputs):
-            return graph.node(f"FoleyStage{kind}", **inputs)
-
+        step = partial(_step, graph)
         loaded = step("LoadModel", name=model, weight_dtype="default").out(0)
         codec = step("LoadCodec", name=part.codec).out(0)
-        watched = step(
-            "EncodeVideo",
-            video_encoder=step("LoadVideoEncoder", name=part.video).out(0),
-            video=links["video"],
-            start=0.0,
-            seconds=seconds,
-            fps=fps,
-        )
-        told = {"model": loaded, "video": watched.out(0), "seconds": 8.0}
-        if prompt.strip() or negative_prompt.strip():
-            reader = step("LoadTextEncoder", name=_reader(part, model)).out(0)
-            words = step(
-                "EncodeText", text_encoder=reader, prompt=prompt, negative_prompt=negative_prompt
-            )
-            told |= {"text": words.out(0), "negative_text": words.out(1)}
+        told = {"model": loaded, "seconds": 8.0}
+        told |= _watched(step, part, links["video"], seconds, fps)
+        told |= _read(step, part, model, prompt, negative_prompt)
         if reference is not None:
             listened = step("EncodeReference", audio=links["reference"], codec=codec, model=loaded)
             told["reference"] = listened.out(0)
-        joined = step("Conditioning", **told)
-        sampled = step(
-            "Sampler",
-            model=loaded,
-            positive=joined.out(0),
-            negative=joined.out(1),
-            latent=joined.out(2),
-            seed=seed,
-            steps=steps,
-            cfg=cfg,
-            sampler_name="euler",
-            scheduler="published",
-            denoise=1.0,
-            takes=1,
-        )
-        heard = step("Decode", samples=sampled.out(0), codec=codec, normalize=True, loudness=-20.0)
+        heard = _made(step, told, codec, seed=seed, steps=steps, cfg=cfg)
         muxed = step("Mux", video=links["video"], audio=heard.out(0), start=heard.out(1), fps=fps)
         # Shown on this node: what unfolds from a node reports in its place.
         graph.node("PreviewAudio", audio=heard.out(0))
         return io.NodeOutput(muxed.out(0), heard.out(0), expand=graph.finalize())
+
+
+def _step(graph: GraphBuilder, kind: str, /, **inputs) -> Node:
+    return graph.node(f"FoleyStage{kind}", **inputs)
+
+
+def _watched(step: Callable[..., Node], part: GeneratorPart, video, seconds, fps) -> dict:
+    """The video input of Foley Conditioning."""
+    encoder = step("LoadVideoEncoder", name=part.video).out(0)
+    watched = step(
+        "EncodeVideo", video_encoder=encoder, video=video, start=0.0, seconds=seconds, fps=fps
+    )
+    return {"video": watched.out(0)}
+
+
+def _read(step: Callable[..., Node], part: GeneratorPart, model: str, wanted, avoided) -> dict:
+    """The text inputs of Foley Conditioning; without words no text encoder is loaded."""
+    if not (wanted.strip() or avoided.strip()):
+        return {}
+    encoder = step("LoadTextEncoder", name=_reader(part, model)).out(0)
+    words = step("EncodeText", text_encoder=encoder, prompt=wanted, negative_prompt=avoided)
+    return {"text": words.out(0), "negative_text": words.out(1)}
+
+
+def _made(step: Callable[..., Node], told: dict, codec, **choices) -> Node:
+    """Foley Decode, after everything that it needs."""
+    joined = step("Conditioning", **told)
+    samples = step(
+        "Sampler",
+        model=told["model"],
+        positive=joined.out(0),
+        negative=joined.out(1),
+        latent=joined.out(2),
+        sampler_name="euler",
+        scheduler="published",
+        denoise=1.0,
+        takes=1,
+        **choices,
+    ).out(0)
+    return step("Decode", samples=samples, codec=codec, normalize=True, loudness=-20.0)
 
 
 def _reader(part: GeneratorPart, model: str) -> str:

@@ -113,10 +113,10 @@ class Sampler(io.ComfyNode):
             guider = IntervalGuider(model)
             guider.set_conds(positive, negative)
             guider.set_cfg(cfg)
-            guider.set_interval(0.0, 2.0)
+            guider.set_interval()
         foley_model(guider.model_patcher)
         sigmas = sigmas_of(guider.model_patcher, scheduler, steps, denoise)
-        samples = run(guider, latent, sampler_name, sigmas, seed)
+        samples = sampled(guider, latent, sampler_name, sigmas, seed)
         return io.NodeOutput({**latent, "samples": samples})
 
 
@@ -133,8 +133,13 @@ def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor
     return sigmas[-(steps + 1) :]
 
 
-def run(guider, latent: dict, sampler_name: str, sigmas: torch.Tensor, seed: int) -> torch.Tensor:
-    """Samples [B, C, T] of a guider; noise as the command line draws it, so seeds agree."""
+def sampled(
+    guider, latent: dict, sampler_name: str, sigmas: torch.Tensor, seed: int
+) -> torch.Tensor:
+    """Takes [B, C, T] of a guider; noise as the command line draws it, so seeds agree.
+
+    Raises FoleyError when the model leaves the finite numbers.
+    """
     samples = latent["samples"]
     takes, channels, length = samples.shape
     rng = torch.Generator().manual_seed(seed)

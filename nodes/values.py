@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -80,4 +80,4 @@ class Sound:
 class TermList:
     """FOLEY_GUIDANCE_TERMS: (conditioning, weight) pairs; a weight is a function of flow time."""
 
-    terms: tuple[tuple[list, Any], ...] = field(default=())
+    terms: tuple[tuple[list, Any], ...]

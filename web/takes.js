@@ -17,6 +17,13 @@ function pickWidget(node) {
   return node.widgets?.find((widget) => widget.name === "pick");
 }
 
+function setPick(node, number) {
+  const pick = pickWidget(node);
+  if (!pick) return;
+  pick.value = number;
+  pick.callback?.(number, app.canvas, node);
+}
+
 function row(node, file, number) {
   const line = document.createElement("div");
   line.style.cssText = "display:flex;align-items:center;gap:6px";
@@ -24,13 +31,7 @@ function row(node, file, number) {
   button.textContent = String(number);
   button.title = `Pick take ${number}`;
   button.setAttribute("aria-label", button.title);
-  button.onclick = () => {
-    const pick = pickWidget(node);
-    if (!pick) return;
-    pick.value = number;
-    pick.callback?.(number);
-    mark(node);
-  };
+  button.onclick = () => setPick(node, number);
   const player = document.createElement("audio");
   player.controls = true;
   player.preload = "metadata";
@@ -48,15 +49,26 @@ function mark(node) {
   });
 }
 
-function showTakes(node, files) {
-  if (!node.foleyTakes) {
-    node.foleyTakes = document.createElement("div");
-    node.foleyTakes.style.cssText = "display:flex;flex-direction:column;gap:4px;overflow-y:auto";
-    node.addDOMWidget("takes", "foley-takes", node.foleyTakes, {
-      serialize: false,
-      getMinHeight: () => 36 * Math.min(node.foleyTakes.children.length || 1, 6),
-    });
+function addList(node) {
+  node.foleyTakes = document.createElement("div");
+  node.foleyTakes.style.cssText = "display:flex;flex-direction:column;gap:4px;overflow-y:auto";
+  node.addDOMWidget("takes", "foley-takes", node.foleyTakes, {
+    serialize: false,
+    getMinHeight: () => 36 * Math.min(node.foleyTakes.children.length || 1, 6),
+  });
+  // The number can also be changed in the widget itself.
+  const pick = pickWidget(node);
+  const changed = pick?.callback;
+  if (pick) {
+    pick.callback = function () {
+      changed?.apply(this, arguments);
+      mark(node);
+    };
   }
+}
+
+function showTakes(node, files) {
+  if (!node.foleyTakes) addList(node);
   node.foleyTakes.replaceChildren(...files.map((file, index) => row(node, file, index + 1)));
   mark(node);
   node.setSize([Math.max(node.size[0], 320), Math.max(node.size[1], node.computeSize()[1])]);

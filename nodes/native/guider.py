@@ -32,13 +32,20 @@ class FoleyGuider(comfy.samplers.CFGGuider):
         return 1.0 - float(sampling.timestep(timestep[0]) / last)
 
 
+def until(stop: float) -> float:
+    """The end of an interval of flow time: one that ends with the take has its last step in it."""
+    return stop if stop < 1.0 else math.inf
+
+
 class IntervalGuider(FoleyGuider):
     """Plain guidance between two moments, the positive side alone outside.
 
     It is ComfyUI's own sampling function, so patches of that (rescale and the like) work.
     """
 
-    def set_interval(self, start: float, stop: float) -> None:
+    def set_interval(self, start: float = 0.0, stop: float = 1.0) -> None:
+        """Guides from flow time `start` up to `stop`; FoleyError when nothing lies between them."""
+        stop = until(stop)
         if not 0.0 <= start < stop:
             raise FoleyError(
                 f"The guidance interval from {start:g} to {stop:g} is empty: let it stop after it "
@@ -68,6 +75,7 @@ class TermGuider(FoleyGuider):
     """
 
     def set_terms(self, terms: Sequence[WeightedConditioning]) -> None:
+        """Sums these predictions."""
         self.weights = [weight for _, weight in terms]
         self.inner_set_conds({f"term {i}": cond for i, (cond, _) in enumerate(terms)})
 
@@ -79,22 +87,23 @@ class TermGuider(FoleyGuider):
                 f"The guidance weights sum to {sum(weights):g} at moment {t:.2f}; they must sum to "
                 "1: let Combine Foley Guidance give the rest to the unconditioned prediction."
             )
-        active = {i: w for i, w in enumerate(weights) if abs(w) > 1e-9}
+        active = [i for i, weight in enumerate(weights) if abs(weight) > 1e-9]
+        weights = [weights[i] for i in active]
         conds = [self.conds[f"term {i}"] for i in active]
         parts = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
-        denoised = sum(weight * part for weight, part in zip(active.values(), parts, strict=True))
-        most, least = max(active, key=active.get), min(active, key=active.get)
-        order = list(active)
+        denoised = sum(weight * part for weight, part in zip(weights, parts, strict=True))
+        # Patches know two sides: the terms that count most and least stand for them.
+        most, least = weights.index(max(weights)), weights.index(min(weights))
         for patch in model_options.get("sampler_post_cfg_function", []):
             denoised = patch(
                 {
                     "denoised": denoised,
-                    "cond": self.conds[f"term {most}"],
-                    "uncond": self.conds[f"term {least}"],
-                    "cond_scale": active[most],
+                    "cond": conds[most],
+                    "uncond": conds[least],
+                    "cond_scale": weights[most],
                     "model": self.inner_model,
-                    "cond_denoised": parts[order.index(most)],
-                    "uncond_denoised": parts[order.index(least)],
+                    "cond_denoised": parts[most],
+                    "uncond_denoised": parts[least],
                     "sigma": timestep,
                     "model_options": model_options,
                     "input": x,

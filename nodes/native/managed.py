@@ -7,7 +7,11 @@ from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
+import torch
 from torch import nn
+
+# Codecs work in tiles; from 8 s to 32 s of sound the largest grows by 10 MB a second.
+_BYTES_A_SECOND = 16e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +21,16 @@ class Managed:
     part: Any
     patcher: Any
 
-    def ready(self, memory: int = 0) -> nn.Module:
-        """The module on its device, with `memory` bytes free beside it."""
-        comfy.model_management.load_models_gpu([self.patcher], memory_required=memory)
+    def ready(self, seconds: float = 0.0) -> nn.Module:
+        """The module on its device, with room beside it for `seconds` of sound."""
+        room = int(seconds * _BYTES_A_SECOND)
+        comfy.model_management.load_models_gpu([self.patcher], memory_required=room)
         return self.patcher.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module is once it is ready."""
+        return self.patcher.load_device
 
 
 def managed(part: Any, module: nn.Module) -> Managed:

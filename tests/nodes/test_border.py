@@ -18,6 +18,7 @@ from foleystage.nodes.border import (
     picture_of,
     sound_of,
     whole_file,
+    with_channels,
 )
 
 
@@ -28,6 +29,22 @@ def audio(waveform, rate=16000):
 def test_sound_without_a_batch_or_channels_gets_them():
     assert sound_of(audio(torch.zeros(100)))[0].shape == (1, 1, 100)
     assert sound_of(audio(torch.zeros(2, 100)))[0].shape == (1, 2, 100)
+
+
+def test_packed_samples_are_turned_round():
+    packed = torch.tensor([[0.1, -0.1]]).repeat(100, 1)
+    sound = sound_of(audio(packed[None]))[0]
+    assert sound.shape == (1, 2, 100)
+    assert torch.equal(sound[0, :, 0], torch.tensor([0.1, -0.1]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_other_channels_are_the_mean(count):
+    stereo = torch.tensor([[[0.2, 0.4], [0.4, 0.8]]])
+    made = with_channels(stereo, count)
+    assert made.shape == (1, count, 2)
+    mean = torch.tensor([[[0.3, 0.6]]]).expand(1, count, 2)
+    assert torch.allclose(made, stereo if count == 2 else mean)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
@@ -135,10 +152,12 @@ def test_the_container_of_the_source_is_kept(tmp_path, clip):
     assert container_suffix(ImageFrames(torch.zeros(2, 4, 4, 3), 8.0)) == ".mp4"
 
 
-def test_loaders_load_again_only_when_the_file_changed(nodes, weights):
-    stamp = nodes["FoleyStageLoadModel"].fingerprint_inputs
-    name = "random_mini.safetensors"
-    first = stamp(name=name, weight_dtype="default")
-    assert first == stamp(name=name, weight_dtype="default")
-    os.utime(weights / name, (1, 1))
-    assert first != stamp(name=name, weight_dtype="default")
+@pytest.mark.parametrize("node, widget", [("LoadModel", "name"), ("Quick", "model")])
+def test_weights_load_again_only_when_their_file_changed(nodes, weights, node, widget):
+    stamp = nodes[f"FoleyStage{node}"].fingerprint_inputs
+    choice = {widget: "random_mini.safetensors"}
+    os.utime(weights / choice[widget], (1, 1))
+    first = stamp(**choice)
+    assert first == stamp(**choice)
+    os.utime(weights / choice[widget], (2, 2))
+    assert first != stamp(**choice)
