@@ -100,7 +100,11 @@ class Analysis(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """`[B, T]` to latents `[B, ceil(T / 1024), LATENT_DIM]`."""
         waveform = F.pad(waveform, (0, -waveform.shape[-1] % SAMPLES_PER_LATENT))
-        return self._standardise(self._project(features(waveform)))
+        return self.of_features(features(waveform))
+
+    def of_features(self, rows: Tensor) -> Tensor:
+        """Feature rows `[B, N, FEATURES]` to latents `[B, N, LATENT_DIM]`."""
+        return self._standardise(self._project(rows))
 
     def inverse(self, latent: Tensor) -> Tensor:
         """Latents `[B, N, LATENT_DIM]` to feature rows `[B, N, FEATURES]`."""

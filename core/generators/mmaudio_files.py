@@ -81,7 +81,11 @@ def config_of(shapes: Shapes) -> MMAudioConfig:
         text_dim=shapes["empty_string_feat"][-1],
     )
     inner = shapes["global_cond_mlp.w1.weight"][0]
-    return config if config.mlp_dim == inner else replace(config, mlp_ratio=1.5, mlp_multiple=inner)
+    return (
+        config
+        if config.mlp_dim == inner
+        else replace(config, mlp_ratio=4 / hidden, mlp_multiple=inner)
+    )
 
 
 def load_network(
@@ -109,7 +113,9 @@ def read_network(
     device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
     """The tensors of a network's file under the names of `MMAudio`."""
-    tensors = read_weights(path, dtype=dtype, device=device, keep=lambda k: _plain(k) not in _COMPUTED)
+    tensors = read_weights(
+        path, dtype=dtype, device=device, keep=lambda k: _plain(k) not in _COMPUTED
+    )
     return {_plain(key): value for key, value in tensors.items()}
 
 

@@ -1,4 +1,4 @@
-"""Optimisers of the recipes: AdamW, and Muon for matrices with Adam for the rest."""
+"""Optimisers of the recipes: AdamW, Adan, and Muon for matrices with Adam for the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+
+from ..errors import FoleyError
 
 # Quintic Newton-Schulz iteration of Jordan et al., "Muon: an optimizer for hidden layers", 2024.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -78,15 +80,63 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
+class Adan(torch.optim.Optimizer):
+    """Adaptive Nesterov momentum (arXiv 2208.06677, algorithm 1), with corrected averages.
+
+    betas: how much the averages of the gradient, of its change, and of the squared look-ahead
+    gradient keep (1 minus the paper's).
+    """
+
+    def __init__(
+        self, groups: Iterable, lr: float, betas: tuple[float, float, float] = (0.98, 0.92, 0.99)
+    ):
+        super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._step(parameter, group)
+
+    def _step(self, parameter: Tensor, group: dict) -> None:
+        state, gradient = self.state[parameter], parameter.grad
+        first, second, third = group["betas"]
+        if not state:
+            state["step"] = 0
+            state["last"] = gradient.clone()
+            for name in ("mean", "change", "square"):
+                state[name] = torch.zeros_like(gradient)
+        state["step"] += 1
+        count = state["step"]
+        change = gradient - state["last"]
+        state["mean"].lerp_(gradient, 1 - first)
+        state["change"].lerp_(change, 1 - second)
+        state["square"].lerp_((gradient + second * change).square(), 1 - third)
+        state["last"].copy_(gradient)
+        ahead = state["mean"] / (1 - first**count)
+        ahead = ahead + second * state["change"] / (1 - second**count)
+        size = (state["square"] / (1 - third**count)).sqrt() + 1e-8
+        parameter.addcdiv_(ahead, size, value=-group["lr"])
+        parameter.div_(1 + group["lr"] * group["weight_decay"])
+
+
 def make_optimizer(
     name: str, model: nn.Module, lr: float, betas: tuple[float, float], decay: float
 ) -> torch.optim.Optimizer:
-    """`adamw` or `muon`; biases, gains and other vectors are not decayed."""
+    """`adamw`, `adan` (with its own betas) or `muon`; vectors are not decayed.
+
+    Raises FoleyError for another name.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return (
-        Muon(groups, lr, betas) if name == "muon" else torch.optim.AdamW(groups, lr=lr, betas=betas)
-    )
+    if name == "muon":
+        return Muon(groups, lr, betas)
+    if name == "adan":
+        return Adan(groups, lr)
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=lr, betas=betas)
+    raise FoleyError(f"There is no optimizer '{name}'; choose adamw, adan or muon.")
