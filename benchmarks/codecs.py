@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
-import subprocess
 import sys
 import time
-from pathlib import Path
 from unittest import mock
 
 import torch
 from foleystage.core.codecs import activations, mel_vae, neural, picture, tiling
 from foleystage.core.codecs.public import CODECS
-from generate import write_table
+from measure import in_own_process, machine, resident, restart_peak, write_table
 
 SECONDS = 8.0
 # One codec also on a longer sound: its memory should stay.
@@ -43,24 +40,17 @@ def main(names: list[str]) -> None:
         if name in LONG:
             lines.append(_row(name, LONG[name], WAYS[:1]))
             print(lines[-1], flush=True)
-    machine = f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
     if not names:
-        write_table("codecs", "\n".join([machine, "", *lines]))
+        write_table("codecs", "\n".join([machine(), "", *lines]))
 
 
 def _row(name: str, seconds: float, ways: tuple[str, ...]) -> str:
-    runs = [_in_own_process(name, way, seconds) for way in ways]
+    runs = [in_own_process(__file__, name, way, seconds) for way in ways]
     cells = [f"{name}, {seconds:g} s", f"{runs[0]['weights']:.2f} GB"]
     for key, unit, digits in (("time", "s", 1), ("memory", "GB", 2)):
         values = [f"{run[key]:.{digits}f} {unit}" for run in runs]
         cells += values + ["-"] * (2 - len(values))
     return "| " + " | ".join(cells) + " |"
-
-
-def _in_own_process(name: str, way: str, seconds: float) -> dict:
-    command = [sys.executable, str(Path(__file__)), "--run", name, way, str(seconds)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def run_once(name: str, way: str, seconds: float) -> None:
@@ -73,15 +63,14 @@ def run_once(name: str, way: str, seconds: float) -> None:
     else:
         latent = torch.randint(codec.token_codes, shape)
     weights = sum(p.numel() * p.element_size() for p in codec.state_dict().values())
-    before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = restart_peak()
     began = time.process_time()
     if way == "pieces":
         codec.decode(latent)
     else:
         _decode_straightforwardly(codec, latent)
     spent = time.process_time() - began
-    added = _resident("VmHWM") - before
+    added = resident("VmHWM") - before
     print(json.dumps({"time": spent, "memory": added / 1e9, "weights": weights / 1e9}))
 
 
@@ -108,13 +97,6 @@ def _decode_straightforwardly(codec: neural.NeuralCodec, latent: torch.Tensor) -
                 module.through = in_one_piece
         mel_vae.AroundAttention.forward.__kwdefaults__["tile"] = ENDLESS
         codec.decode(latent)
-
-
-def _resident(kind: str) -> int:
-    """Bytes of memory of this process, now (VmRSS) or at most (VmHWM)."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith(kind))
-    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import av
 import torch
+from measure import resident, write_table
 
 HERE = Path(__file__).resolve().parent
 RUNS = 3
@@ -103,19 +104,9 @@ def run_once(arguments: list[str]) -> None:
     pipeline.generate = timed
     status = cli.main(["generate", *arguments])
     stages["all"] = time.perf_counter() - began
-    peak = peak_memory() / 1e9
+    peak = resident("VmHWM") / 1e9
     print(json.dumps({**stages, "peak_gb": peak}))
     raise SystemExit(status)
-
-
-def peak_memory() -> int:
-    """Bytes of resident memory at this process's peak.
-
-    `ru_maxrss` would not do: Linux hands it down from the process that started this one.
-    """
-    status = Path("/proc/self/status").read_text("utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
 
 
 def _table(rows: list[dict]) -> str:
@@ -134,18 +125,6 @@ def _table(rows: list[dict]) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {torch.__version__}"
     return "\n".join([f"{machine}, median of {RUNS}, 25 steps, default guidance", "", *lines])
-
-
-def write_table(name: str, text: str) -> None:
-    """Put `text` between the marks of a benchmark in README.md; print it."""
-    path = HERE / "README.md"
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    old = path.read_text("utf-8") if path.exists() else "# Benchmarks\n"
-    if begin not in old:
-        old += f"\n## {name}\n\n`python benchmarks/{name}.py`\n\n{begin}\n{end}\n"
-    head, rest = old.split(begin)
-    path.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", "utf-8")
-    print(text)
 
 
 if __name__ == "__main__":
