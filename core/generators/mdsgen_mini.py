@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,12 +15,14 @@ from .mdsgen import MDSGen
 from .mdsgen_config import MDSGenConfig
 
 _EVENT_NUMBERS = 3  # chance of a hit, its strength, level of a continuous sound
-_BINS_PER_FRAME = 8
-_FRAMES = 32
+_FRAMES = 80  # as many as there are tokens along time
+_MOMENTS = 4  # of one frame
+_GRID = 0.16  # seconds: 5 latent frames, 8 bins of the encoder
 
 
 def mdsgen_mini(**figures: Any) -> MDSGenConfig:
-    """5.12 s of the mel picture; 32 frames of 8 moments as the video. Any figure can be replaced."""
+    """5.12 s of the mel picture, 80 frames of 4 moments as the video; figures can be replaced."""
+    heard = _MOMENTS * _EVENT_NUMBERS
     config = {
         "codec": "mel_picture_codec",
         "channels": 4,
@@ -36,36 +39,38 @@ def mdsgen_mini(**figures: Any) -> MDSGenConfig:
         "decode_layer": 2,
         "patch": (2, 4),
         "learn_sigma": False,
+        "pooling": "none",
         "video_frames": _FRAMES,
-        "video_dim": _FRAMES * _BINS_PER_FRAME * _EVENT_NUMBERS,
-        "video_fps": BIN_RATE / _BINS_PER_FRAME,
-        "window_step": _BINS_PER_FRAME / BIN_RATE,
+        "video_fps": BIN_RATE,
+        "window_step": _GRID,
         "stream": "sync",
+        **figures,
     }
-    return MDSGenConfig(**{**config, **figures})
+    width = 3 * heard if config["pooling"] == "none" else _FRAMES * heard
+    return MDSGenConfig(**{"video_dim": width, **config})
 
 
 class MDSGenMini(MDSGen):
     """MDSGen whose stream is `sync` [B, bins, 99] at 50 Hz, of which the last 3 numbers are heard.
 
-    The Reducer adds its frames up, so a frame must say itself when it is: each has a place of its
-    own in the feature vector, where CAVP's frames know only what they show.
+    A Reducer adds frames up, so for it each frame has a place of its own in the feature vector, and
+    so says when it is. Without one (pooling "none") a frame comes with its neighbours.
     """
 
     def features(self, conditions: Mapping[str, Tensor]) -> Tensor | None:
-        """`[B, 32, 768]`; a stream that is too short is filled with stillness."""
+        """`[B, 80, video_dim]`; a stream that is too short is filled with stillness."""
         c = self.config
         self.check_conditions(conditions)
         if c.stream not in conditions:
             return None
         stream = conditions[c.stream]
-        bins = c.video_frames * _BINS_PER_FRAME
+        bins = round(c.seconds * BIN_RATE)
         if stream.shape[2] < _EVENT_NUMBERS:
             raise FoleyError(
                 f"This model needs the '{c.stream}' stream of the mini video encoder, but got one "
                 f"of {stream.shape[2]} numbers."
             )
-        if stream.shape[1] > bins + _BINS_PER_FRAME:
+        if stream.shape[1] > bins + round(_GRID * BIN_RATE):
             raise FoleyError(
                 f"One take of this model is {c.seconds:.2f} s, but the '{c.stream}' stream spans "
                 f"{stream.shape[1] / BIN_RATE:.2f} s; make longer takes in windows."
@@ -75,17 +80,17 @@ class MDSGenMini(MDSGen):
                 f"The '{c.stream}' stream holds values that are not numbers; encode the video "
                 "again."
             )
-        frames = self._events(stream, bins).unflatten(1, (c.video_frames, -1)).flatten(2)
-        placed = frames.new_zeros(*frames.shape[:2], *frames.shape[1:])
+        chances = (stream[:, :bins, -_EVENT_NUMBERS:] + 1) / 4
+        chances = F.pad(chances, (0, 0, 0, max(bins - chances.shape[1], 0)))
+        moments = F.interpolate(chances.transpose(1, 2), _FRAMES * _MOMENTS, mode="linear")
+        frames = moments.unflatten(2, (_FRAMES, _MOMENTS)).permute(0, 2, 1, 3).flatten(2)
+        if c.pooling == "none":
+            around = F.pad(frames, (0, 0, 1, 1))
+            return torch.cat((around[:, :-2], frames, around[:, 2:]), dim=2)
+        placed = frames.new_zeros(len(frames), _FRAMES, *frames.shape[1:])
         placed.diagonal(dim1=1, dim2=2).copy_(frames.transpose(1, 2))
         return placed.flatten(2)
 
-    @staticmethod
-    def _events(stream: Tensor, bins: int) -> Tensor:
-        """Chances 0 to 1, `[B, bins, 3]`."""
-        chances = (stream[:, :bins, -_EVENT_NUMBERS:] + 1) / 4
-        return F.pad(chances, (0, 0, 0, max(bins - chances.shape[1], 0)))
-
     def _at(self, features: Tensor, start: float) -> Tensor:
         first = round(start * BIN_RATE)
-        return features[:, first : first + self.config.video_frames * _BINS_PER_FRAME]
+        return features[:, first : first + round(self.config.seconds * BIN_RATE)]

@@ -6,6 +6,7 @@ weighted by min(SNR, 5) / SNR (arXiv 2303.09556) and the variance bound of arXiv
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class MDSGenFigures:
     snr_cap: float = 5.0
     bound_weight: float = 1.0
     seed: int = 0
-    pooling: str = "learned"
+    pooling: str = "none"
     depth: int = 4
     hidden_dim: int = 192
     num_heads: int = 6
@@ -195,6 +196,19 @@ def dropped(prepared: Prepared, keep: Tensor) -> Prepared:
     """The Reducer's output times 0 for the takes that hear nothing; keep is bool `[B]`."""
     video = prepared.batched["video"]
     return Prepared({"video": video * keep.to(video)[:, None, None]}, prepared.shared)
+
+
+def inference_tensors(model: MDSGen) -> dict[str, Tensor]:
+    """The weights without side block and mask token, which only training uses."""
+    left = ("sideblocks.", "mask_token")
+    return {k: v for k, v in model.state_dict().items() if not k.startswith(left)}
+
+
+def network_figures(model: MDSGen) -> dict[str, str]:
+    """What `mdsgen_mini` must be told to build the same network, as metadata of its file."""
+    names = ("pooling", "depth", "hidden_dim", "num_heads", "learn_sigma")
+    figures = {name: getattr(model.config, name) for name in names}
+    return {"figures": json.dumps(figures, sort_keys=True)}
 
 
 class VarianceBound:

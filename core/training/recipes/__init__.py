@@ -82,6 +82,13 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 def _kinds() -> dict[str, Kind]:
     from ..codec import CodecFigures, CodecTask, settle
+    from ..mdsgen import (
+        MDSGenFigures,
+        MDSGenTask,
+        SceneData,
+        inference_tensors,
+        network_figures,
+    )
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
 
@@ -98,6 +105,13 @@ def _kinds() -> dict[str, Kind]:
             lambda values, loop, cache: CodecTask(figures(CodecFigures, values), cache),
             lambda model: settle(model).state_dict(),
             lambda model: {},
+        ),
+        "mdsgen": Kind(
+            lambda values, loop, cache: MDSGenTask(
+                figures(MDSGenFigures, values), SceneData(figures(MDSGenFigures, values), cache)
+            ),
+            inference_tensors,
+            network_figures,
         ),
         "flow": Kind(
             lambda values, loop, cache: FlowTask(figures(FlowFigures, values), loop.steps, cache),
