@@ -3,69 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .codecs.base import Codec
 from .codecs.foley_mini import FoleyMiniCodec
 from .encoders.foley_mini import MiniVideoEncoder
 from .encoders.mini_text import MiniTextEncoder
 from .encoders.mini_video import REQUEST, Seen, watch
 from .errors import FoleyError
-from .generators import ACFoley, Generator, ac_foley_mini
-from .media import FrameRequest
+from .generators import ACFoley, ac_foley_mini
+from .media import fit_length, resample
+from .mmaudio_model import load_mmaudio
+from .model_base import CancelCheck, Loading, Model, ModelCard, Progress, ResidentModel, Told
 from .weights.files import load_into, read_metadata
 from .weights.minis import mini_path
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """What `foleystage models` says of a generator. `files` are bundled weights by name."""
-
-    name: str
-    title: str
-    files: tuple[str, ...]
-    licence: str
-    load: Callable[[str | torch.device], Model]
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes of all weights files that are there."""
-        return sum(mini_path(f).stat().st_size for f in self.files if mini_path(f).is_file())
-
-
-class Model:
-    """A generator with its codec and encoders, ready to be given a video, words and a reference."""
-
-    reference_seconds: float
-    guidance: float = 4.5  # scale that is used unless asked otherwise
-    request: FrameRequest
-
-    def __init__(self, card_name: str, generator: Generator, codec: Codec, video, text) -> None:
-        self.name, self.generator, self.codec = card_name, generator, codec
-        self.video, self.text = video, text
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.generator.parameters()).device
-
-
-class MiniModel(Model):
+class MiniModel(ResidentModel):
     """`ac_foley_mini` and what was trained with it."""
 
-    request = REQUEST
+    requests = {"video": REQUEST}
     guidance = 3.0  # more makes hits surer and the timbre of a reference poorer
-
-    @property
-    def reference_seconds(self) -> float:
-        return self.generator.config.reference_samples / self.codec.sample_rate
 
     def watch(self, frames: Tensor, cancelled: Callable[[], bool] | None = None) -> Seen:
         """Streams of grey frames (T, 64, 64)."""
@@ -90,15 +55,39 @@ class MiniModel(Model):
         with torch.inference_mode():
             return self.text([reading.ids])
 
+    def tell(
+        self,
+        frames: Mapping[str, Tensor],
+        seconds: float,
+        prompt: str,
+        negative: str,
+        *,
+        ignored: frozenset[str] = frozenset(),
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
+    ) -> Told:
+        seen = self.watch(frames["video"], cancelled) if "video" in frames else None
+        streams = {} if seen is None else {"sync": seen.sync}
+        words, avoided = self.read(prompt), self.read(negative) if negative.strip() else None
+        if words is not None:
+            streams["text"] = words
+        streams = {k: v for k, v in streams.items() if k not in ignored}
+        return Told(streams, {} if avoided is None else {"text": avoided}, seen)
+
+    def level(self, waveform: Tensor, rate: int) -> Tensor:
+        return resample(waveform.mean(0, keepdim=True), rate, self.sample_rate)
+
     @torch.inference_mode()
-    def hear(self, reference: Tensor) -> Tensor:
-        """Reference stream (1, N, 32) of a mono sound (1, T) at the codec's rate."""
+    def hear(self, windows: Tensor) -> Tensor:
+        """Reference stream (1, N, 32) of mono windows (W, T) at the codec's rate."""
         size = self.generator.config.reference_samples
-        sound = torch.zeros(1, 1, size)
-        taken = reference[:, :size]
-        sound[0, :, : taken.shape[1]] = taken * (0.95 / taken.abs().max().clamp_min(1e-4))
         there = next(self.codec.parameters()).device
-        return self.codec.encode(sound.to(there)).to(self.device)
+        streams = []
+        for window in windows:
+            sound = fit_length(window, size)
+            sound = sound * (0.95 / sound.abs().max().clamp_min(1e-4))
+            streams.append(self.codec.encode(sound[None, None].to(there)))
+        return torch.cat(streams, 1).to(self.device)
 
 
 def _some(words: tuple[str, ...]) -> str:
@@ -123,26 +112,72 @@ def load_mini_model(
     return MiniModel(Path(generator).stem, *parts)
 
 
-MODELS: dict[str, ModelCard] = {
-    "ac_foley_mini": ModelCard(
+def _load_bundled(
+    name: str, device: str | torch.device = "cpu", loading: Loading = Loading()  # noqa: B008
+) -> MiniModel:
+    if loading.precision not in ("auto", "float32") or loading.files:
+        raise FoleyError(f"{name} comes whole, in float32; leave precision and files away.")
+    return load_mini_model(device, name)
+
+
+def _public(name: str, title: str, rate: str, licence: str) -> ModelCard:
+    """A model of the MMAudio family."""
+    files = (name, "dfn5b_clip", "synchformer", f"mmaudio_vae_{rate}", f"bigvgan_{rate}")
+    return ModelCard(name, title, files, licence, partial(load_mmaudio, name))
+
+
+_NOT_COMMERCIAL = "CC-BY-NC-4.0"
+_CARDS = (
+    ModelCard(
         name="ac_foley_mini",
         title="AC-Foley in small: picture, words and a reference sound; 32 kHz mono, bundled",
         files=("ac_foley_mini", "mini_video_encoder", "foley_mini_codec"),
         licence="Apache-2.0",
-        load=load_mini_model,
+        load=partial(_load_bundled, "ac_foley_mini"),
     ),
-}
+    _public(
+        "ac_foley",
+        "AC-Foley: picture, words and a reference sound; 44.1 kHz mono",
+        "44k",
+        _NOT_COMMERCIAL,
+    ),
+    *(
+        _public(
+            f"mmaudio_{size}",
+            f"MMAudio {words}: picture and words; {rate} kHz mono",
+            "16k" if rate == "16" else "44k",
+            _NOT_COMMERCIAL,
+        )
+        for size, words, rate in (
+            ("small_16k", "small", "16"),
+            ("small_44k", "small", "44.1"),
+            ("medium_44k", "medium", "44.1"),
+            ("large_44k", "large", "44.1"),
+            ("large_44k_v2", "large, version 2", "44.1"),
+        )
+    ),
+)
+MODELS: dict[str, ModelCard] = {card.name: card for card in _CARDS}
 
 
-def load_model(name: str, device: str | torch.device = "cpu") -> Model:
+def load_model(
+    name: str,
+    device: str | torch.device = "cpu",
+    loading: Loading = Loading(),  # noqa: B008 - frozen
+) -> Model:
     """Load a generator and its parts onto a device.
 
+    name: of MODELS, or the path of a weights file of the MMAudio family.
+
     Raises:
-        FoleyError: no such model, or its weights are missing or damaged.
+        FoleyError: no such model, or its weights are missing, damaged or of another model.
     """
-    if name not in MODELS:
-        raise FoleyError(f"There is no model '{name}'; choose one of: {', '.join(MODELS)}.")
-    return MODELS[name].load(device)
+    if name in MODELS:
+        return MODELS[name].load(device, loading)
+    if Path(name).suffix and Path(name).is_file():
+        files = {**loading.files, "generator": Path(name)}
+        return load_mmaudio("", device, replace(loading, files=files))
+    raise FoleyError(f"There is no model '{name}'; choose one of: {', '.join(MODELS)}.")
 
 
 def pick_device(name: str) -> str:

@@ -6,8 +6,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,29 +17,37 @@ from .encoders.mini_video import Seen
 from .errors import Cancelled, FoleyError
 from .media import (
     Source,
+    common_length,
     fit_length,
     integrated_loudness,
     limit,
     normalize_loudness,
     probe,
-    read_audio,
     read_frames,
 )
-from .models import Model
-from .sampling import Windows, cfg, cfg_negative, sample_flow
+from .media.masking import hold_last
+from .model_base import Model, ReferencePick, Told
+from .reference import load_reference
+from .sampling import Guidance, Windows, cfg, cfg_negative, sample_flow
 
 log = logging.getLogger(__name__)
 
 LOUDNESS = -20.0  # LUFS of a take
 _SILENT = -45.0  # LUFS below which a take is left as quiet as it is
-_SHORTEST_REFERENCE = 0.05
+_STILL = 1.5  # frames below which a video is a picture
+_SLACK = 1e-6
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the artist asks for. Times in seconds, `offset` in milliseconds (later is positive)."""
+    """What the artist asks for. Times in seconds, `offset` in milliseconds (later is positive).
+
+    timing: which frame of the video stands for an instant, see `media.FrameRequest`. ignore_look:
+    what the picture shows is not listened to (the clip stream), only when it moves. seconds: None
+    is all of a video, and as long as the model was trained for a picture or none.
+    """
 
     prompt: str = ""
     negative: str = ""
@@ -51,6 +60,9 @@ class Request:
     takes: int = 1
     offset: float = 0.0
     loudness: float | None = LOUDNESS
+    pick: ReferencePick = ReferencePick()
+    timing: Literal["nearest", "reference"] = "nearest"
+    ignore_look: bool = False
 
     def check(self) -> None:
         """FoleyError for a figure that makes no take."""
@@ -74,13 +86,23 @@ class Takes:
     sample_rate: int
     start: float
     seconds: float
-    seen: Seen
+    seen: Seen | None
     loudness: tuple[float, ...]
     stages: dict[str, float] = field(default_factory=dict)  # seconds spent
 
 
+@dataclass(frozen=True)
+class View:
+    """What is seen of a source: frames uint8 by request, the seconds of the take that is asked for
+    and of the one that is made, a little more on the model's grid."""
+
+    frames: Mapping[str, Tensor]
+    seconds: float
+    covered: float
+
+
 def generate(
-    source: Source,
+    source: Source | None,
     model: Model,
     request: Request = Request(),  # noqa: B008 - frozen
     *,
@@ -89,9 +111,10 @@ def generate(
 ) -> Takes:
     """Make the takes that `request` asks for.
 
-    Noise comes from one CPU generator seeded with `seed`; take k of a batch is the same whatever
-    the batch. On one device and library version the result is bit-exact; elsewhere it is the same
-    take up to rounding.
+    source: a video, a single picture for models that make something of one, or None for words
+    alone. Noise comes from one CPU generator seeded with `seed`; take k of a batch is the same
+    whatever the batch. On one device and library version the result is bit-exact; elsewhere it is
+    the same take up to rounding.
 
     Raises:
         FoleyError: unusable input, in one sentence.
@@ -99,57 +122,137 @@ def generate(
     """
     request.check()
     clock = _Clock()
-    reference = load_reference(request.reference, model)
-    info = probe(source)
-    if info.seconds * info.fps < 1.5:
-        raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
-    seconds = window_seconds(info.seconds, request)
-    clock("open")
-    frames = read_frames(
-        source, {"video": model.request}, start=request.start, seconds=seconds, cancelled=cancelled
-    )["video"]
-    seconds = min(seconds, len(frames) / model.request.fps) if request.seconds is None else seconds
-    frames = _cover(frames, model.generator.config.snap(seconds), model.request.fps)
+    reference = load_reference(request.reference, model, request.pick)
+    clock("reference")
+    view = look(source, model, request, cancelled)
     clock("decode")
-    seen = model.watch(frames, cancelled)
-    conditions = {"sync": seen.sync}
-    for stream, value in (("text", model.read(request.prompt)), ("audio", reference)):
-        if value is not None:
-            conditions[stream] = value
-    negative = model.read(request.negative) if request.negative.strip() else None
-    scale = model.guidance if request.cfg is None else request.cfg
-    guidance = cfg(scale) if negative is None else cfg_negative(scale, {"text": negative})
-    clock("condition")
-    latents = sample_flow(
-        model.generator,
-        conditions,
-        guidance,
-        seconds=len(frames) / model.request.fps,
-        steps=request.steps,
-        seed=request.seed,
-        takes=request.takes,
-        windows=Windows(),
-        progress=progress and (lambda step, total: progress("sampling", step, total)),
+    told = model.tell(
+        view.frames,
+        view.covered,
+        request.prompt,
+        request.negative,
+        ignored=frozenset({"clip"}) if request.ignore_look else frozenset(),
+        progress=progress,
         cancelled=cancelled,
     )
+    if reference is not None:
+        told = replace(told, streams={**told.streams, "audio": reference})
+    clock("condition")
+    latents = _sample(model, told, view.covered, request, progress, cancelled)
     clock("sample")
     if cancelled is not None and cancelled():
         raise Cancelled
-    waveforms = model.codec.decode(latents).float().cpu()
+    with model.using("decoder") as codec:
+        waveforms = codec.decode(latents).float().cpu()
     clock("decode sound")
-    size = round(seconds * model.codec.sample_rate)
-    finished = [_finish(w, model.codec.sample_rate, size, request) for w in waveforms]
+    size = round(view.seconds * model.sample_rate)
+    finished = [_finish(w, model.sample_rate, size, request) for w in waveforms]
     clock("finish")
-    loudness = tuple(integrated_loudness(w, model.codec.sample_rate) for w in finished)
+    loudness = tuple(integrated_loudness(w, model.sample_rate) for w in finished)
     return Takes(
         torch.stack(finished),
-        model.codec.sample_rate,
+        model.sample_rate,
         request.start,
-        seconds,
-        seen,
+        view.seconds,
+        told.seen,
         loudness,
         clock.stages,
     )
+
+
+def look(
+    source: Source | None,
+    model: Model,
+    request: Request,
+    cancelled: Callable[[], bool] | None = None,
+) -> View:
+    """The frames that the model looks at, decoded in one pass.
+
+    Raises:
+        FoleyError: a window that cannot be, a picture for a model that hears motion alone.
+    """
+    if source is None:
+        return _view(model, {}, _asked(request, model))
+    info = probe(source)
+    requests = {k: replace(r, timing=request.timing) for k, r in model.requests.items()}
+    if info.seconds * info.fps < _STILL:
+        return _picture(source, model, request)
+    seconds = window_seconds(info.seconds, request)
+    frames = read_frames(
+        source, requests, start=request.start, seconds=seconds, cancelled=cancelled
+    )
+    rates = {name: one.fps for name, one in requests.items()}
+    if request.seconds is None:
+        # A file may end before the length that it states.
+        seconds = min(seconds, max(len(frames[name]) / fps for name, fps in rates.items()))
+    made = seconds
+    if request.timing == "reference":
+        counts = {name: len(frames[name]) for name in sorted(rates, key=rates.__getitem__)}
+        made, _ = common_length(counts, rates, seconds)
+    return _view(model, frames, seconds, made)
+
+
+def _picture(source: Source, model: Model, request: Request) -> View:
+    requests = {name: model.requests[name] for name in model.still}
+    if not requests:
+        raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
+    frames = read_frames(source, requests)
+    return _view(model, {k: v[:1] for k, v in frames.items()}, _asked(request, model), still=True)
+
+
+def _asked(request: Request, model: Model) -> float:
+    """Seconds of a take that no video tells."""
+    seconds = model.config.trained_seconds if request.seconds is None else request.seconds
+    return window_seconds(seconds, replace(request, start=0.0))
+
+
+def _view(
+    model: Model,
+    frames: Mapping[str, Tensor],
+    seconds: float,
+    made: float | None = None,
+    *,
+    still: bool = False,
+) -> View:
+    """Exactly the frames of a take that the model can make; last ones are held."""
+    covered = model.config.snap(seconds if made is None else made)
+    if model.bounded and covered > 1.25 * model.config.trained_seconds:
+        log.warning(
+            "%.1f s is far beyond the %g s that %s was trained on: it is made in joined windows, "
+            "and quality drops; shorter parts sound better.",
+            covered,
+            model.config.trained_seconds,
+            model.name,
+        )
+    if not still:
+        counts = {k: int(model.requests[k].fps * covered + _SLACK) for k in frames}
+        frames = {k: hold_last(v, counts[k])[: counts[k]] for k, v in frames.items()}
+    return View(frames, seconds, covered)
+
+
+def _sample(
+    model: Model,
+    told: Told,
+    seconds: float,
+    request: Request,
+    progress: Progress | None,
+    cancelled: Callable[[], bool] | None,
+) -> Tensor:
+    scale = model.guidance if request.cfg is None else request.cfg
+    guidance: Guidance = cfg_negative(scale, told.avoided) if told.avoided else cfg(scale)
+    with model.using("generator") as generator:
+        return sample_flow(
+            generator,
+            told.streams,
+            guidance,
+            seconds=seconds,
+            steps=request.steps,
+            seed=request.seed,
+            takes=request.takes,
+            windows=Windows(),
+            progress=progress and (lambda step, total: progress("sampling", step, total)),
+            cancelled=cancelled,
+        )
 
 
 def window_seconds(available: float, request: Request) -> float:
@@ -168,54 +271,6 @@ def window_seconds(available: float, request: Request) -> float:
         )
     left = available - request.start
     return left if request.seconds is None else min(request.seconds, left)
-
-
-def load_reference(reference, model: Model) -> Tensor | None:
-    """The reference stream of a sound file, or of a (waveform [C, T], rate) pair; None without
-    one.
-    """
-    if reference is None:
-        return None
-    if isinstance(reference, tuple):
-        from .media import resample
-
-        waveform, rate = reference
-        sound = resample(waveform.float().mean(0, keepdim=True), rate, model.codec.sample_rate)
-    else:
-        sound, _ = read_audio(reference, sample_rate=model.codec.sample_rate, mono=True)
-    if not torch.isfinite(sound).all():
-        raise FoleyError("The reference sound holds values that are not numbers; export it again.")
-    seconds = sound.shape[-1] / model.codec.sample_rate
-    if seconds < _SHORTEST_REFERENCE:
-        raise FoleyError(
-            f"The reference sound is only {1000 * seconds:.0f} ms long; give at least "
-            f"{1000 * _SHORTEST_REFERENCE:.0f} ms."
-        )
-    heard = sound[:, : round(model.reference_seconds * model.codec.sample_rate)]
-    if float(heard.abs().max()) < 1e-4:
-        where = (
-            f"in its first {model.reference_seconds:.2f} s"
-            if heard.shape != sound.shape
-            else "throughout"
-        )
-        raise FoleyError(
-            f"The reference sound is silent {where}; choose one that can be heard from its start."
-        )
-    if seconds < model.reference_seconds:
-        log.warning(
-            "The reference is %.2f s long; the rest of the %.2f s that are listened to is silence.",
-            seconds,
-            model.reference_seconds,
-        )
-    return model.hear(sound)
-
-
-def _cover(frames: Tensor, seconds: float, fps: float) -> Tensor:
-    """Exactly the frames of `seconds`; the last one is held."""
-    count = round(seconds * fps)
-    return torch.cat(
-        [frames[:count], frames[-1:].expand(max(count - len(frames), 0), *frames.shape[1:])]
-    )
 
 
 def _finish(waveform: Tensor, rate: int, size: int, request: Request) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from .neural import GaussianCodec, frames_last
 from .tiling import Progress, through
 
 MELS_PER_LATENT = 2
+# Their sides tell the width of a network.
+_VAE_FIRST = "decoder.conv_out.weight"
+_BIASES = "conv_pre.bias"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,19 @@ class MMAudioCodecConfig:
 
 MMAUDIO_16K = MMAudioCodecConfig("mmaudio-16k", MMAUDIO_MEL_16K, MEL_VAE_16K, BIGVGAN_16K)
 MMAUDIO_44K = MMAudioCodecConfig("mmaudio-44k", MMAUDIO_MEL_44K, MEL_VAE_44K, BIGVGAN_V2_44K)
+
+
+def as_wide(
+    config: MMAudioCodecConfig, tensors: Mapping[str, Mapping[str, Tensor]]
+) -> MMAudioCodecConfig:
+    """`config` with the widths of these weights of "vae" and "vocoder", where they tell them."""
+    vae = next((v for k, v in tensors.get("vae", {}).items() if k.endswith(_VAE_FIRST)), None)
+    first = next((v for k, v in tensors.get("vocoder", {}).items() if k.endswith(_BIASES)), None)
+    if vae is not None:
+        config = replace(config, vae=replace(config.vae, width=vae.shape[1]))
+    if first is not None:
+        config = replace(config, vocoder=replace(config.vocoder, channels=first.shape[0]))
+    return config
 
 
 class MMAudioCodec(GaussianCodec):

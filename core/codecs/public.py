@@ -15,7 +15,7 @@ from ..weights.load import read_weights
 from .audioldm import AudioLDMCodec
 from .dac_vae import DACVAECodec
 from .image_vae import ImageVAECodec
-from .mmaudio import MMAUDIO_16K, MMAUDIO_44K, MMAudioCodec
+from .mmaudio import MMAUDIO_16K, MMAUDIO_44K, MMAudioCodec, as_wide
 from .neural import ENCODER_KEYS, NeuralCodec
 from .specvqgan import SPECMASKGIT_22K, SpecVQGANCodec
 from .stable_audio import StableAudioCodec
@@ -30,9 +30,9 @@ OTHER_NETWORKS = (
     "loss.",
 )
 # "specvqgan-22k" is the public one; "specmaskgit-22k" the retrained, of which no weights are known.
+MMAUDIO_CODECS = {config.name: config for config in (MMAUDIO_16K, MMAUDIO_44K)}
 CODECS: Mapping[str, Callable[..., NeuralCodec]] = {
-    "mmaudio-16k": partial(MMAudioCodec, MMAUDIO_16K),
-    "mmaudio-44k": partial(MMAudioCodec, MMAUDIO_44K),
+    **{name: partial(MMAudioCodec, config) for name, config in MMAUDIO_CODECS.items()},
     "audioldm": AudioLDMCodec,
     "image-vae": ImageVAECodec,
     "specvqgan-22k": SpecVQGANCodec,
@@ -65,8 +65,11 @@ def build_codec(
     """
     if name not in CODECS:
         raise FoleyError(f"There is no codec named {name}; choose one of {', '.join(CODECS)}.")
+    maker = CODECS[name]
+    if name in MMAUDIO_CODECS:
+        maker = partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
     with torch.device("meta"):
-        codec = CODECS[name](decode_only=decode_only, **layers)
+        codec = maker(decode_only=decode_only, **layers)
     return codec.fill(tensors, dtype=dtype, device=device)
 
 

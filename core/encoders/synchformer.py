@@ -6,6 +6,7 @@ Source: Synchformer (arXiv 2401.16423); divided space-time attention from TimeSf
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..weights.load import fill_module, read_weights
 from .base import VideoEncoder, pixels, stepped_windows
 
 WIDTH = 768
-HEADS = 12
+HEAD = 64
 DEPTH = 12
 SIZE = 224
 PATCH = 16
@@ -39,15 +40,15 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class _DividedAttention(nn.Module):
     """Attention in groups: each patch sees the class token and its group, the class token all."""
 
-    def __init__(self, *, operations: Any, **factory) -> None:
+    def __init__(self, width: int, *, operations: Any, **factory) -> None:
         super().__init__()
-        self.qkv = operations.Linear(WIDTH, 3 * WIDTH, **factory)
-        self.proj = operations.Linear(WIDTH, WIDTH, **factory)
+        self.qkv = operations.Linear(width, 3 * width, **factory)
+        self.proj = operations.Linear(width, width, **factory)
 
     def forward(self, x: Tensor, over_time: bool) -> Tensor:
         """(B, 1 + times * places, D), times slowest."""
         batch = len(x)
-        qkv = self.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (B, H, N, d)
+        qkv = self.qkv(x).unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)  # (B, H, N, d)
         first = _attend(qkv[0][:, :, :1], qkv[1], qkv[2])  # (B, H, 1, d)
         # (3, B, H, groups, members, d)
         grouped = qkv[:, :, :, 1:].unflatten(3, (_TIMES, _PLACES))
@@ -65,25 +66,25 @@ class _DividedAttention(nn.Module):
 
 
 class _MLP(nn.Module):
-    def __init__(self, *, operations: Any, **factory) -> None:
+    def __init__(self, width: int, *, operations: Any, **factory) -> None:
         super().__init__()
-        self.fc1 = operations.Linear(WIDTH, 4 * WIDTH, **factory)
-        self.fc2 = operations.Linear(4 * WIDTH, WIDTH, **factory)
+        self.fc1 = operations.Linear(width, 4 * width, **factory)
+        self.fc2 = operations.Linear(4 * width, width, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
 
 
 class _Block(nn.Module):
-    def __init__(self, *, operations: Any, **factory) -> None:
+    def __init__(self, width: int, *, operations: Any, **factory) -> None:
         super().__init__()
         every: dict[str, Any] = {"operations": operations, **factory}
-        self.norm1 = operations.LayerNorm(WIDTH, eps=_EPS, **factory)
-        self.attn = _DividedAttention(**every)
-        self.timeattn = _DividedAttention(**every)
-        self.norm2 = operations.LayerNorm(WIDTH, eps=_EPS, **factory)
-        self.mlp = _MLP(**every)
-        self.norm3 = operations.LayerNorm(WIDTH, eps=_EPS, **factory)
+        self.norm1 = operations.LayerNorm(width, eps=_EPS, **factory)
+        self.attn = _DividedAttention(width, **every)
+        self.timeattn = _DividedAttention(width, **every)
+        self.norm2 = operations.LayerNorm(width, eps=_EPS, **factory)
+        self.mlp = _MLP(width, **every)
+        self.norm3 = operations.LayerNorm(width, eps=_EPS, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.timeattn(self.norm3(x), over_time=True)
@@ -94,32 +95,33 @@ class _Block(nn.Module):
 class _StackedAttention(nn.Module):
     """Self-attention with one stacked projection, as stored."""
 
-    def __init__(self, *, operations: Any, **factory) -> None:
+    def __init__(self, width: int, *, operations: Any, **factory) -> None:
         super().__init__()
-        self.in_proj_weight = nn.Parameter(torch.zeros(3 * WIDTH, WIDTH, **factory))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * WIDTH, **factory))
-        self.out_proj = operations.Linear(WIDTH, WIDTH, **factory)
+        self.in_proj_weight = nn.Parameter(torch.zeros(3 * width, width, **factory))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width, **factory))
+        self.out_proj = operations.Linear(width, width, **factory)
 
     def first(self, x: Tensor) -> Tensor:
         """Output at the first token only: (B, N, D) -> (B, 1, D)."""
         weight, bias = self.in_proj_weight.to(x), self.in_proj_bias.to(x)
-        q = F.linear(x[:, :1], weight[:WIDTH], bias[:WIDTH])
-        k, v = F.linear(x, weight[WIDTH:], bias[WIDTH:]).chunk(2, -1)
-        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (q, k, v))
+        width = x.shape[-1]
+        q = F.linear(x[:, :1], weight[:width], bias[:width])
+        k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, -1)
+        q, k, v = (part.unflatten(-1, (-1, HEAD)).transpose(1, 2) for part in (q, k, v))
         return self.out_proj(_attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class _FramePool(nn.Module):
     """The places of a frame (B, places, D) to one vector (B, D), a layer's class token."""
 
-    def __init__(self, *, operations: Any, **factory) -> None:
+    def __init__(self, width: int, *, operations: Any, **factory) -> None:
         super().__init__()
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, WIDTH, **factory))
-        self.self_attn = _StackedAttention(operations=operations, **factory)
-        self.linear1 = operations.Linear(WIDTH, 4 * WIDTH, **factory)
-        self.linear2 = operations.Linear(4 * WIDTH, WIDTH, **factory)
-        self.norm1 = operations.LayerNorm(WIDTH, eps=_EPS, **factory)
-        self.norm2 = operations.LayerNorm(WIDTH, eps=_EPS, **factory)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width, **factory))
+        self.self_attn = _StackedAttention(width, operations=operations, **factory)
+        self.linear1 = operations.Linear(width, 4 * width, **factory)
+        self.linear2 = operations.Linear(4 * width, width, **factory)
+        self.norm1 = operations.LayerNorm(width, eps=_EPS, **factory)
+        self.norm2 = operations.LayerNorm(width, eps=_EPS, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.cat([self.cls_token.to(x).expand(len(x), -1, -1), x], 1)
@@ -143,13 +145,14 @@ class SynchformerVisual(VideoEncoder):
 
     stream = "sync"
     rate = 24.0
-    width = WIDTH
     frame_request = FrameRequest(
         fps=25.0, size=SIZE, crop="center", shorter_side=SIZE, resample="bicubic"
     )
 
     def __init__(
         self,
+        width: int = WIDTH,
+        depth: int = DEPTH,
         *,
         operations: Any = nn,
         dtype: torch.dtype | None = None,
@@ -157,17 +160,19 @@ class SynchformerVisual(VideoEncoder):
     ) -> None:
         super().__init__()
         factory: dict[str, Any] = {"dtype": dtype, "device": device}
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, WIDTH, **factory))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + _PLACES, WIDTH, **factory))
-        self.temp_embed = nn.Parameter(torch.zeros(1, _TIMES, WIDTH, **factory))
+        every = {"operations": operations, **factory}
+        self.width = width
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width, **factory))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + _PLACES, width, **factory))
+        self.temp_embed = nn.Parameter(torch.zeros(1, _TIMES, width, **factory))
         # In the public file, but no feature depends on it.
-        flat = operations.Conv2d(3, WIDTH, PATCH, stride=PATCH, **factory)
+        flat = operations.Conv2d(3, width, PATCH, stride=PATCH, **factory)
         self.patch_embed = _Patches(flat)
         cube = (TUBELET, PATCH, PATCH)
-        self.patch_embed_3d = _Patches(operations.Conv3d(3, WIDTH, cube, stride=cube, **factory))
-        self.blocks = nn.ModuleList(_Block(operations=operations, **factory) for _ in range(DEPTH))
-        self.norm = operations.LayerNorm(WIDTH, eps=_EPS, **factory)
-        self.spatial_attn_agg = _FramePool(operations=operations, **factory)
+        self.patch_embed_3d = _Patches(operations.Conv3d(3, width, cube, stride=cube, **factory))
+        self.blocks = nn.ModuleList(_Block(width, **every) for _ in range(depth))
+        self.norm = operations.LayerNorm(width, eps=_EPS, **factory)
+        self.spatial_attn_agg = _FramePool(width, **every)
 
     @classmethod
     def load(
@@ -181,13 +186,13 @@ class SynchformerVisual(VideoEncoder):
         """From a Synchformer file; its audio half is left where it is. dtype None: as stored."""
         tensors = read_weights(path, dtype=dtype, device=device, keep=_is_visual)
         named = {key[key.index(_PREFIX) + len(_PREFIX) :]: v for key, v in tensors.items()}
-        return fill_module(cls(device="meta", **factory), named, path)
+        return fill_module(cls(*_sizes(named), device="meta", **factory), named, path)
 
     def windows(self, count: int) -> Tensor:
         return stepped_windows(count, SEGMENT, STEP, whole_only=True)
 
     def window_bytes(self, frames: int) -> int:
-        return (1 + _TIMES * _PLACES) * WIDTH * 16 * self.dtype.itemsize
+        return (1 + _TIMES * _PLACES) * self.width * 16 * self.dtype.itemsize
 
     def look(self, frames: Tensor) -> Tensor:
         return self.encode_segments(pixels(frames, self.dtype, [0.5] * 3, [0.5] * 3))
@@ -208,3 +213,10 @@ class SynchformerVisual(VideoEncoder):
 
 def _is_visual(key: str) -> bool:
     return key.removeprefix("module.").startswith(_PREFIX)
+
+
+def _sizes(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Width and depth; what is not Synchformer keeps the published ones and fails on its keys."""
+    table = tensors.get("pos_embed")
+    blocks = {key.split(".")[1] for key in tensors if key.startswith("blocks.")}
+    return (WIDTH if table is None else table.shape[-1], len(blocks) or DEPTH)

@@ -1,0 +1,195 @@
+"""AC-Foley and MMAudio as models: their parts are loaded when used and let go before the next.
+
+So a take needs the memory of its largest part, not of all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .codecs import load_codec
+from .encoders.base import VideoEncoder
+from .encoders.clip import DFN5BClip
+from .encoders.synchformer import SynchformerVisual
+from .generators.mmaudio_files import load_network
+from .media import resample
+from .mmaudio_parts import Files, find_files
+from .model_base import CancelCheck, Loading, Model, Progress, Told
+from .precision import compute_dtype
+from .weights.narrow import narrow
+from .weights.store import Folders
+
+log = logging.getLogger(__name__)
+
+PEAK = 0.95
+_QUIETEST = 1e-4
+# The posterior of a reference is sampled, as published; always with the same noise, so that a
+# reference means the same in every take.
+_REFERENCE_SEED = 0
+
+
+def load_mmaudio(
+    name: str,
+    device: str | torch.device = "cpu",
+    loading: Loading = Loading(),  # noqa: B008 - frozen
+    folders: Folders | None = None,
+) -> MMAudioModel:
+    """A model of the family by its registry name; "" takes what the given generator's file holds.
+
+    All files are found and checked now, and read when they are used.
+
+    Raises:
+        FoleyError: as `mmaudio_parts.find_files`; a precision the device does not have.
+    """
+    files = find_files(name, loading.files, folders)
+    return MMAudioModel(name or files["generator"].stem, files, device, loading)
+
+
+class MMAudioModel(Model):
+    """A model of the MMAudio family, from its five files."""
+
+    requests = {"clip": DFN5BClip.frame_request, "sync": SynchformerVisual.frame_request}
+    still = ("clip",)
+    bounded = True
+
+    def __init__(
+        self, name: str, files: Files, device: str | torch.device, loading: Loading
+    ) -> None:
+        self.name = name
+        self.files = files
+        self.device = torch.device(device)
+        self.dtype = compute_dtype(loading.precision, device)
+        self.loading = loading
+        self.config = files.plan.config
+        self.sample_rate = self.config.sample_rate
+        self._kept: dict[str, nn.Module] = {}
+
+    @contextlib.contextmanager
+    def using(self, part: str) -> Iterator[nn.Module]:
+        """Beside the parts of every model: "clip", "sync" and "codec", which can encode."""
+        if self.loading.keep and part == "decoder":
+            part = "codec"
+        module = self._kept.get(part) or self._load(part)
+        if self.loading.keep:
+            self._kept[part] = module
+        try:
+            yield module
+        finally:
+            del module
+            if not self.loading.keep and self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _load(self, part: str) -> nn.Module:
+        log.info("Loading %s of %s.", part, self.name)
+        made: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
+        if part == "clip":
+            return DFN5BClip.load(self.files["clip"], **made)
+        if part == "sync":
+            return SynchformerVisual.load(self.files["sync"], **made)
+        if part == "generator":
+            return self._network(made)
+        # Sound is made in float32 whatever the network computes in: it costs little.
+        files = {name: self.files[name] for name in ("vae", "vocoder")}
+        return load_codec(
+            self.config.codec,
+            files,
+            decode_only=part == "decoder",
+            dtype=torch.float32,
+            device=self.device,
+        )
+
+    def _network(self, made: dict[str, Any]) -> nn.Module:
+        network = load_network(self.files["generator"], plan=self.files.plan, **made)
+        if self.loading.precision == "fp8":
+            network = narrow(network)
+        if self.loading.compile:
+            network.compile(dynamic=True)
+        return network
+
+    def tell(
+        self,
+        frames: Mapping[str, Tensor],
+        seconds: float,
+        prompt: str,
+        negative: str,
+        *,
+        ignored: frozenset[str] = frozenset(),
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
+    ) -> Told:
+        """See `Model.tell`. A blank prompt is the learned null, which is CLIP's reading of ""."""
+        looking = _Looking(progress, cancelled)
+        frames = {k: v for k, v in frames.items() if k not in ignored}
+        streams, avoided = {}, {}
+        if "clip" in frames or prompt.strip() or negative.strip():
+            streams, avoided = self._pictures_and_words(frames, prompt, negative, looking)
+        if "sync" in frames:
+            with self.using("sync") as encoder:
+                streams["sync"] = looking(encoder, frames["sync"])
+        if "clip" in streams and len(frames["clip"]) == 1:
+            lengths = self.config.lengths(seconds)
+            streams["clip"] = streams["clip"].expand(1, lengths.clip, -1)
+        return Told({k: v for k, v in streams.items() if k not in ignored}, avoided)
+
+    def _pictures_and_words(
+        self, frames: Mapping[str, Tensor], prompt: str, negative: str, looking: _Looking
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        streams, avoided = {}, {}
+        with self.using("clip") as encoder:
+            if "clip" in frames:
+                streams["clip"] = looking(encoder, frames["clip"])
+            if prompt.strip():
+                streams["text"] = encoder.encode_text([prompt])
+            if negative.strip():
+                avoided["text"] = encoder.encode_text([negative])
+        return streams, avoided
+
+    def level(self, waveform: Tensor, rate: int) -> Tensor:
+        return level_reference(waveform, rate, self.sample_rate)
+
+    def hear(self, windows: Tensor) -> Tensor:
+        with self.using("codec") as codec:
+            return hear_reference(codec, windows)
+
+
+def level_reference(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
+    """A sound [C, T] as AC-Foley hears it: mono, peak at 0.95 unless it is silent, [1, T']."""
+    mono = waveform.mean(0, keepdim=True)
+    peak = mono.abs().max()
+    if float(peak) >= _QUIETEST:
+        mono = mono / peak * PEAK
+    return resample(mono, rate, sample_rate)
+
+
+@torch.inference_mode()
+def hear_reference(codec, windows: Tensor) -> Tensor:
+    """Reference stream [1, N, D] of windows [W, T]: a sample of the codec's posterior, not brought
+    to the generator's statistics, as published."""
+    device = next(codec.parameters()).device
+    rng = torch.Generator().manual_seed(_REFERENCE_SEED)
+    streams = [codec.sample(window[None, None].to(device), rng) for window in windows]
+    return torch.cat(streams, 1).cpu()
+
+
+class _Looking:
+    """Encoders that report and can be stopped."""
+
+    def __init__(self, progress: Progress | None, cancelled: CancelCheck | None) -> None:
+        self.progress = progress
+        self.cancelled = cancelled
+
+    def __call__(self, encoder: VideoEncoder, frames: Tensor) -> Tensor:
+        report: Callable[[int, int], None] | None = None
+        if self.progress is not None:
+            progress = self.progress
+
+            def report(step: int, total: int) -> None:
+                progress("looking", step, total)
+
+        return encoder.encode(frames, progress=report, cancelled=self.cancelled).values

@@ -1,0 +1,169 @@
+"""What every model is: a generator with its codec and encoders, whatever the paper."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .encoders.mini_video import Seen
+from .errors import FoleyError
+from .media import FrameRequest
+from .weights.store import find
+
+CancelCheck = Callable[[], bool]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a model is loaded.
+
+    files: weights of one's own instead of those that are found, by part. precision: see
+    `precision`. keep: parts stay in memory between takes instead of being freed after use.
+    compile: the network is compiled by torch, which pays off from the second take on.
+    """
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    precision: str = "auto"
+    keep: bool = False
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What `foleystage models` says of a generator. `files` are its weights' registry names."""
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    licence: str
+    load: Callable[..., Model]
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of all weights files that are there."""
+        found = (find(name) for name in self.files)
+        return sum(path.stat().st_size for path in found if path is not None)
+
+
+@dataclass(frozen=True)
+class ReferencePick:
+    """Which parts of a reference sound are listened to.
+
+    start: seconds from its start. windows: 1 is the part at `start`; more are spread evenly from
+    there to the end, and their mean counts.
+    """
+
+    start: float = 0.0
+    windows: int = 1
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a take is conditioned on: streams `[1, N, D]` by name, and what guidance leads away
+    from. seen: what the encoder made of the picture, where it tells."""
+
+    streams: Mapping[str, Tensor]
+    avoided: Mapping[str, Tensor] = field(default_factory=dict)
+    seen: Seen | None = None
+
+
+class Model(abc.ABC):
+    """A generator with its codec and encoders, ready to be given a video, words and a reference.
+
+    guidance: scale that is used unless asked otherwise. requests: the frames it looks at. still:
+    which of them one picture serves. reference_samples: of the codec's rate that one window of a
+    reference holds; 0 for a model that takes none. bounded: takes longer than trained lose quality.
+    """
+
+    name: str
+    guidance: float = 4.5
+    requests: Mapping[str, FrameRequest] = {}
+    still: tuple[str, ...] = ()
+    bounded = False
+    config: Any
+    device: torch.device
+    sample_rate: int
+
+    @property
+    def reference_samples(self) -> int:
+        return self.config.reference_samples
+
+    @property
+    def reference_seconds(self) -> float:
+        """Length of one window of a reference."""
+        return self.reference_samples / self.sample_rate
+
+    @abc.abstractmethod
+    def using(self, part: str) -> contextlib.AbstractContextManager[nn.Module]:
+        """A part on its device while the context lasts: "generator" or "decoder"."""
+
+    @abc.abstractmethod
+    def tell(
+        self,
+        frames: Mapping[str, Tensor],
+        seconds: float,
+        prompt: str,
+        negative: str,
+        *,
+        ignored: frozenset[str] = frozenset(),
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
+    ) -> Told:
+        """Streams of the frames by request (those that are there) and of the words, for a take of
+        `seconds`; `ignored` names streams that are left out."""
+
+    @abc.abstractmethod
+    def level(self, waveform: Tensor, rate: int) -> Tensor:
+        """A sound [C, T] as this model listens to it: [1, T'] at the codec's rate."""
+
+    @abc.abstractmethod
+    def hear(self, windows: Tensor) -> Tensor:
+        """Reference stream [1, N, D] of windows [W, reference_samples], their mean in the end."""
+
+    def listen(self, waveform: Tensor, rate: int, pick: ReferencePick = ReferencePick()) -> Tensor:  # noqa: B008
+        """Reference stream [1, N, D] of a sound [C, T]. Frames of several windows stand side by
+        side, since the network takes the mean over them.
+
+        Raises:
+            FoleyError: the model takes no reference; a sound too short, or silent where it is
+                heard; a start beyond its end.
+        """
+        from .reference import cut_windows
+
+        if not self.reference_samples:
+            raise FoleyError(f"{self.name} takes no reference sound; leave it away.")
+        windows = cut_windows(self.level, waveform, rate, self, pick)
+        return self.hear(windows)
+
+
+class ResidentModel(Model):
+    """A model whose parts are all in memory."""
+
+    def __init__(self, name: str, generator, codec, video, text) -> None:
+        self.name, self.generator, self.codec = name, generator, codec
+        self.video, self.text = video, text
+
+    @property
+    def config(self) -> Any:
+        return self.generator.config
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.generator.parameters()).device
+
+    @property
+    def sample_rate(self) -> int:
+        return self.codec.sample_rate
+
+    @contextlib.contextmanager
+    def using(self, part: str) -> Iterator[nn.Module]:
+        yield {"generator": self.generator, "decoder": self.codec}[part]

@@ -1,0 +1,123 @@
+"""Reference sounds: reading them, and the windows of them that a model listens to."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .errors import FoleyError
+from .media import fit_length, read_audio
+
+if TYPE_CHECKING:
+    from .model_base import Model, ReferencePick
+
+log = logging.getLogger(__name__)
+
+SHORTEST = 0.05  # seconds
+LONGEST = 60.0  # seconds that are read of a file
+MOST_WINDOWS = 64
+_SILENT = 1e-4
+
+
+def load_reference(reference, model: Model, pick: ReferencePick | None = None) -> Tensor | None:
+    """The reference stream of a sound file, or of a (waveform [C, T], rate) pair; None without one.
+
+    Raises:
+        FoleyError: it cannot be read, is too short, silent, or not a number.
+    """
+    from .model_base import ReferencePick
+
+    if reference is None:
+        return None
+    pick = pick or ReferencePick()
+    if isinstance(reference, tuple):
+        waveform, rate = reference
+    else:
+        waveform, rate, pick = _read(reference, pick)
+    if not torch.isfinite(waveform).all():
+        raise FoleyError("The reference sound holds values that are not numbers; export it again.")
+    return model.listen(waveform.float(), rate, pick)
+
+
+def _read(
+    path: str | os.PathLike[str], pick: ReferencePick
+) -> tuple[Tensor, int, ReferencePick]:
+    """The part of a file that matters, and the pick within it."""
+    if not math.isfinite(pick.start) or pick.start < 0:
+        raise FoleyError(f"A reference cannot be listened to from {pick.start:g} s; give 0 or more.")
+    # Long files are never read whole; the level is then that of the part that is read.
+    start = pick.start if pick.start > LONGEST / 2 else 0.0
+    waveform, rate = read_audio(path, start=start, seconds=LONGEST, mono=True)
+    if waveform.shape[-1] >= round(LONGEST * rate):
+        log.info("Of the reference sound, %g s from %g s are read.", LONGEST, start)
+    return waveform, rate, replace(pick, start=pick.start - start)
+
+
+def cut_windows(
+    level: Callable[[Tensor, int], Tensor],
+    waveform: Tensor,
+    rate: int,
+    model: Model,
+    pick: ReferencePick,
+) -> Tensor:
+    """Windows [W, reference_samples] of a sound [C, T], brought to the model's level and rate.
+
+    What is missing at the end is silence; windows that are silent are left out of several.
+    """
+    seconds = waveform.shape[-1] / rate
+    _check(seconds, pick)
+    size = model.reference_samples
+    sound = level(waveform, rate)[0]
+    first = round(pick.start * model.sample_rate)
+    spread = max(len(sound) - size - first, 0)
+    count = min(pick.windows, 1 + math.ceil(spread / size))
+    starts = [first + round(i * spread / max(count - 1, 1)) for i in range(count)]
+    windows = torch.stack([fit_length(sound[start:], size) for start in starts])
+    heard = windows.abs().amax(1) >= _SILENT
+    if not heard.any():
+        raise FoleyError(_silent_sentence(model, seconds, pick))
+    if seconds - pick.start < model.reference_seconds:
+        log.warning(
+            "The reference is %.2f s long; the rest of the %.2f s that are listened to is silence.",
+            seconds - pick.start,
+            model.reference_seconds,
+        )
+    return windows[heard]
+
+
+def _check(seconds: float, pick: ReferencePick) -> None:
+    if seconds < SHORTEST:
+        raise FoleyError(
+            f"The reference sound is only {1000 * seconds:.0f} ms long; give at least "
+            f"{1000 * SHORTEST:.0f} ms."
+        )
+    if not (math.isfinite(pick.start) and 0 <= pick.start <= seconds - SHORTEST):
+        raise FoleyError(
+            f"The reference is {seconds:.2f} s long, so it cannot be listened to from "
+            f"{pick.start:g} s; start earlier."
+        )
+    if not 1 <= pick.windows <= MOST_WINDOWS:
+        raise FoleyError(
+            f"The number of reference windows must be 1 to {MOST_WINDOWS}, not {pick.windows}."
+        )
+
+
+def _silent_sentence(model: Model, seconds: float, pick: ReferencePick) -> str:
+    if pick.windows > 1 or seconds <= model.reference_seconds:
+        return "The reference sound is silent throughout; choose one that can be heard."
+    where = (
+        f"in its first {model.reference_seconds:.2f} s"
+        if not pick.start
+        else f"in the {model.reference_seconds:.2f} s from {pick.start:g} s"
+    )
+    return (
+        f"The reference sound is silent {where}; choose one that can be heard from its start, or "
+        "another start."
+    )

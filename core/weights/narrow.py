@@ -1,0 +1,57 @@
+"""Weights in 8 bits, computed in a wider type: half the memory of bfloat16."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NARROW = torch.float8_e4m3fn
+_LARGEST = torch.finfo(NARROW).max
+
+
+class _Narrow(nn.Module):
+    """A layer whose weight is stored as 8-bit numbers and a factor for each output."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        weight = layer.weight.detach()
+        axes = tuple(range(1, weight.ndim))
+        factor = weight.float().abs().amax(axes, keepdim=True).clamp_min(1e-12) / _LARGEST
+        self.register_buffer("weight", (weight.float() / factor).to(NARROW))
+        self.register_buffer("factor", factor.to(weight.dtype))
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
+
+    def wide(self, dtype: torch.dtype) -> Tensor:
+        """The weight as it is computed with."""
+        return self.weight.to(dtype) * self.factor.to(dtype)
+
+
+class NarrowLinear(_Narrow):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.wide(x.dtype), self.bias)
+
+
+class NarrowConv1d(_Narrow):
+    def __init__(self, layer: nn.Conv1d) -> None:
+        super().__init__(layer)
+        self.padding = layer.padding
+        self.dilation = layer.dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.wide(x.dtype)
+        return F.conv1d(x, weight, self.bias, padding=self.padding, dilation=self.dilation)
+
+
+def narrow(module: nn.Module) -> nn.Module:
+    """Every linear layer and unstrided convolution of `module` in 8 bits, one after another, in
+    place; all else (norms, nulls, biases) stays. Returns the module, fit for inference only.
+    """
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Linear):
+            setattr(module, name, NarrowLinear(child))
+        elif isinstance(child, nn.Conv1d) and child.stride == (1,) and child.groups == 1:
+            setattr(module, name, NarrowConv1d(child))
+        else:
+            narrow(child)
+    return module
