@@ -35,11 +35,14 @@ class NoiseSchedule:
     last_beta: float = 0.02
     steps: int = 1000
 
+    @property
+    def betas(self) -> np.ndarray:
+        return np.linspace(self.first_beta, self.last_beta, self.steps)
+
     @cached_property
     def log_alphas(self) -> np.ndarray:
         """Half the logarithm of the product of 1 - beta up to each step, `[steps]`."""
-        betas = np.linspace(self.first_beta, self.last_beta, self.steps)
-        return 0.5 * np.cumsum(np.log(1 - betas))
+        return 0.5 * np.cumsum(np.log(1 - self.betas))
 
     @property
     def end(self) -> float:
