@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --root-user-
 	--constraint constraints.txt
 MADE_FROM := pyproject.toml setup.py requirements.txt constraints.txt
 
-.PHONY: demo test lint comfyui clean
+.PHONY: demo test lint comfyui comfyui-packages node-texts node-pictures clean
 
 demo: .venv/.demo-ready
 	@mkdir -p out
@@ -20,12 +20,7 @@ demo: .venv/.demo-ready
 	if [ -n "$$PROMPT" ]; then set -- "$$@" --prompt "$$PROMPT"; fi; \
 	exec $(BIN)/foleystage generate "$$@"
 
-test: .venv/.test-ready
-	@if folder=$$($(BIN)/python tests/comfy/find_comfyui.py); then \
-		$(BIN)/python -c 'import comfyui_frontend_package, requests' 2>/dev/null || \
-		$(PIP) --requirement "$$folder/requirements.txt" requests \
-			$$(command -v chromium >/dev/null && echo playwright); \
-	else echo "$$folder"; fi
+test: comfyui-packages
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests
 
 lint: .venv/.test-ready
@@ -35,6 +30,14 @@ lint: .venv/.test-ready
 # Finds a ComfyUI for the node tests, or clones one into .comfyui.
 comfyui:
 	@$(PYTHON) tests/comfy/find_comfyui.py --clone
+
+# The English locale and the tables of the help pages, from what the nodes say of themselves.
+node-texts: comfyui-packages
+	FOLEYSTAGE_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/nodes/test_texts.py
+
+# Pictures of all nodes and workflows, from a browser in front of a real ComfyUI.
+node-pictures: comfyui-packages
+	FOLEYSTAGE_PICTURES=1 $(BIN)/python -m pytest -q tests/browser -k pictures
 
 clean:
 	rm -rf .venv build dist *.egg-info
@@ -55,3 +58,15 @@ clean:
 	@$(PIP) --editable '.[test,evaluation]' || { $(PIP) --editable '.[test]' && \
 		echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its tests are skipped.'; }
 	@touch $@
+
+# What ComfyUI needs, where there is one: it may come or go, so this is asked each time.
+comfyui-packages: .venv/.test-ready
+	@if folder=$$($(BIN)/python tests/comfy/find_comfyui.py); then \
+		$(BIN)/python -c 'import comfyui_frontend_package, requests' 2>/dev/null || \
+		$(PIP) --requirement "$$folder/requirements.txt" requests || \
+		echo 'NOTE: what ComfyUI needs could not be installed: its tests are skipped.'; \
+		if command -v chromium >/dev/null; then \
+			$(BIN)/python -c 'import playwright' 2>/dev/null || $(PIP) playwright || \
+			echo 'NOTE: playwright could not be installed: the browser tests are skipped.'; \
+		fi; \
+	else echo "$$folder"; fi

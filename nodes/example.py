@@ -34,7 +34,8 @@ class Example(io.ComfyNode):
                     "sound",
                     options=list(SOUNDS),
                     default="bell",
-                    tooltip="The sound, about 2 s: for reference of Encode Foley Reference.",
+                    tooltip="The sound, about 2 s: for Encode Foley Reference, or reference of "
+                    "Quick Foley.",
                 ),
             ],
             [

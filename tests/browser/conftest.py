@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "comfy"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "comfy"), str(Path(__file__).parent)]
 
 from find_comfyui import ABSENT, usable  # noqa: E402
 

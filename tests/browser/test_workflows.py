@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from pathlib import Path
 
 import pytest
+from frontend import PLAIN, configure, open_workflow, picture
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs" / "images"
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 # Said by the frontend of any graph: files it looks for and lives without.
 HARMLESS = ("favicon", "user.css", "404", "net::ERR", "ResizeObserver")
-OPEN = "async graph => { await window.app.loadGraphData(graph); }"
 STATE = """() => window.app.graph.nodes.map(node => ({
     type: node.type, errors: !!node.has_errors,
     known: !!node.constructor.nodeData || !!node.isVirtualNode,
     loose: (node.inputs ?? []).filter(i => !i.link && !i.widget && i.shape !== 7).map(i => i.name)
 }))"""
-FRAME = """() => {
-    const canvas = window.app.canvas, nodes = window.app.graph.nodes;
-    const left = Math.min(...nodes.map(n => n.pos[0]));
-    const top = Math.min(...nodes.map(n => n.pos[1] - 30));
-    const right = Math.max(...nodes.map(n => n.pos[0] + n.size[0]));
-    const bottom = Math.max(...nodes.map(n => n.pos[1] + n.size[1]));
-    const scale = Math.min(1700 / (right - left), 860 / (bottom - top), 1);
-    canvas.ds.scale = scale;
-    canvas.ds.offset = [110 / scale - left, 80 / scale - top];
-    canvas.setDirty(true, true);
+DRAWN = """() => {
+    const saved = window.app.graph.nodes.filter(n => n.type === "SaveVideo");
+    const videos = [...document.querySelectorAll(".comfy-img-preview video")];
+    return window.app.runningNodeId == null && videos.length >= saved.length
+        && videos.every(video => video.readyState >= 2);
 }"""
-
-
-def opened(page, path):
-    page.errors.clear()
-    page.evaluate(OPEN, json.loads(path.read_text(encoding="utf-8")))
-    page.wait_for_timeout(500)
-    page.keyboard.press("Escape")
-    return page.evaluate(STATE)
+OVERLAPS = """() => {
+    const boxes = window.app.graph.nodes.map(n => [n.title, ...n.getBounding()]);
+    const apart = (a, b) => a[1] + a[3] <= b[1] || b[1] + b[3] <= a[1]
+        || a[2] + a[4] <= b[2] || b[2] + b[4] <= a[2];
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => !apart(a, b))
+        .map(b => `${a[0]} and ${b[0]}`));
+}"""
 
 
 def complaints(page):
@@ -47,19 +40,30 @@ def complaints(page):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_it_opens_whole(page, server, path):
-    nodes = opened(page, path)
-    assert len(nodes) == len(json.loads(path.read_text(encoding="utf-8"))["nodes"])
+    workflow = open_workflow(page, path)
+    nodes = page.evaluate(STATE)
+    assert len(nodes) == len(workflow["nodes"])
     for node in nodes:
         assert node["known"] and not node["errors"] and not node["loose"], node
     assert not page.locator(".comfy-missing-nodes").count()
     assert not complaints(page)
-    folder = os.environ.get("FOLEYSTAGE_SCREENSHOTS")
-    if folder:
-        picture(page, server, Path(folder) / f"{path.stem.replace(' ', '_')}.png")
+    assert not page.evaluate(OVERLAPS)
 
 
-def picture(page, server, path):
-    """The graph after a run, for the documentation."""
+@pytest.mark.slow
+@pytest.mark.skipif("not __import__('os').environ.get('FOLEYSTAGE_PICTURES')", reason="on request")
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_pictures_after_a_run(page, server, path):
+    configure(page, PLAIN)
+    open_workflow(page, path)
+    run_in(page, server)
+    assert not page.evaluate(OVERLAPS)
+    picture(page, IMAGES / f"{path.stem.replace(' ', '_')}.webp", scale=1, margin=16, quality=85)
+    thumbnail(IMAGES / f"{path.stem.replace(' ', '_')}.webp", path.with_suffix(".jpg"))
+
+
+def run_in(page, server):
+    """Presses Run, and waits until everything is done and drawn."""
     page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -67,16 +71,24 @@ def picture(page, server, path):
         queue = server.get("/queue")
         if not queue["queue_running"] and not queue["queue_pending"]:
             break
-    page.wait_for_timeout(2000)
-    page.evaluate(FRAME)
+    page.wait_for_function(DRAWN, timeout=120_000)
     page.wait_for_timeout(1000)
-    page.screenshot(path=str(path))
+
+
+def thumbnail(source, path):
+    """A small copy, for the template browser."""
+    from PIL import Image
+
+    with Image.open(source) as whole:
+        small = whole.convert("RGB")
+        small.thumbnail((640, 640))
+        small.save(path, quality=80)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_the_frontend_sends_what_the_server_accepts(page, server, path):
-    opened(page, path)
+    open_workflow(page, path)
     graph = page.evaluate("async () => (await window.app.graphToPrompt()).output")
     reply = server.post("/prompt", {"prompt": graph})
     server.post("/queue", {"delete": [reply["prompt_id"]]})
@@ -93,7 +105,7 @@ def test_every_node_has_a_help_page(server):
 @pytest.mark.slow
 def test_takes_have_a_player_each(page):
     path = ROOT / "workflows" / "takes.json"
-    opened(page, path)
+    open_workflow(page, path)
     shown = page.evaluate("""() => {
         const node = window.app.graph.nodes.find(n => n.type === "FoleyStageTakes");
         const file = k => ({filename: `t${k}.flac`, subfolder: "", type: "temp"});

@@ -1,0 +1,77 @@
+"""What tests and pictures ask of the frontend in the page."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# Nothing but the graph: no map of it, no tools, no frame counter, no badges.
+PLAIN = {
+    "Comfy.Graph.CanvasMenu": False,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+    "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+}
+_SET = "([key, value]) => window.app.extensionManager.setting.set(key, value)"
+_OPEN = "([graph, name]) => window.app.loadGraphData(graph, true, true, name)"
+_ALONE = """([kind, width]) => {
+    const {graph, canvas} = window.app;
+    graph.clear();
+    const node = window.LiteGraph.createNode(kind);
+    graph.add(node);
+    node.pos = [0, 0];
+    node.setSize([Math.max(node.computeSize()[0], width), node.size[1]]);
+    canvas.deselectAll?.();
+}"""
+# Brings the graph into view at a scale of at most `most`; its box in the window, in CSS pixels.
+_FRAME = """([most, margin]) => {
+    const {canvas, graph} = window.app, shown = canvas.canvas.getBoundingClientRect();
+    const boxes = graph.nodes.map(node => node.getBounding());
+    const left = Math.min(...boxes.map(b => b[0])), top = Math.min(...boxes.map(b => b[1]));
+    const right = Math.max(...boxes.map(b => b[0] + b[2]));
+    const bottom = Math.max(...boxes.map(b => b[1] + b[3]));
+    const room = [shown.width - 140 - 2 * margin, shown.height - 120 - 2 * margin];
+    const scale = Math.min(room[0] / (right - left), room[1] / (bottom - top), most);
+    canvas.ds.scale = scale;
+    canvas.ds.offset = [(100 + margin) / scale - left, (100 + margin) / scale - top];
+    canvas.setDirty(true, true);
+    return {x: shown.x + 100, y: shown.y + 100,
+            width: (right - left) * scale + 2 * margin,
+            height: (bottom - top) * scale + 2 * margin};
+}"""
+
+
+def configure(page: Any, settings: Mapping[str, Any]) -> None:
+    """Changes settings of the frontend."""
+    for key, value in settings.items():
+        page.evaluate(_SET, [key, value])
+
+
+def open_workflow(page: Any, path: Path) -> dict[str, Any]:
+    """Opens a workflow under its own name; what the file holds."""
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    page.errors.clear()
+    page.evaluate(_OPEN, [workflow, path.stem])
+    page.wait_for_timeout(500)
+    page.keyboard.press("Escape")
+    return workflow
+
+
+def show_alone(page: Any, kind: str, width: int) -> None:
+    """A graph of one node, at least so wide."""
+    page.evaluate(_ALONE, [kind, width])
+    page.wait_for_timeout(200)
+
+
+def picture(page: Any, path: Path, *, scale: float, margin: int, quality: int) -> None:
+    """The graph and `margin` pixels around it, as a picture of the kind that `path` names."""
+    from PIL import Image
+
+    clip = page.evaluate(_FRAME, [scale, margin])
+    page.wait_for_timeout(700)
+    shot = Image.open(io.BytesIO(page.screenshot(clip=clip, timeout=120_000))).convert("RGB")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shot.save(path, quality=quality, method=6)

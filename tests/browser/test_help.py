@@ -1,0 +1,88 @@
+"""Help pages, their pictures and the second language in the real frontend."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from frontend import PLAIN, configure, picture, show_alone
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "web" / "docs" / "images"
+READY = "!!window.LiteGraph?.registered_node_types?.FoleyStageQuick && !!window.app?.canvas"
+HELP = """async kind => {
+    const stores = document.querySelector("#vue-app").__vue_app__
+        .config.globalProperties.$pinia._s;
+    const tabs = stores.get("sidebarTab");
+    if (tabs.activeSidebarTabId !== "node-library") tabs.toggleSidebarTab("node-library");
+    stores.get("nodeHelp").openHelp(stores.get("nodeDef").nodeDefsByName[kind]);
+}"""
+LABELS = """() => {
+    const [node] = window.app.graph.nodes;
+    return {title: node.title, category: node.constructor.category,
+            inputs: Object.fromEntries(node.inputs.map(i => [i.name, i.label ?? i.localized_name])),
+            widgets: Object.fromEntries(node.widgets.map(w => [w.name, w.label])),
+            outputs: node.outputs.map(o => o.label ?? o.localized_name)};
+}"""
+
+
+@pytest.fixture(scope="module")
+def kinds(server):
+    """Ids of our nodes."""
+    return sorted(name for name in server.get("/object_info") if name.startswith("FoleyStage"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("not __import__('os').environ.get('FOLEYSTAGE_PICTURES')", reason="on request")
+def test_pictures_of_all_nodes(page, kinds):
+    configure(page, PLAIN)
+    for kind in kinds:
+        show_alone(page, kind, 340)
+        picture(page, PICTURES / f"{kind}.webp", scale=1.5, margin=12, quality=80)
+        assert (PICTURES / f"{kind}.webp").stat().st_size < 40_000
+
+
+@pytest.mark.slow
+def test_every_help_page_opens_with_its_picture(page, kinds):
+    for kind in kinds:
+        page.evaluate(HELP, kind)
+        shown = page.locator(f".node-help-content img[src$='{kind}.webp']")
+        shown.wait_for(state="attached", timeout=10_000)
+        page.wait_for_function(
+            "kind => document.querySelector(`.node-help-content img[src$='${kind}.webp']`)"
+            "?.naturalWidth > 100",
+            arg=kind,
+            timeout=10_000,
+        )
+        assert page.locator(".node-help-content table").count() >= 1, kind
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "locale", sorted(p.name for p in (ROOT / "locales").iterdir() if p.name != "en")
+)
+def test_nodes_speak_the_language_of_the_frontend(page, locale):
+    own = json.loads((ROOT / "locales" / locale / "nodeDefs.json").read_text(encoding="utf-8"))
+    text = own["FoleyStageQuick"]
+    try:
+        configure(page, {"Comfy.Locale": locale})
+        page.reload()
+        page.wait_for_function(READY, timeout=120_000)
+        page.keyboard.press("Escape")
+        show_alone(page, "FoleyStageQuick", 340)
+        labels = page.evaluate(LABELS)
+        folder = os.environ.get("FOLEYSTAGE_SCREENSHOTS")
+        if folder:
+            picture(page, Path(folder) / f"{locale}.png", scale=1.5, margin=12, quality=90)
+    finally:
+        configure(page, {"Comfy.Locale": "en"})
+        page.reload()
+        page.wait_for_function(READY, timeout=120_000)
+    assert labels["title"] == text["display_name"]
+    assert labels["outputs"] == [entry["name"] for entry in text["outputs"].values()]
+    for name in ("video", "reference"):
+        assert labels["inputs"][name] == text["inputs"][name]["name"]
+    for name in ("prompt", "seed", "fps", "model"):
+        assert labels["widgets"][name] == text["inputs"][name]["name"]
