@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .encoders.mini_video import Seen
 from .errors import FoleyError
 from .media import FrameRequest
+from .sampling import Guidance, cfg_negative
 from .weights.store import find
 
 CancelCheck = Callable[[], bool]
@@ -120,6 +121,10 @@ class Model(abc.ABC):
     ) -> Told:
         """Streams of the frames by request (those that are there) and of the words, for a take of
         `seconds`; `ignored` names streams that are left out."""
+
+    def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
+        """Guidance of a scale, away from the `avoided` streams."""
+        return cfg_negative(scale, avoided)
 
     @abc.abstractmethod
     def level(self, waveform: Tensor, rate: int) -> Tensor:

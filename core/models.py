@@ -17,6 +17,8 @@ from .encoders.mini_text import MiniTextEncoder
 from .encoders.mini_video import REQUEST, Seen, watch
 from .errors import FoleyError
 from .generators import ACFoley, ac_foley_mini
+from .mdsgen_model import load_mini as load_mdsgen_mini
+from .mdsgen_model import load_public as load_mdsgen
 from .media import fit_length, resample
 from .mmaudio_model import load_mmaudio
 from .model_base import CancelCheck, Loading, Model, ModelCard, Progress, ResidentModel, Told
@@ -113,7 +115,9 @@ def load_mini_model(
 
 
 def _load_bundled(
-    name: str, device: str | torch.device = "cpu", loading: Loading = Loading()  # noqa: B008
+    name: str,
+    device: str | torch.device = "cpu",
+    loading: Loading = Loading(),  # noqa: B008
 ) -> MiniModel:
     if loading.precision not in ("auto", "float32") or loading.files:
         raise FoleyError(f"{name} comes whole, in float32; leave precision and files away.")
@@ -134,6 +138,20 @@ _CARDS = (
         files=("ac_foley_mini", "mini_video_encoder", "foley_mini_codec"),
         licence="Apache-2.0",
         load=partial(_load_bundled, "ac_foley_mini"),
+    ),
+    ModelCard(
+        name="mdsgen_mini",
+        title="MDSGen in small: the picture alone, fast; 32 kHz mono, bundled",
+        files=("mdsgen_mini", "mini_video_encoder", "mel_picture_codec", "foley_mini_codec"),
+        licence="Apache-2.0",
+        load=partial(load_mdsgen_mini, "mdsgen_mini"),
+    ),
+    ModelCard(
+        name="mdsgen_b",
+        title="MDSGen-B: the picture alone; 16 kHz mono",
+        files=("mdsgen_b", "cavp", "audioldm_vae", "audioldm_hifigan"),
+        licence="not stated; codec CC-BY-NC-SA-4.0",
+        load=partial(load_mdsgen, "mdsgen_b"),
     ),
     _public(
         "ac_foley",

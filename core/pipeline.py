@@ -28,7 +28,7 @@ from .media import (
 from .media.masking import hold_last
 from .model_base import Model, ReferencePick, Told
 from .reference import load_reference
-from .sampling import Guidance, Windows, cfg, cfg_negative, sample_flow
+from .sampling import Windows, sample
 
 log = logging.getLogger(__name__)
 
@@ -239,12 +239,11 @@ def _sample(
     cancelled: Callable[[], bool] | None,
 ) -> Tensor:
     scale = model.guidance if request.cfg is None else request.cfg
-    guidance: Guidance = cfg_negative(scale, told.avoided) if told.avoided else cfg(scale)
     with model.using("generator") as generator:
-        return sample_flow(
+        return sample(
             generator,
             told.streams,
-            guidance,
+            model.guide(scale, told.avoided),
             seconds=seconds,
             steps=request.steps,
             seed=request.seed,

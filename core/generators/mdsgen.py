@@ -62,7 +62,7 @@ class MDSGen(Generator):
         self.optional_streams = (c.stream,)
         self.codec = c.codec
         self.latent_dim = c.channels * c.rows
-        self.trained_seconds = c.seconds
+        self.trained_seconds = c.trained_seconds
         self.window_step = c.window_step
         self._bias: weakref.ref[Tensor] | None = None
         self._bias_key: tuple = ()
@@ -166,7 +166,7 @@ class MDSGen(Generator):
             )
         if count > c.video_frames + c.window_step * c.video_fps:
             raise FoleyError(
-                f"One take of this model is {c.seconds:.2f} s, {c.video_frames} '{stream}' "
+                f"One take of this model is {c.trained_seconds:.2f} s, {c.video_frames} '{stream}' "
                 f"features, but got {count}; make longer takes in windows, or a shorter one."
             )
         if not torch.isfinite(features).all():
@@ -200,8 +200,8 @@ class MDSGen(Generator):
         frames = (lengths or self.config.lengths(seconds)).latent
         if frames != self.config.frames:
             raise FoleyError(
-                f"One take of this model is {self.config.seconds:.2f} s; make longer ones in "
-                "windows."
+                f"One take of this model is {self.config.trained_seconds:.2f} s; make longer ones "
+                "in windows."
             )
         features = self.features(conditions)
         dtype = self.compute_dtype if features is None else features.dtype

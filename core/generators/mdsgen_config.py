@@ -62,7 +62,7 @@ class MDSGenConfig:
         return self.sample_rate / self.samples_per_latent
 
     @property
-    def seconds(self) -> float:
+    def trained_seconds(self) -> float:
         """Length of the one take that the network makes: 8.16 s or 8.192 s as published."""
         return self.frames / self.latent_rate
 
@@ -95,12 +95,12 @@ class MDSGenConfig:
         """The shortest length >= `seconds` that can be made: a take, or windows on the grid."""
         if not math.isfinite(seconds) or seconds <= 0:
             raise FoleyError(f"A take must be longer than 0 s, not {seconds:g} s.")
-        extra = max(seconds - self.seconds, 0.0) / self.window_step
-        return self.seconds + math.ceil(extra - LENGTH_SLACK) * self.window_step
+        extra = max(seconds - self.trained_seconds, 0.0) / self.window_step
+        return self.trained_seconds + math.ceil(extra - LENGTH_SLACK) * self.window_step
 
     def lengths(self, seconds: float | None = None) -> Lengths:
         """Lengths of a take of `snap(seconds)`; None is one window."""
-        covered = self.seconds if seconds is None else self.snap(seconds)
+        covered = self.trained_seconds if seconds is None else self.snap(seconds)
         return Lengths(
             latent=round(covered * self.latent_rate),
             video=math.floor(covered * self.video_fps + LENGTH_SLACK),

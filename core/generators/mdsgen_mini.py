@@ -64,7 +64,7 @@ class MDSGenMini(MDSGen):
         if c.stream not in conditions:
             return None
         stream = conditions[c.stream]
-        bins = round(c.seconds * BIN_RATE)
+        bins = round(c.trained_seconds * BIN_RATE)
         if stream.shape[2] < _EVENT_NUMBERS:
             raise FoleyError(
                 f"This model needs the '{c.stream}' stream of the mini video encoder, but got one "
@@ -72,8 +72,8 @@ class MDSGenMini(MDSGen):
             )
         if stream.shape[1] > bins + round(_GRID * BIN_RATE):
             raise FoleyError(
-                f"One take of this model is {c.seconds:.2f} s, but the '{c.stream}' stream spans "
-                f"{stream.shape[1] / BIN_RATE:.2f} s; make longer takes in windows."
+                f"One take of this model is {c.trained_seconds:.2f} s, but the '{c.stream}' stream "
+                f"spans {stream.shape[1] / BIN_RATE:.2f} s; make longer takes in windows."
             )
         if not stream.isfinite().all():
             raise FoleyError(
@@ -93,4 +93,4 @@ class MDSGenMini(MDSGen):
 
     def _at(self, features: Tensor, start: float) -> Tensor:
         first = round(start * BIN_RATE)
-        return features[:, first : first + round(self.config.seconds * BIN_RATE)]
+        return features[:, first : first + round(self.config.trained_seconds * BIN_RATE)]

@@ -202,7 +202,8 @@ class MMAudio(Generator):
 
         Returns:
             batched `clip` [B, Nc, H], `text` [B, Nt, H], `sync` [B, N, H] at the latent rate,
-            `pooled` [B, H]; shared `latent_table` and `clip_table`, rotary tables.
+            `pooled` [B, H]; shared `latent_table` and `clip_table`, rotary tables, and where sync
+            repeats itself.
 
         Raises:
             FoleyError: an unknown stream, a wrong shape, a take too short.
@@ -231,8 +232,22 @@ class MMAudio(Generator):
                     scale=lengths.latent / lengths.clip,
                     device=like.device,
                 ),
+                **self._repeats(lengths, like.device),
             },
         )
+
+    def _repeats(self, lengths: Lengths, device: torch.device) -> dict[str, Tensor]:
+        """`sync_rows`: the latent frames at which sync changes; `spread`: of each frame, its row.
+
+        Nearest-neighbour resizing repeats most rows: what depends on them alone is done once.
+        """
+        if self.config.sync_interpolation == "linear" or lengths.sync >= lengths.latent:
+            return {}
+        places = torch.arange(lengths.sync, dtype=torch.float32)[None, None]
+        source = F.interpolate(places, size=lengths.latent, mode="nearest-exact")[0, 0].long()
+        _, spread, counts = source.unique_consecutive(return_inverse=True, return_counts=True)
+        rows = counts.cumsum(0) - counts
+        return {"sync_rows": rows.to(device), "spread": spread.to(device)}
 
     def _stream(
         self, name: str, value: Tensor | None, batch: int, length: int, like: Tensor
@@ -287,7 +302,10 @@ class MMAudio(Generator):
         latent = widened(self.audio_input_proj(x))  # (B, N, H)
         time = self.t_embed(t.to(x.device).expand(x.shape[0]), x.dtype)
         condition = (time + streams["pooled"])[:, None]  # (B, 1, H)
-        per_frame = F.silu(condition + streams["sync"])  # (B, N, H)
+        sync, spread = streams["sync"], tables.get("spread")
+        if spread is not None:
+            sync = sync.index_select(1, tables["sync_rows"])
+        per_frame = F.silu(condition + sync)  # (B, N or rows, H)
         condition = F.silu(condition)
 
         clip, text = widened(streams["clip"]), widened(streams["text"])
@@ -300,9 +318,10 @@ class MMAudio(Generator):
                 condition,
                 tables["latent_table"],
                 tables["clip_table"],
+                spread,
             )
         for block in self.fused_blocks:
-            latent = block(latent, per_frame, tables["latent_table"])
+            latent = block(latent, per_frame, tables["latent_table"], spread)
         # The public weights modulate the last layer by the global condition, not per frame.
         return self.final_layer(latent, condition)
 

@@ -21,6 +21,7 @@ from .guidance import (
     per_stream,
     power_cosine,
 )
+from .sample import sample
 from .windows import Windowed, Windows
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "midpoint",
     "per_stream",
     "power_cosine",
+    "sample",
     "sample_flow",
     "sample_noise_predictor",
     "times",

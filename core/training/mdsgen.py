@@ -100,11 +100,13 @@ class SceneData:
         """Latents `[B, N, C]` in the network's space and the streams of as many takes."""
         rows = self.validation if validation else self.train
         step, c = self.config.window_step, self.config
-        starts = int(round((self.figures.clip_seconds - c.seconds) / step)) + 1
+        starts = int(round((self.figures.clip_seconds - c.trained_seconds) / step)) + 1
         picked = rng.choice(len(rows["latent"]), size)
         first = rng.integers(0, starts, size) * step
         latent = _crop(rows["latent"], picked, first * c.latent_rate, c.frames)
-        events = _crop(rows["events"], picked, first * BIN_RATE, round(c.seconds * BIN_RATE))
+        events = _crop(
+            rows["events"], picked, first * BIN_RATE, round(c.trained_seconds * BIN_RATE)
+        )
         return latent, {c.stream: sync_from_events(events)}
 
 

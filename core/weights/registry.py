@@ -141,8 +141,10 @@ def _mini(name: str, part: str) -> Entry:
 
 ENTRIES: tuple[Entry, ...] = (
     _mini("ac_foley_mini", "generator"),
+    _mini("mdsgen_mini", "generator"),
     _mini("mini_video_encoder", "video encoder"),
     _mini("foley_mini_codec", "codec"),
+    _mini("mel_picture_codec", "codec"),
     _mmaudio("small_16k", "601 MB", "af93cde404179f58e3919ac085b8033b"),
     _mmaudio("small_44k", "601 MB", "babd74c884783d13701ea2820a5f5b6d"),
     _mmaudio("medium_44k", "2.4 GB", "5a56b6665e45a1e65ada534defa903d0"),

@@ -60,3 +60,13 @@ def test_a_small_evaluation_writes_table_json_and_plot(tmp_path):
 def test_unknown_kinds_are_refused():
     with pytest.raises(FoleyError, match="no kind of scene 'boom'"):
         evaluate_model(None, 4, kinds=("boom",))
+
+
+@pytest.mark.slow
+def test_a_model_that_hears_no_words_is_measured_by_its_picture(tmp_path):
+    table = evaluate_model(
+        load_model("mdsgen_mini"), 2, hard=False, seconds=2.0, steps=2, folder=tmp_path
+    )
+    assert "picture alone" in table and "material asked for" not in table
+    report = json.loads((tmp_path / "mdsgen_mini_clean.json").read_text())
+    assert set(report["onsets"]) == {"true sound", "picture", "blind"}

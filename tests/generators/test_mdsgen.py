@@ -177,7 +177,7 @@ def test_long_takes_are_joined_from_windows(codec):
     count = int(seconds * 4)
     windows = Windows()
     spans = windows.cut(net, seconds)
-    assert all(stop - start == pytest.approx(net.config.seconds) for start, stop in spans)
+    assert all(stop - start == pytest.approx(net.config.trained_seconds) for start, stop in spans)
     latent = sample_noise_predictor(
         net,
         {"cavp": features(count)},
