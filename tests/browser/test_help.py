@@ -76,6 +76,10 @@ def test_nodes_speak_the_language_of_the_frontend(page, locale):
         folder = os.environ.get("FOLEYSTAGE_SCREENSHOTS")
         if folder:
             picture(page, Path(folder) / f"{locale}.png", scale=1.5, margin=12, quality=90)
+        page.evaluate(HELP, "FoleyStageQuick")
+        title = page.locator(".node-help-content h1").first
+        title.wait_for(timeout=20_000)
+        assert title.inner_text() == text["display_name"]
     finally:
         configure(page, {"Comfy.Locale": "en"})
         page.reload()

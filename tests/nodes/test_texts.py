@@ -31,11 +31,19 @@ def source(nodes):
         for locale in TRANSLATIONS:
             joined = texts.with_english_lists(texts.definitions(locale), made)
             texts.write_definitions(locale, joined)
-        for name, node in nodes.items():
-            path = texts.PAGES / f"{name}.md"
-            old = path.read_text(encoding="utf-8") if path.is_file() else ""
-            path.write_text(texts.help_page(node, old), encoding="utf-8")
+        for locale in ("en", *TRANSLATIONS):
+            write_pages(nodes, locale)
     return made
+
+
+def write_pages(nodes, locale):
+    for name, entry in texts.definitions(locale).items():
+        path = texts.page_of(name, locale)
+        path.parent.mkdir(exist_ok=True)
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if name in nodes:
+            page = texts.help_page(nodes[name], entry, old, locale)
+            path.write_text(page, encoding="utf-8")
 
 
 def test_the_english_locale_is_what_the_schemas_say(source):
@@ -77,13 +85,14 @@ def test_categories_and_types_are_translated(nodes, locale):
     assert types == set(own["dataTypes"])
 
 
-def test_help_pages_say_what_the_schemas_say(nodes, source):
-    for name, node in nodes.items():
-        path = texts.PAGES / f"{name}.md"
-        assert path.is_file(), f"{path.name} is missing: {HOW}"
+@pytest.mark.parametrize("locale", ["en", *TRANSLATIONS])
+def test_help_pages_say_what_the_schemas_say(nodes, source, locale):
+    for name, entry in texts.definitions(locale).items():
+        path = texts.page_of(name, locale)
+        assert path.is_file(), f"{path} is missing: {HOW}"
         page = path.read_text(encoding="utf-8")
-        assert page == texts.help_page(node, page), f"{path.name} is old: {HOW}"
-        assert texts._own_words(page), f"{path.name} says nothing of its own above the picture"
+        assert page == texts.help_page(nodes[name], entry, page, locale), f"{path} is old: {HOW}"
+        assert texts.own_words(page), f"{path} says nothing of its own above the picture"
 
 
 def test_the_manager_s_list_names_every_node(nodes):

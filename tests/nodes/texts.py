@@ -18,6 +18,28 @@ NODE_LIST = ROOT / "node_list.json"
 # The frontend's own name for its audio player: nothing that an artist sets.
 UNSEEN = "audioUI"
 NUMBERS = (io.Int.Input, io.Float.Input)
+# What the tables of a help page say besides the texts of a locale.
+WORDS = {
+    "zh": {
+        "Inputs": "输入",
+        "Outputs": "输出",
+        "name": "名称",
+        "takes": "接受",
+        "default": "默认",
+        "meaning": "含义",
+        "type": "类型",
+        "on or off": "开或关",
+        "text": "文本",
+        "choice": "选项",
+        "on": "开",
+        "off": "关",
+        " (optional)": "（可选）",
+        " and up": " 起",
+        " to ": " 到 ",
+        " or ": " 或 ",
+    },
+}
+WORDS["en"] = {word: word for word in WORDS["zh"]}
 
 
 def definitions(locale: str) -> dict[str, Any]:
@@ -89,59 +111,68 @@ def leaves(texts: dict[str, Any], path: str = "") -> dict[str, str]:
     return found
 
 
-def help_page(node: Any, old: str) -> str:
-    """A page whose title, first line, picture and tables are the schema's.
+def page_of(name: str, locale: str) -> Path:
+    """Where the frontend looks for a help page."""
+    return PAGES / f"{name}.md" if locale == "en" else PAGES / name / f"{locale}.md"
+
+
+def help_page(node: Any, entry: dict[str, Any], old: str, locale: str = "en") -> str:
+    """A page whose title, first line, picture and tables are the schema's, in words of `entry`.
 
     What stands between them was written by hand, and stays.
     """
-    schema = node.GET_SCHEMA()
+    schema, words = node.GET_SCHEMA(), WORDS[locale]
     parts = [
-        f"# {schema.display_name}",
-        schema.description,
-        _own_words(old),
-        f"![{schema.display_name}](images/{schema.node_id}.webp)",
-        "## Inputs\n\n" + _inputs(schema) if schema.inputs else "",
-        "## Outputs\n\n" + _outputs(schema),
+        f"# {entry['display_name']}",
+        entry["description"],
+        own_words(old),
+        f"![{entry['display_name']}](images/{schema.node_id}.webp)",
+        f"## {words['Inputs']}\n\n{_inputs(schema, entry, words)}" if schema.inputs else "",
+        f"## {words['Outputs']}\n\n{_outputs(schema, entry, words)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _own_words(page: str) -> str:
+def own_words(page: str) -> str:
     """Between the first line and the picture, or the tables of a page that has none."""
-    body = page.partition("\n## Inputs")[0].partition("\n![")[0]
+    body = page.partition("\n## ")[0].partition("\n![")[0]
     return "\n\n".join(body.strip().split("\n\n")[2:])
 
 
-def _inputs(schema: io.Schema) -> str:
-    rows = ["| name | takes | default | meaning |", "|---|---|---|---|"]
+def _inputs(schema: io.Schema, entry: dict[str, Any], words: dict[str, str]) -> str:
+    rows = [_row(*(words[key] for key in ("name", "takes", "default", "meaning"))), _row(*4 * "-")]
     for value in schema.inputs:
         if value.id != UNSEEN:
-            optional = " (optional)" if value.optional else ""
-            rows.append(_row(value.id + optional, _takes(value), _default(value), value.tooltip))
+            text = entry["inputs"][value.id]
+            name = text["name"] + (words[" (optional)"] if value.optional else "")
+            rows.append(_row(name, _takes(value, words), _default(value, words), text["tooltip"]))
     return "\n".join(rows)
 
 
-def _outputs(schema: io.Schema) -> str:
-    rows = ["| name | type | meaning |", "|---|---|---|"]
-    rows += [_row(o.display_name, o.get_io_type(), o.tooltip) for o in schema.outputs]
+def _outputs(schema: io.Schema, entry: dict[str, Any], words: dict[str, str]) -> str:
+    rows = [_row(*(words[key] for key in ("name", "type", "meaning"))), _row(*3 * "-")]
+    for value, text in zip(schema.outputs, entry["outputs"].values(), strict=True):
+        rows.append(_row(text["name"], value.get_io_type(), text["tooltip"]))
     return "\n".join(rows)
 
 
 def _row(*cells: str) -> str:
+    if set(cells) == {"-"}:
+        return "|" + "---|" * len(cells)
     return "| " + " | ".join(cell.partition("\n")[0] for cell in cells) + " |"
 
 
-def _takes(value: io.Input) -> str:
+def _takes(value: io.Input, words: dict[str, str]) -> str:
     if isinstance(value, NUMBERS):
-        most = "and up" if value.max > 1e9 else f"to {value.max:g}"
-        return f"{value.min:g} {most}"
+        most = words[" and up"] if value.max > 1e9 else f"{words[' to ']}{value.max:g}"
+        return f"{value.min:g}{most}"
     kinds = {io.Boolean.Input: "on or off", io.String.Input: "text", io.Combo.Input: "choice"}
-    kind = next((word for known, word in kinds.items() if isinstance(value, known)), None)
-    return kind or value.get_io_type().replace(",", " or ")
+    kind = next((words[word] for known, word in kinds.items() if isinstance(value, known)), None)
+    return kind or value.get_io_type().replace(",", words[" or "])
 
 
-def _default(value: io.Input) -> str:
+def _default(value: io.Input, words: dict[str, str]) -> str:
     default = getattr(value, "default", None)
     if isinstance(default, bool):
-        return "on" if default else "off"
+        return words["on" if default else "off"]
     return f"{default:g}" if isinstance(value, NUMBERS) else str(default or "")
