@@ -79,7 +79,7 @@ class Conditioning(io.ComfyNode):
             streams |= _checked(features, kind, inner)
         avoided = _checked(negative_text, "text", inner)
         asked = seconds if video is None else video.seconds
-        covered = inner.covered(asked) if video is None else video.covered
+        covered = inner.covered(asked if video is None else video.covered)
         positive = Heard(streams, streams, covered, inner.part.name)
         negative = positive.with_streams(avoided)
         latent = empty_latent(
@@ -97,6 +97,8 @@ def _checked(features: Features | None, kind: str, model: FoleyModel) -> dict[st
             f"The {kind} input got {features.kind} features: connect them to {features.kind}."
         )
     field, what, loader = _LOADERS[kind]
+    if not getattr(model.part, field):
+        raise FoleyError(f"{model.part.name} takes no {kind}: leave it unconnected.")
     require(features.part, getattr(model.part, field), what, loader)
     return dict(features.streams)
 

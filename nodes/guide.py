@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
-from ..core.sampling import Term, interval, per_stream
+from ..core.sampling import Term, interval, per_stream, power_cosine
 from . import common
 from .common import known_choices, schema
 from .native.guider import IntervalGuider, TermGuider, silenced, terms_of, until
@@ -85,6 +85,52 @@ class Guider(io.ComfyNode):
         guider.set_conds(positive, negative)
         guider.set_cfg(cfg)
         guider.set_interval(start, stop)
+        return io.NodeOutput(guider)
+
+
+class PowerCosineGuider(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "PowerCosineGuider",
+            "Foley Power-Cosine Guider",
+            "Guidance that rises while the sound takes shape: loose in the noise, firm at the end, "
+            "as MDSGen was published.",
+            [
+                *_model_and(
+                    ("positive", "positive of Foley Conditioning."),
+                    ("negative", "negative of Foley Conditioning."),
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=5.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How strictly the take follows what it is told at the end: 5 as "
+                    "published, 3 is freer, above 8 harsh.",
+                ),
+                io.Float.Input(
+                    "power",
+                    default=0.01,
+                    min=0.01,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="How late it rises: 0.01 as published is firm almost from the start, 1 "
+                    "rises evenly, 4 leaves the outline free and firms up the details.",
+                ),
+            ],
+            _guider_output(),
+            folder="guide",
+            aliases=("dynamic cfg", "mdsgen guidance"),
+        )
+
+    @classmethod
+    def execute(cls, model, positive, negative, cfg, power) -> io.NodeOutput:
+        foley_model(model)
+        told, untold = power_cosine(cfg, power)
+        guider = TermGuider(model)
+        guider.set_terms([(positive, told.at), (negative, untold.at)])
         return io.NodeOutput(guider)
 
 
@@ -227,4 +273,4 @@ class CombineGuidance(io.ComfyNode):
         return io.NodeOutput(guider)
 
 
-NODES = [Guider, StreamGuider, GuidanceTerm, CombineGuidance]
+NODES = [Guider, PowerCosineGuider, StreamGuider, GuidanceTerm, CombineGuidance]

@@ -18,6 +18,8 @@ from ..core.encoders.mini_text import MiniTextEncoder
 from ..core.encoders.mini_video import REQUEST, watch
 from ..core.errors import FoleyError
 from ..core.generators import ACFoley, Generator, ac_foley_mini
+from ..core.generators.mdsgen_files import mini_figures
+from ..core.generators.mdsgen_mini import MDSGenMini
 from ..core.media import FrameRequest
 from ..core.weights.files import load_into, read_metadata
 from ..core.weights.minis import mini_path
@@ -121,11 +123,21 @@ def _listen_mini(generator: Generator, codec: Codec, sound: Tensor, rate: int) -
     return load_reference((sound, rate), MiniModel("ac_foley_mini", generator, codec, None, None))
 
 
+def _build_mdsgen_mini(**made: Any) -> Generator:
+    return MDSGenMini(mini_figures(mini_path("mdsgen_mini")), **made)
+
+
 def _load_mini_codec(path: Path) -> Codec:
     # Imported when used: the codecs of all papers would slow ComfyUI's start.
     from ..core.codecs.foley_mini import FoleyMiniCodec
 
     return FoleyMiniCodec.load(path)
+
+
+def _load_mel_picture(path: Path) -> Codec:
+    from ..core.codecs.mel_picture import MelPictureCodec
+
+    return MelPictureCodec.load(path)
 
 
 GENERATORS: dict[str, GeneratorPart] = {
@@ -143,6 +155,21 @@ GENERATORS: dict[str, GeneratorPart] = {
         listen=_listen_mini,
         memory_factor=0.3,
         guidance=3.0,
+    ),
+    "mdsgen_mini": GeneratorPart(
+        name="mdsgen_mini",
+        title="MDSGen in small: the picture alone, fast; 32 kHz mono, bundled",
+        licence="Apache-2.0",
+        weights=mini_path("mdsgen_mini"),
+        family="mdsgen",
+        build=_build_mdsgen_mini,
+        prefix="",
+        video="mini_video_encoder",
+        text="",
+        codec="mel_picture_codec",
+        listen=None,
+        memory_factor=0.3,
+        guidance=5.0,
     ),
 }
 
@@ -179,6 +206,14 @@ CODECS: dict[str, CodecPart] = {
         weights=mini_path("foley_mini_codec"),
         family="codec",
         load=_load_mini_codec,
+    ),
+    "mel_picture_codec": CodecPart(
+        name="mel_picture_codec",
+        title="32 kHz mono, a mel picture of 8 rows, 31.25 frames a second; bundled",
+        licence="Apache-2.0",
+        weights=mini_path("mel_picture_codec"),
+        family="mel_picture",
+        load=_load_mel_picture,
     ),
 }
 

@@ -140,7 +140,7 @@ def _watched(step: Callable[..., Node], part: GeneratorPart, video, seconds, fps
 
 def _read(step: Callable[..., Node], part: GeneratorPart, model: str, wanted, avoided) -> dict:
     """The text inputs of Foley Conditioning; without words no text encoder is loaded."""
-    if not (wanted.strip() or avoided.strip()):
+    if not part.text or not (wanted.strip() or avoided.strip()):
         return {}
     encoder = step("LoadTextEncoder", name=_reader(part, model)).out(0)
     words = step("EncodeText", text_encoder=encoder, prompt=wanted, negative_prompt=avoided)

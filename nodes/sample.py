@@ -121,11 +121,16 @@ class Sampler(io.ComfyNode):
 
 
 def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor:
-    """`steps + 1` sigmas, the last 0; with denoise below 1 the end of a longer schedule."""
+    """`steps + 1` sigmas down to 0 or nearly so; with denoise below 1 the end of a longer schedule."""
     total = max(steps, round(steps / denoise))
     sampling = model.get_model_object("model_sampling")
-    if scheduler == PUBLISHED and foley_model(model).diffusion_model.parameterization == "flow":
+    kind = foley_model(model).diffusion_model.parameterization
+    if scheduler == PUBLISHED and kind == "flow":
         even = torch.linspace(1, 0, total + 1) * getattr(sampling, "multiplier", 1.0)
+        sigmas = sampling.sigma(even).cpu()
+    elif scheduler == PUBLISHED and kind == "epsilon":
+        # The published solver stops at the first step's noise, which cannot be heard.
+        even = torch.linspace(len(sampling.sigmas) - 1, 0, total + 1)
         sigmas = sampling.sigma(even).cpu()
     else:
         name = "normal" if scheduler == PUBLISHED else scheduler

@@ -221,7 +221,7 @@ class MDSGen(Generator):
 
     def position_bias(self, dtype: torch.dtype | None = None) -> Tensor:
         """Relative position bias of all blocks, `[blocks, H, N, N]`. Differentiable."""
-        return torch.stack([block.attn.rel_pos_bias().to(dtype) for block in self.blocks])
+        return torch.stack([block.attn.rel_pos_bias(dtype) for block in self.blocks])
 
     def _shared_bias(self, dtype: torch.dtype) -> Tensor:
         """One table for all terms of a take: at full size it is larger than a block."""
@@ -280,7 +280,8 @@ class MDSGen(Generator):
         whole = self.mask_token.to(seen.dtype).expand_as(tokens).scatter(1, index, seen)
         whole = whole + self.decoder_pos_embed.to(seen.dtype)
         side = self.sideblocks[0]
-        filled = side(whole, activated, side.attn.rel_pos_bias()[None], places)
+        table = side.attn.rel_pos_bias(bias.dtype)[None]
+        filled = side(whole, activated, table, places)
         was_kept = torch.zeros_like(tokens[..., :1], dtype=torch.bool)
         was_kept = was_kept.scatter(1, kept[..., None], True)
         return torch.where(was_kept, whole, filled)

@@ -54,9 +54,9 @@ class RelativeBias(nn.Module):
         rows = math.prod(2 * side - 1 for side in grid) + _UNUSED_ROWS
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, heads, **factory))
 
-    def forward(self) -> Tensor:
+    def forward(self, dtype: torch.dtype | None = None) -> Tensor:
         """`[H, N, N]`: row (i - j) of the table for every query i and key j."""
-        (height, width), table = self.grid, self.relative_position_bias_table
+        (height, width), table = self.grid, self.relative_position_bias_table.to(dtype)
         spans = (2 * height - 1, 2 * width - 1)
         table = table[: spans[0] * spans[1]].unflatten(0, spans).flip((0, 1))
         # Windows of the flipped table: window (side - 1 - i), place j holds distance i - j.

@@ -27,9 +27,9 @@ class FoleyGuider(comfy.samplers.CFGGuider):
 
     def moment(self, timestep: Tensor) -> float:
         """Flow time of a sigma: 0 is noise, 1 is done."""
-        sampling = self.inner_model.model_sampling
-        last = sampling.timestep(sampling.sigma_max)
-        return 1.0 - float(sampling.timestep(timestep[0]) / last)
+        model = self.inner_model
+        time = float(model.kind.time(model.model_sampling, timestep[:1])[0])
+        return model.diffusion_model.moment(time)
 
 
 def until(stop: float) -> float:

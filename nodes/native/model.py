@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...core.errors import FoleyError
 from ...core.generators import Generator, Prepared, Window
-from ...core.sampling import Windows
+from ...core.sampling import LINEAR, Windows
 from ...core.sampling.windows import crossfades
 from ...core.weights.files import load_into
 from ..parts import GeneratorPart
@@ -37,23 +37,47 @@ DTYPES = {
 @dataclass(frozen=True)
 class _Kind:
     """How a parameterization reads in ComfyUI: its model type, the network's time of a sigma, and
-    the sign of its prediction there."""
+    the sign of its prediction there, and the settings of ComfyUI's schedule."""
 
     model_type: comfy.model_base.ModelType
     time: Callable[[Any, Tensor], Tensor]
     sign: float
+    settings: Mapping[str, Any]
+
+
+def _between_steps(sampling, sigma: Tensor) -> Tensor:
+    """The diffusion time of a sigma, 0 to 999; ComfyUI's own knows whole numbers alone."""
+    known = sampling.log_sigmas.to(sigma.device)
+    value = sigma.log().clamp(known[0], known[-1])
+    above = torch.searchsorted(known, value.contiguous()).clamp(1, len(known) - 1)
+    low, high = known[above - 1], known[above]
+    return above - 1 + (value - low) / (high - low)
 
 
 _KINDS = {
     # sigma runs from 1 (noise) to 0, our flow time from 0 to 1, so the velocity turns round.
-    "flow": _Kind(comfy.model_base.ModelType.FLOW, lambda sampling, sigma: 1 - sigma, -1.0),
+    "flow": _Kind(
+        comfy.model_base.ModelType.FLOW,
+        lambda sampling, sigma: 1 - sigma,
+        -1.0,
+        {"shift": 1.0, "multiplier": 1000},
+    ),
+    # What ComfyUI calls sqrt_linear are betas that rise evenly.
     "epsilon": _Kind(
-        comfy.model_base.ModelType.EPS, lambda sampling, sigma: sampling.timestep(sigma), 1.0
+        comfy.model_base.ModelType.EPS,
+        _between_steps,
+        1.0,
+        {
+            "beta_schedule": "sqrt_linear",
+            "linear_start": LINEAR.first_beta,
+            "linear_end": LINEAR.last_beta,
+        },
     ),
     "v": _Kind(
         comfy.model_base.ModelType.V_PREDICTION_CONTINUOUS,
         lambda sampling, sigma: sampling.timestep(sigma),
         1.0,
+        {},
     ),
 }
 
@@ -77,7 +101,6 @@ class FoleyLatentFormat(comfy.latent_formats.LatentFormat):
 class _Config(comfy.supported_models_base.BASE):
     unet_config: dict[str, Any] = {}
     unet_extra_config: dict[str, Any] = {}
-    sampling_settings = {"shift": 1.0, "multiplier": 1000}
     latent_format = FoleyLatentFormat
     supported_inference_dtypes = [torch.bfloat16, torch.float16, torch.float32]
 
@@ -108,6 +131,7 @@ class FoleyModel(comfy.model_base.BaseModel):
 
     def __init__(self, part: GeneratorPart, kind: str, config: _Config, device=None) -> None:
         network = partial(_build, part)
+        config.sampling_settings = dict(_KINDS[kind].settings)
         super().__init__(config, _KINDS[kind].model_type, device=device, unet_model=network)
         self.part = part
         self.kind = _KINDS[kind]
