@@ -37,7 +37,7 @@ node-texts: comfyui-packages
 
 # Pictures of all nodes and workflows, from a browser in front of a real ComfyUI.
 node-pictures: comfyui-packages
-	FOLEYSTAGE_PICTURES=1 $(BIN)/python -m pytest -q tests/browser -k pictures
+	$(BIN)/python -m pytest -q tests/browser/pictures.py
 
 clean:
 	rm -rf .venv build dist *.egg-info

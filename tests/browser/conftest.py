@@ -56,3 +56,9 @@ def page(server):  # noqa: F811
         page.keyboard.press("Escape")
         yield page
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def kinds(server):  # noqa: F811
+    """Ids of our nodes."""
+    return sorted(name for name in server.get("/object_info") if name.startswith("FoleyStage"))

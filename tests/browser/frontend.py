@@ -42,6 +42,13 @@ _FRAME = """([most, margin]) => {
             width: (right - left) * scale + 2 * margin,
             height: (bottom - top) * scale + 2 * margin};
 }"""
+_OVERLAPS = """() => {
+    const boxes = window.app.graph.nodes.map(n => [n.title, ...n.getBounding()]);
+    const apart = (a, b) => a[1] + a[3] <= b[1] || b[1] + b[3] <= a[1]
+        || a[2] + a[4] <= b[2] || b[2] + b[4] <= a[2];
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => !apart(a, b))
+        .map(b => `${a[0]} and ${b[0]}`));
+}"""
 
 
 def configure(page: Any, settings: Mapping[str, Any]) -> None:
@@ -58,6 +65,11 @@ def open_workflow(page: Any, path: Path) -> dict[str, Any]:
     page.wait_for_timeout(500)
     page.keyboard.press("Escape")
     return workflow
+
+
+def overlaps(page: Any) -> list[str]:
+    """Pairs of nodes that lie on each other."""
+    return page.evaluate(_OVERLAPS)
 
 
 def show_alone(page: Any, kind: str, width: int) -> None:

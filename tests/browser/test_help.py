@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from frontend import PLAIN, configure, picture, show_alone
+from frontend import configure, show_alone
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "web" / "docs" / "images"
 READY = "!!window.LiteGraph?.registered_node_types?.FoleyStageQuick && !!window.app?.canvas"
 HELP = """async kind => {
     const stores = document.querySelector("#vue-app").__vue_app__
@@ -26,22 +24,6 @@ LABELS = """() => {
             widgets: Object.fromEntries(node.widgets.map(w => [w.name, w.label])),
             outputs: node.outputs.map(o => o.label ?? o.localized_name)};
 }"""
-
-
-@pytest.fixture(scope="module")
-def kinds(server):
-    """Ids of our nodes."""
-    return sorted(name for name in server.get("/object_info") if name.startswith("FoleyStage"))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("not __import__('os').environ.get('FOLEYSTAGE_PICTURES')", reason="on request")
-def test_pictures_of_all_nodes(page, kinds):
-    configure(page, PLAIN)
-    for kind in kinds:
-        show_alone(page, kind, 340)
-        picture(page, PICTURES / f"{kind}.webp", scale=1.5, margin=12, quality=80)
-        assert (PICTURES / f"{kind}.webp").stat().st_size < 40_000
 
 
 @pytest.mark.slow
@@ -73,9 +55,6 @@ def test_nodes_speak_the_language_of_the_frontend(page, locale):
         page.keyboard.press("Escape")
         show_alone(page, "FoleyStageQuick", 340)
         labels = page.evaluate(LABELS)
-        folder = os.environ.get("FOLEYSTAGE_SCREENSHOTS")
-        if folder:
-            picture(page, Path(folder) / f"{locale}.png", scale=1.5, margin=12, quality=90)
         page.evaluate(HELP, "FoleyStageQuick")
         title = page.locator(".node-help-content h1").first
         title.wait_for(timeout=20_000)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from frontend import PLAIN, configure, open_workflow, picture
+from frontend import open_workflow, overlaps
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGES = ROOT / "docs" / "images"
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 # Said by the frontend of any graph: files it looks for and lives without.
 HARMLESS = ("favicon", "user.css", "404", "net::ERR", "ResizeObserver")
@@ -18,19 +16,6 @@ STATE = """() => window.app.graph.nodes.map(node => ({
     known: !!node.constructor.nodeData || !!node.isVirtualNode,
     loose: (node.inputs ?? []).filter(i => !i.link && !i.widget && i.shape !== 7).map(i => i.name)
 }))"""
-DRAWN = """() => {
-    const saved = window.app.graph.nodes.filter(n => n.type === "SaveVideo");
-    const videos = [...document.querySelectorAll(".comfy-img-preview video")];
-    return window.app.runningNodeId == null && videos.length >= saved.length
-        && videos.every(video => video.readyState >= 2);
-}"""
-OVERLAPS = """() => {
-    const boxes = window.app.graph.nodes.map(n => [n.title, ...n.getBounding()]);
-    const apart = (a, b) => a[1] + a[3] <= b[1] || b[1] + b[3] <= a[1]
-        || a[2] + a[4] <= b[2] || b[2] + b[4] <= a[2];
-    return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => !apart(a, b))
-        .map(b => `${a[0]} and ${b[0]}`));
-}"""
 
 
 def complaints(page):
@@ -47,42 +32,7 @@ def test_it_opens_whole(page, server, path):
         assert node["known"] and not node["errors"] and not node["loose"], node
     assert not page.locator(".comfy-missing-nodes").count()
     assert not complaints(page)
-    assert not page.evaluate(OVERLAPS)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("not __import__('os').environ.get('FOLEYSTAGE_PICTURES')", reason="on request")
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_pictures_after_a_run(page, server, path):
-    configure(page, PLAIN)
-    open_workflow(page, path)
-    run_in(page, server)
-    assert not page.evaluate(OVERLAPS)
-    picture(page, IMAGES / f"{path.stem.replace(' ', '_')}.webp", scale=1, margin=16, quality=85)
-    thumbnail(IMAGES / f"{path.stem.replace(' ', '_')}.webp", path.with_suffix(".jpg"))
-
-
-def run_in(page, server):
-    """Presses Run, and waits until everything is done and drawn."""
-    page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        page.wait_for_timeout(500)
-        queue = server.get("/queue")
-        if not queue["queue_running"] and not queue["queue_pending"]:
-            break
-    page.wait_for_function(DRAWN, timeout=120_000)
-    page.wait_for_timeout(1000)
-
-
-def thumbnail(source, path):
-    """A small copy, for the template browser."""
-    from PIL import Image
-
-    with Image.open(source) as whole:
-        small = whole.convert("RGB")
-        small.thumbnail((640, 640))
-        small.save(path, quality=80)
+    assert not overlaps(page)
 
 
 @pytest.mark.slow
