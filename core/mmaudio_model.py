@@ -18,6 +18,7 @@ from .encoders.base import VideoEncoder
 from .encoders.clip import DFN5BClip
 from .encoders.synchformer import SynchformerVisual
 from .generators.mmaudio_files import load_network
+from .generators.packed import can_pack, pack
 from .media import resample
 from .mmaudio_parts import Files, find_files
 from .model_base import CancelCheck, Loading, Model, Progress, Told
@@ -110,6 +111,8 @@ class MMAudioModel(Model):
             network = narrow(network)
         if self.loading.compile:
             network.compile(dynamic=True)
+        elif self.loading.precision != "fp8" and can_pack(self.dtype, self.device):
+            network = pack(network)
         return network
 
     def tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import torch
@@ -11,8 +12,11 @@ from torch import Generator, Tensor
 from ..errors import FoleyError
 from ..weights.load import fill_module
 from .base import Codec
-from .tiling import Progress
+from .tiling import Progress, smaller_tiles
 
+log = logging.getLogger(__name__)
+
+_TILE_DIVISORS = (1, 2, 4, 8)
 ENCODER_KEYS = ("encoder.", "quant_conv.")
 
 
@@ -86,7 +90,7 @@ class NeuralCodec(Codec):
         length = latent.shape[1] * self.samples_per_latent
         sounds = []
         for item in latent.split(1):
-            sound = self._decode(item, generator, progress)[..., :length].float()
+            sound = self._decode_within_memory(item, generator, progress)[..., :length].float()
             if not torch.isfinite(sound).all():
                 raise FoleyError(
                     f"The codec {self.name} made a sound with invalid values; "
@@ -94,6 +98,26 @@ class NeuralCodec(Codec):
                 )
             sounds.append(sound)
         return torch.cat(sounds) if len(sounds) > 1 else sounds[0]
+
+    def _decode_within_memory(
+        self, latent: Tensor, generator: Generator | None, progress: Progress | None
+    ) -> Tensor:
+        """`_decode`, in ever smaller tiles while the memory of the device does not suffice."""
+        state = None if generator is None else generator.get_state()
+        for divisor in _TILE_DIVISORS:
+            try:
+                with smaller_tiles(divisor):
+                    return self._decode(latent, generator, progress)
+            except torch.OutOfMemoryError:
+                log.warning("Out of memory: the sound is now decoded in smaller tiles.")
+            if generator is not None:
+                generator.set_state(state)
+            if latent.device.type == "cuda":
+                torch.cuda.empty_cache()
+        raise FoleyError(
+            f"The codec {self.name} does not fit into the memory of {latent.device}; free some, or "
+            "use the CPU."
+        )
 
     def _encode(self, waveform: Tensor, progress: Progress | None) -> Tensor:
         raise NotImplementedError

@@ -1,22 +1,24 @@
-"""Long audio in pieces: tiles with a receptive field's context, windows with cross-fades.
+"""Long audio in pieces: tiles with a receptive field's context.
 
 A tile's context is thrown away, so what is kept is what the network makes of the whole: equal up
 to the rounding of another summation order. That holds for networks that look at a bounded
-neighbourhood. Those with attention or group norms over the whole length use `crossfaded`, which
-only comes near.
+neighbourhood. Those with group norms over the whole length use `whole_norms`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 Progress = Callable[[int, int], None]
 Network = Callable[[Tensor], Tensor]
+
+_divisor = contextvars.ContextVar("tile divisor", default=1)
 
 
 def upsampling_reach(stages: Sequence[tuple[int, int, int]], *, before: int, after: int) -> int:
@@ -97,9 +99,19 @@ def total_rate(sections: Sequence[Section]) -> int:
     return math.prod(section.rate for section in sections)
 
 
+@contextlib.contextmanager
+def smaller_tiles(divisor: int) -> Iterator[None]:
+    """Within it, tiles are so many times smaller: slower, for less memory."""
+    before = _divisor.set(divisor)
+    try:
+        yield
+    finally:
+        _divisor.reset(before)
+
+
 def tiles(length: int, tile: int) -> Iterator[tuple[int, int]]:
     """[0, length) in the fewest pieces of at most `tile`, as equal as whole numbers allow."""
-    count = max(1, math.ceil(length / tile))
+    count = max(1, math.ceil(length / max(1, tile // _divisor.get())))
     for index in range(count):
         yield length * index // count, length * (index + 1) // count
 
@@ -137,35 +149,3 @@ def tiled(
         if progress is not None:
             progress(stop, n_frames)
     return out
-
-
-def crossfaded(network: Network, x: Tensor, *, window: int, overlap: int, per_frame: int) -> Tensor:
-    """What `network` makes of windows of x `[..., N]`, cross-faded: `[..., N * per_frame]`.
-
-    Windows have the same length, the last ones overlapping more if need be; the fade is linear
-    over `overlap` frames in the middle of what two windows share.
-    """
-    n_frames = x.shape[-1]
-    if n_frames <= window:
-        return network(x)
-    count = math.ceil((n_frames - overlap) / (window - overlap))
-    starts = [round(i * (n_frames - window) / (count - 1)) for i in range(count)]
-    out = None
-    for index, start in enumerate(starts):
-        piece = network(x[..., start : start + window])
-        if out is None:
-            out = piece.new_zeros(*piece.shape[:-1], n_frames * per_frame)
-        weight = piece.new_ones(window)
-        if index:
-            weight *= _fade(starts[index - 1] + window - start, overlap, window).to(weight)
-        if index + 1 < count:
-            weight *= _fade(start + window - starts[index + 1], overlap, window).flip(0).to(weight)
-        weight = weight.repeat_interleave(per_frame)
-        out[..., start * per_frame : (start + window) * per_frame] += piece * weight
-    return out
-
-
-def _fade(shared: int, overlap: int, window: int) -> Tensor:
-    """Weights (window,) that rise from 0 to 1 within the first `shared` frames."""
-    first = (shared - overlap) / 2
-    return ((torch.arange(window) + 0.5 - first) / overlap).clamp(0, 1)

@@ -118,6 +118,11 @@ class Generator(nn.Module, abc.ABC):
     ) -> Prepared:
         """All that does not depend on x_t, for the given conditions. Differentiable."""
 
+    def settled(self, prepared: Prepared) -> Prepared:
+        """Conditions that many predictions will be made with, as they are: what can be found out
+        about them once is added to what is shared."""
+        return prepared
+
     @abc.abstractmethod
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Prediction `[B, N, C]` for latents x `[B, N, C]` at times t `[B]` or scalar."""

@@ -202,8 +202,7 @@ class MMAudio(Generator):
 
         Returns:
             batched `clip` [B, Nc, H], `text` [B, Nt, H], `sync` [B, N, H] at the latent rate,
-            `pooled` [B, H]; shared `latent_table` and `clip_table`, rotary tables, and where sync
-            repeats itself.
+            `pooled` [B, H]; shared `latent_table` and `clip_table`, rotary tables.
 
         Raises:
             FoleyError: an unknown stream, a wrong shape, a take too short.
@@ -232,22 +231,28 @@ class MMAudio(Generator):
                     scale=lengths.latent / lengths.clip,
                     device=like.device,
                 ),
-                **self._repeats(lengths, like.device),
             },
         )
 
-    def _repeats(self, lengths: Lengths, device: torch.device) -> dict[str, Tensor]:
-        """`sync_rows`: the latent frames at which sync changes; `spread`: of each frame, its row.
+    def settled(self, prepared: Prepared) -> Prepared:
+        """See `Generator.settled`: `rows` (of all frames of the batch) at which sync takes a new
+        value, and `spread` [B, N], which of them each frame has.
 
-        Nearest-neighbour resizing repeats most rows: what depends on them alone is done once.
+        Resized sync repeats itself, and a missing one has a period of one segment; what depends on
+        time and sync alone is then done once a value.
         """
-        if self.config.sync_interpolation == "linear" or lengths.sync >= lengths.latent:
-            return {}
-        places = torch.arange(lengths.sync, dtype=torch.float32)[None, None]
-        source = F.interpolate(places, size=lengths.latent, mode="nearest-exact")[0, 0].long()
-        _, spread, counts = source.unique_consecutive(return_inverse=True, return_counts=True)
-        rows = counts.cumsum(0) - counts
-        return {"sync_rows": rows.to(device), "spread": spread.to(device)}
+        sync = prepared.batched["sync"]
+        values, spread, first = [], [], 0
+        for item in sync.detach():
+            _, inverse = torch.unique(item, dim=0, return_inverse=True)
+            order = torch.full((int(inverse.max()) + 1,), len(item), device=item.device)
+            places = torch.arange(len(item), device=item.device)
+            order = order.scatter_reduce(0, inverse, places, "amin")
+            values.append(order + len(spread) * len(item))
+            spread.append(inverse + first)
+            first += len(order)
+        found = {"rows": torch.cat(values), "spread": torch.stack(spread)}
+        return Prepared(prepared.batched, {**prepared.shared, **found})
 
     def _stream(
         self, name: str, value: Tensor | None, batch: int, length: int, like: Tensor
@@ -302,10 +307,13 @@ class MMAudio(Generator):
         latent = widened(self.audio_input_proj(x))  # (B, N, H)
         time = self.t_embed(t.to(x.device).expand(x.shape[0]), x.dtype)
         condition = (time + streams["pooled"])[:, None]  # (B, 1, H)
-        sync, spread = streams["sync"], tables.get("spread")
-        if spread is not None:
-            sync = sync.index_select(1, tables["sync_rows"])
-        per_frame = F.silu(condition + sync)  # (B, N or rows, H)
+        spread = tables.get("spread")
+        if spread is None:
+            per_frame = F.silu(condition + streams["sync"])  # (B, N, H)
+        else:
+            rows = tables["rows"]
+            per_frame = condition[rows // x.shape[1], 0] + streams["sync"].flatten(0, 1)[rows]
+            per_frame = F.silu(per_frame)  # (R, H)
         condition = F.silu(condition)
 
         clip, text = widened(streams["clip"]), widened(streams["text"])

@@ -176,7 +176,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def _attend_in_bfloat16(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """`attend` in plain products, which a CPU does twice as fast as the fused kernel."""
-    q, k = (q * q.shape[-1] ** -0.5).to(v.dtype), k.to(v.dtype)
+    q, k = q.to(v.dtype) * q.shape[-1] ** -0.5, k.to(v.dtype)
     # A take at a time: the scores are as large as the length squared.
     taken = [(a @ b.transpose(-1, -2)).softmax(-1) @ c for a, b, c in zip(q, k, v, strict=True)]
     return torch.stack(taken).transpose(1, 2).flatten(2)
@@ -218,12 +218,12 @@ class StreamBlock(nn.Module):
         table: Tensor | None,
         spread: Tensor | None = None,
     ) -> tuple[tuple[Tensor | None, Tensor, Tensor], tuple[Tensor, ...]]:
-        """Heads of x, and the modulation left for `finish`. `activated` is silu(condition), row
-        `spread[i]` of it that of frame i."""
+        """Heads of x, and the modulation left for `finish`. `activated` is silu(condition): (B, N
+        or 1, C), or with `spread` (B, N) the rows (R, C) that it counts."""
         # The SiLU is the same for every block of a step: done once by the caller.
         chunks = self.adaLN_modulation[1](activated)
         if spread is not None:
-            chunks = chunks.index_select(1, spread)
+            chunks = chunks.index_select(0, spread.flatten()).unflatten(0, spread.shape)
         shift, scale, *rest = chunks.chunk(2 if self.pre_only else 6, dim=-1)
         x = modulate(x, shift, scale)
         return self.attn(x, table, query=not self.pre_only), tuple(rest)

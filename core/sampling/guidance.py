@@ -207,7 +207,8 @@ class Guided:
     def _together(self, x: Tensor, t: float, active: Mapping[int, float]) -> Tensor:
         key = tuple(active)
         if key not in self._joined:
-            self._joined[key] = Prepared.cat([self._prepared[i] for i in key])
+            joined = Prepared.cat([self._prepared[i] for i in key])
+            self._joined[key] = self.generator.settled(joined)
         predictions = self._predict(x.repeat(len(key), 1, 1), t, self._joined[key])
         predictions = predictions.unflatten(0, (len(key), -1))  # (terms, B, N, C)
         weights = torch.tensor(list(active.values()), device=predictions.device)

@@ -33,24 +33,27 @@ class NarrowLinear(_Narrow):
 
 
 class NarrowConv1d(_Narrow):
+    """A convolution over time, of stride 1, on [B, N, C]."""
+
     def __init__(self, layer: nn.Conv1d) -> None:
         super().__init__(layer)
         self.padding = layer.padding
-        self.dilation = layer.dilation
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, N, C], as the blocks of `generators.mmdit` hold their streams."""
         weight = self.wide(x.dtype)
-        return F.conv1d(x, weight, self.bias, padding=self.padding, dilation=self.dilation)
+        x = F.conv1d(x.transpose(1, 2), weight, self.bias, padding=self.padding)
+        return x.transpose(1, 2)
 
 
 def narrow(module: nn.Module) -> nn.Module:
-    """Every linear layer and unstrided convolution of `module` in 8 bits, one after another, in
+    """Every linear layer and convolution of a network of `generators.mmdit` in 8 bits, one after another, in
     place; all else (norms, nulls, biases) stays. Returns the module, fit for inference only.
     """
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Linear):
             setattr(module, name, NarrowLinear(child))
-        elif isinstance(child, nn.Conv1d) and child.stride == (1,) and child.groups == 1:
+        elif isinstance(child, nn.Conv1d):
             setattr(module, name, NarrowConv1d(child))
         else:
             narrow(child)

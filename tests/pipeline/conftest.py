@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from foleystage.core.models import load_model
 from foleystage.core.training.scene_files import write_picture
 from foleystage.core.training.scenes import sample_scene
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,19 @@ def truth(scene) -> np.ndarray:
 def model():
     torch.set_num_threads(2)
     return load_model("ac_foley_mini")
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory) -> Path:
+    """A folder with reduced models of the MMAudio family, and what they need."""
+    from family import write_family
+
+    return write_family(tmp_path_factory.mktemp("family"))
+
+
+@pytest.fixture
+def found(family, tmp_path, monkeypatch) -> Path:
+    """The folder of `family` is where weights are looked for, and the only place."""
+    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return family

@@ -1,0 +1,366 @@
+"""AC-Foley and MMAudio from their files to the sound, at a reduced size."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from family import CONFIGS, write_generator
+from foleystage.core.codecs import load_codec
+from foleystage.core.encoders.base import pixels
+from foleystage.core.encoders.clip import MEAN, STD, DFN5BClip
+from foleystage.core.encoders.synchformer import SynchformerVisual
+from foleystage.core.errors import FoleyError
+from foleystage.core.generators.mmaudio_files import load_network
+from foleystage.core.media import ImageFrames, limit, read_frames, resample, write_audio
+from foleystage.core.mmaudio_model import MMAudioModel
+from foleystage.core.model_base import Loading, ReferencePick
+from foleystage.core.models import MODELS, load_model
+from foleystage.core.pipeline import Request, generate, look
+from foleystage.core.weights.detect import detect
+
+SECONDS = 0.72
+QUICK = Request(seconds=SECONDS, steps=2, loudness=None)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def tone(seconds: float, rate: int = 44100, channels: int = 1) -> tuple[torch.Tensor, int]:
+    time = torch.arange(round(seconds * rate)) / rate
+    return (0.3 * torch.sin(2 * np.pi * 700 * time) * torch.exp(-3 * time)).expand(channels, -1), rate
+
+
+@pytest.fixture
+def ac_foley(found):
+    return load_model("ac_foley")
+
+
+@torch.no_grad()
+def test_a_take_is_what_the_parts_make_by_hand(found, clip, ac_foley):
+    sound, rate = torch.randn(2, 100_000, generator=seeded(1)) * 0.1, 48000
+    request = replace(
+        QUICK, prompt="Metal hit", negative="music", reference=(sound, rate), seed=5, steps=3
+    )
+    takes = generate(clip, ac_foley, request)
+
+    clip_tower = DFN5BClip.load(found / "dfn5b_clip.safetensors")
+    sync_tower = SynchformerVisual.load(found / "synchformer_state_dict.pth")
+    frames = read_frames(clip, ac_foley.requests, seconds=SECONDS)
+    pictures = pixels(frames["clip"][:5], torch.float32, MEAN, STD)
+    motion = pixels(frames["sync"][:16], torch.float32, [0.5] * 3, [0.5] * 3)
+    codec = load_codec(
+        "mmaudio-44k",
+        {"vae": found / "mmaudio_vae_44k.safetensors", "vocoder": found / "bigvgan_44k.safetensors"},
+    )
+    mono = sound.mean(0, keepdim=True)
+    heard = resample(mono / mono.abs().max() * 0.95, rate, 44100)[None, :, :89088]
+    net = load_network(found / "ac_foley.pth")
+    streams = {
+        "clip": clip_tower.encode_images(pictures)[None],
+        "sync": sync_tower.encode_segments(motion[None]),
+        "text": clip_tower.encode_text(["metal hit"]),
+        "audio": codec.sample(heard, seeded()),
+    }
+    told = net.prepare(streams, SECONDS)
+    untold = net.prepare({"text": clip_tower.encode_text(["music"])}, SECONDS)
+    x = torch.randn(1, *net.latent_shape(SECONDS), generator=seeded(5))
+    for step in range(3):
+        t = torch.tensor([step / 3])
+        x = x + (4.5 * net(x, t, told) - 3.5 * net(x, t, untold)) / 3
+    by_hand = codec.decode(x * net.latent_std + net.latent_mean)[0]
+    by_hand = limit(by_hand[:, : round(SECONDS * 44100)], 44100)
+    error = (takes.waveforms[0] - by_hand).norm() / by_hand.norm()
+    assert takes.waveforms[0].shape == by_hand.shape and error < 1e-3
+
+
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_every_model_makes_finite_sound_at_its_rate(found, clip, name):
+    model = load_model(name)
+    takes = generate(clip, model, replace(QUICK, prompt="rain", steps=1))
+    assert takes.sample_rate == (16000 if "16k" in name else 44100)
+    assert takes.waveforms.shape == (1, 1, round(SECONDS * takes.sample_rate))
+    assert bool(torch.isfinite(takes.waveforms).all())
+
+
+def test_figures_are_read_off_the_weights(found):
+    for name, config in CONFIGS.items():
+        read = load_model(name).config
+        assert replace(read, mlp_ratio=4.0, mlp_multiple=256) == config
+
+
+def test_parts_are_freed_before_the_next_is_loaded(clip, ac_foley, monkeypatch):
+    alive: list[weakref.ref] = []
+    load = MMAudioModel._load
+
+    def watched(self, part):
+        assert not [ref for ref in alive if ref() is not None], part
+        module = load(self, part)
+        alive.append(weakref.ref(module))
+        return module
+
+    monkeypatch.setattr(MMAudioModel, "_load", watched)
+    generate(clip, ac_foley, replace(QUICK, prompt="rain", steps=1, reference=tone(1)))
+    assert len(alive) == 5
+
+
+def test_kept_parts_are_loaded_once(found, clip, monkeypatch):
+    loaded = []
+    load = MMAudioModel._load
+    monkeypatch.setattr(
+        MMAudioModel, "_load", lambda self, part: loaded.append(part) or load(self, part)
+    )
+    model = load_model("ac_foley", loading=Loading(keep=True))
+    for seed in (0, 1):
+        generate(clip, model, replace(QUICK, seed=seed, steps=1, reference=tone(1)))
+    assert sorted(loaded) == ["clip", "codec", "generator", "sync"]
+
+
+def waveform(source, model, **changes) -> torch.Tensor:
+    return generate(source, model, replace(QUICK, **{"steps": 1, **changes})).waveforms
+
+
+def test_every_stream_can_be_left_out_and_counts(clip, ac_foley):
+    whole = waveform(clip, ac_foley, prompt="rain", reference=tone(1))
+    for changes in (
+        {"prompt": "rain"},
+        {"reference": tone(1)},
+        {"prompt": "rain", "reference": tone(1), "ignore_look": True},
+        {"prompt": "rain", "reference": tone(1), "negative": "music"},
+    ):
+        assert not torch.allclose(waveform(clip, ac_foley, **changes), whole, atol=1e-4)
+    assert waveform(None, ac_foley, prompt="rain").shape == whole.shape
+
+
+def test_a_picture_is_one_frame_that_is_held(ac_foley):
+    image = torch.rand(1, 40, 60, 3, generator=seeded())
+    takes = waveform(ImageFrames(image, 25.0), ac_foley)
+    told = ac_foley.tell(look(ImageFrames(image, 25.0), ac_foley, QUICK).frames, SECONDS, "", "")
+    assert set(told.streams) == {"clip"}
+    assert torch.equal(told.streams["clip"][0, 0], told.streams["clip"][0, 4])
+    assert takes.shape[-1] == round(SECONDS * 44100)
+
+
+def test_a_clip_shorter_than_a_window_of_the_sync_encoder_is_held(ac_foley):
+    frames = torch.rand(9, 40, 60, 3, generator=seeded())
+    takes = generate(ImageFrames(frames, 30.0), ac_foley, replace(QUICK, seconds=None, steps=1))
+    assert takes.seconds == pytest.approx(0.3)
+    assert takes.waveforms.shape[-1] == round(0.3 * 44100)
+
+
+def test_a_take_far_beyond_training_says_that_quality_drops(ac_foley, caplog):
+    frames = torch.zeros(1000, 4, 4, 3)
+    view = look(ImageFrames(frames, 25.0), ac_foley, Request())
+    assert view.covered == 40 and len(view.frames["sync"]) == 1000
+    assert "40.0 s is far beyond the 8 s" in caplog.text and "quality drops" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_take_of_40_s_is_made(ac_foley):
+    frames = torch.rand(40, 8, 8, 3, generator=seeded())
+    takes = generate(ImageFrames(frames, 1.0), ac_foley, replace(QUICK, seconds=None, steps=1))
+    assert takes.waveforms.shape[-1] == 40 * 44100
+
+
+def test_reference_frame_timing_is_mmaudios(ac_foley):
+    # 8 s of 25 fps end before the 200th frame's turn: 7.96 s are left.
+    frames = torch.zeros(200, 4, 4, 3)
+    view = look(ImageFrames(frames, 25.0), ac_foley, Request(timing="reference"))
+    assert view.covered == pytest.approx(7.96) and len(view.frames["sync"]) == 199
+    assert look(ImageFrames(frames, 25.0), ac_foley, Request()).covered == 8
+
+
+def test_windows_of_a_reference(ac_foley):
+    sound = torch.cat([tone(3)[0], torch.randn(1, 3 * 44100, generator=seeded()) * 0.1], 1)
+    first = ac_foley.listen(sound, 44100)
+    assert first.shape == (1, 87, 40)
+    later = ac_foley.listen(sound, 44100, ReferencePick(start=3.5))
+    assert not torch.allclose(first, later, atol=1e-2)
+    several = ac_foley.listen(sound, 44100, ReferencePick(windows=3))
+    assert several.shape == (1, 3 * 87, 40)
+    assert torch.allclose(several[:, :87], first, atol=1e-4)
+    # No more windows than the sound is long.
+    assert ac_foley.listen(sound[:, :44100], 44100, ReferencePick(windows=9)).shape[1] == 87
+
+
+def test_an_hour_and_eight_channels_at_192_khz_are_listened_to(ac_foley, tmp_path, monkeypatch):
+    from foleystage.core import reference
+
+    sound, rate = tone(1.0, 192_000, 8)
+    write_audio(tmp_path / "wide.wav", sound.contiguous(), rate)
+    assert reference.load_reference(tmp_path / "wide.wav", ac_foley).shape == (1, 87, 40)
+    read = []
+    monkeypatch.setattr(
+        reference,
+        "read_audio",
+        lambda path, **how: read.append(how) or (torch.ones(1, 60 * 8000), 8000),
+    )
+    pick = ReferencePick(start=1800.0)
+    assert reference.load_reference("hour.wav", ac_foley, pick).shape == (1, 87, 40)
+    assert read[0]["seconds"] <= 60 and read[0]["start"] == 1800
+
+
+@pytest.mark.parametrize(
+    ("reference", "pick", "says"),
+    [
+        ((torch.zeros(1, 90000), 44100), ReferencePick(), "silent"),
+        ((torch.ones(1, 3), 44100), ReferencePick(), "0 ms long"),
+        (tone(2), ReferencePick(start=2.5), "2.00 s long"),
+        (tone(2), ReferencePick(start=-1), "start earlier"),
+        (tone(2), ReferencePick(windows=0), "windows"),
+        ((torch.full((1, 44100), torch.nan), 44100), ReferencePick(), "not numbers"),
+    ],
+)
+def test_references_that_cannot_be_heard_are_refused(ac_foley, reference, pick, says):
+    with pytest.raises(FoleyError, match=says):
+        generate(None, ac_foley, replace(QUICK, reference=reference, pick=pick))
+
+
+def test_mmaudio_takes_no_reference(found, clip):
+    model = load_model("mmaudio_large_44k")
+    with pytest.raises(FoleyError, match="takes no reference"):
+        generate(clip, model, replace(QUICK, reference=tone(1)))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("ac_foley.pth", "ac_foley"),
+        ("dfn5b_clip.safetensors", "dfn5b_clip"),
+        ("synchformer_state_dict.pth", "synchformer"),
+        ("mmaudio_vae_44k.safetensors", "mmaudio_vae_44k"),
+        ("bigvgan_44k.safetensors", "bigvgan_44k"),
+    ],
+)
+def test_a_missing_file_is_named_with_its_download(family, tmp_path, monkeypatch, file, name):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for path in family.iterdir():
+        if path.name != file:
+            (folder / path.name).symlink_to(path)
+    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(FoleyError, match=f"`foleystage download {name}`"):
+        load_model("ac_foley")
+
+
+@pytest.mark.parametrize(
+    ("model", "part", "file", "says"),
+    [
+        ("ac_foley", "generator", "mmaudio_large_44k.pth", "MMAudio, not of AC-Foley"),
+        ("mmaudio_large_44k", "generator", "ac_foley.pth", "choose the model ac_foley"),
+        ("ac_foley", "vae", "mmaudio_vae_16k.safetensors", "use mmaudio_vae_44k"),
+        ("mmaudio_small_16k", "vae", "mmaudio_vae_44k.safetensors", "use mmaudio_vae_16k"),
+        ("ac_foley", "vocoder", "bigvgan_16k.safetensors", "use bigvgan_44k"),
+        ("ac_foley", "clip", "synchformer_state_dict.pth", "use dfn5b_clip"),
+        ("ac_foley", "nonsense", "ac_foley.pth", "no part 'nonsense'"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_with_the_one_that_does(found, model, part, file, says):
+    with pytest.raises(FoleyError, match=says):
+        load_model(model, loading=Loading(files={part: found / file}))
+
+
+def test_a_file_of_ones_own_is_a_model(found, tmp_path, clip):
+    path = shutil.copy(found / "ac_foley.pth", tmp_path / "mine.pth")
+    model = load_model(str(path))
+    assert model.name == "mine" and model.reference_samples == 89088
+    assert waveform(clip, model).shape[-1] == round(SECONDS * 44100)
+
+
+def test_published_first_release_is_read_one_level_down(found, tmp_path):
+    path = write_generator("ac_foley", tmp_path)
+    torch.save({"weights": torch.load(path, weights_only=True), "it": 3}, path)
+    assert str(detect(path)) == "ac_foley"
+    assert load_network(path).config.reference_samples == 89088
+
+
+@torch.no_grad()
+def velocity(loading: Loading, device: str = "cpu") -> torch.Tensor:
+    model = load_model("ac_foley", device, loading)
+    with model.using("generator") as net:
+        like = next(net.parameters())
+        told = net.prepare({"clip": torch.ones(1, 8, 24).to(like)}, 1.0)
+        noise = torch.randn(1, *net.latent_shape(1.0), generator=seeded())
+        return net(noise.to(like.dtype), torch.tensor([0.3]), told).float()
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("bfloat16", 2e-2), ("fp8", 8e-2)])
+def test_narrow_types_stay_near_float32(found, precision, bound):
+    exact = velocity(Loading(precision="float32"))
+    narrow = velocity(Loading(precision=precision))
+    assert 0 < (narrow - exact).norm() / exact.norm() < bound
+
+
+def test_fp8_is_the_weights_alone_and_a_quarter_of_float32(found):
+    model = load_model("ac_foley", loading=Loading(precision="fp8"))
+    with model.using("generator") as net:
+        stored = sum(v.numel() * v.element_size() for v in net.state_dict().values())
+        count = sum(v.numel() for v in net.state_dict().values())
+        assert stored < 1.2 * count
+        assert net.t_embed.mlp[0].weight.dtype == torch.float8_e4m3fn
+        assert net.sync_pos_emb.dtype in (torch.bfloat16, torch.float32)
+
+
+def test_float16_is_refused_on_a_cpu(found):
+    with pytest.raises(FoleyError, match="bfloat16 or float32"):
+        load_model("ac_foley", loading=Loading(precision="float16"))
+
+
+def test_the_bundled_model_takes_no_precision():
+    with pytest.raises(FoleyError, match="float32"):
+        load_model("ac_foley_mini", loading=Loading(precision="bfloat16"))
+
+
+def test_out_of_memory_falls_back_and_says_so(clip, ac_foley, monkeypatch, caplog):
+    from foleystage.core.codecs.mmaudio import MMAudioCodec
+    from foleystage.core.generators import MMAudio
+
+    plain = waveform(clip, ac_foley)
+    forward, decode, failed = MMAudio.forward, MMAudioCodec._decode, []
+
+    def small_batches(self, x, t, prepared):
+        if len(x) > 1:
+            raise torch.cuda.OutOfMemoryError("no room")
+        return forward(self, x, t, prepared)
+
+    def second_time(self, latent, generator, progress):
+        if not failed:
+            failed.append(True)
+            raise torch.cuda.OutOfMemoryError("no room")
+        return decode(self, latent, generator, progress)
+
+    monkeypatch.setattr(MMAudio, "forward", small_batches)
+    monkeypatch.setattr(MMAudioCodec, "_decode", second_time)
+    with caplog.at_level(logging.WARNING):
+        again = waveform(clip, ac_foley)
+    assert "one prediction at a time" in caplog.text and "smaller tiles" in caplog.text
+    assert (again - plain).norm() / plain.norm() < 1e-3
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_a_compiled_network_takes_changing_lengths(found):
+    torch._dynamo.reset()
+    plain = load_network(found / "ac_foley.pth")
+    compiled = load_network(found / "ac_foley.pth")
+    compiled.compile(dynamic=True, backend="aot_eager")
+    for seconds in (1.0, 1.7, 2.3, 0.9):
+        told = plain.prepare({}, seconds)
+        x = torch.randn(1, *plain.latent_shape(seconds), generator=seeded())
+        t = torch.tensor([0.4])
+        torch.testing.assert_close(compiled(x, t, told), plain(x, t, told), atol=1e-4, rtol=1e-4)
+
+
+def test_every_public_model_is_listed_with_its_files():
+    names = {"ac_foley", "mmaudio_small_16k", "mmaudio_small_44k", "mmaudio_medium_44k"}
+    names |= {"mmaudio_large_44k", "mmaudio_large_44k_v2"}
+    assert names <= set(MODELS)
+    for name in names:
+        assert MODELS[name].files[0] == name and len(MODELS[name].files) == 5
