@@ -18,29 +18,9 @@ FRAME_SIZE = 64
 WIDTH = 96
 
 
-SYNC_WIDTH = WIDTH + 3
-_BINS_PER_CLIP = 8
-
-
-def sync_stream(features: Tensor, logits: Tensor) -> Tensor:
-    """The `sync` stream (B, bins, 99) at 50 Hz: features, and the three chances scaled to them."""
-    return torch.cat([features, 4 * logits.sigmoid() - 1], -1)
-
-
 def sync_from_events(chances: Tensor) -> Tensor:
-    """The `sync` stream of known events: `chances` (B, bins, 3) of hit, strength and level, no
-    features.
-
-    The generator is trained on both; this one drives it by hand, or by a curve without weights.
-    """
-    return torch.cat([chances.new_zeros(*chances.shape[:-1], WIDTH), 4 * chances - 1], -1)
-
-
-def clip_stream(sync: Tensor) -> Tensor:
-    """The `clip` stream (B, bins / 8, 96) at 6.25 Hz: means of the features; bins a multiple of
-    8.
-    """
-    return sync[..., :WIDTH].unflatten(1, (-1, _BINS_PER_CLIP)).mean(2)
+    """The `sync` stream (B, bins, 3) of `chances` of hit, strength and level, each 0..1."""
+    return 4 * chances - 1
 
 
 class _TimeResidual(nn.Module):

@@ -31,7 +31,7 @@ _CHUNK, _OVERLAP = 500, 40
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen: the `sync` stream (1, bins, 99) and the chance of a hit at 50 Hz, (bins,)."""
+    """What was seen: the `sync` stream (1, bins, 3) and the chance of a hit at 50 Hz, (bins,)."""
 
     sync: Tensor
     chance: Tensor

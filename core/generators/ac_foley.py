@@ -35,7 +35,7 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         samples_per_latent=1024,
         time_scale=1000.0,
         clip_dim=96,
-        sync_dim=99,
+        sync_dim=3,
         text_dim=64,
         text_seq_len=8,
         mlp_ratio=2.0,

@@ -70,7 +70,7 @@ def test_an_encoder_that_sees_nothing_hands_over_to_the_motion_curve(caplog):
     seen = watch(encoder, frames)
     assert seen.source == "motion curve" and len(seen.times) >= 2
     assert "saw no hit" in caplog.text
-    assert seen.sync.shape == (1, 96, 99)
+    assert seen.sync.shape == (1, 96, 3)
     still = watch(encoder, torch.full((8, 64, 64), 90, dtype=torch.uint8))
     assert still.source == "nothing"
 

@@ -102,7 +102,7 @@ def test_a_take_longer_than_trained_equals_core_in_windows(model, network, call,
     from foleystage.core.sampling import Windows
 
     positive, negative, latent = call("Conditioning", model=model, seconds=20.0)
-    sync = torch.randn(1, 1000, 99, generator=torch.Generator().manual_seed(0))
+    sync = torch.randn(1, 1000, 3, generator=torch.Generator().manual_seed(0))
     heard = positive[0][1][KEY]
     streams = {"sync": sync}
     told = [[positive[0][0], {KEY: type(heard)(streams, streams, heard.seconds, heard.part)}]]
