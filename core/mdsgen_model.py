@@ -63,7 +63,7 @@ class MDSGenMiniModel(_PictureAlone, ResidentModel):
     """`mdsgen_mini`: the mini video encoder's events to 32 kHz sound, a 5.12 s window at a time."""
 
     requests = {"video": REQUEST}
-    guidance = 3.0
+    guidance = 2.0
     bounded = False
 
     def watch(self, frames: Tensor, cancelled: Callable[[], bool] | None = None) -> Seen:

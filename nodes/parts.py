@@ -21,8 +21,11 @@ from ..core.generators import ACFoley, Generator, ac_foley_mini
 from ..core.generators.mdsgen_files import mini_figures
 from ..core.generators.mdsgen_mini import MDSGenMini
 from ..core.media import FrameRequest
+from ..core.model_base import ReferencePick
+from ..core.weights.detect import detect
 from ..core.weights.files import load_into, read_metadata
 from ..core.weights.minis import mini_path
+from ..core.weights.store import find, locate
 
 if TYPE_CHECKING:
     from ..core.codecs.base import Codec
@@ -32,13 +35,14 @@ if TYPE_CHECKING:
 class Part:
     """Something that is loaded from one file.
 
-    weights: the bundled file. family: what other files of this part are marked with.
+    weights: the bundled file; None for one that is found by its name in the registry of weights.
+    family: what other files of this part are, as they are marked or their keys tell.
     """
 
     name: str
     title: str
     licence: str
-    weights: Path
+    weights: Path | None
     family: str
 
     @property
@@ -51,17 +55,20 @@ class Part:
 class GeneratorPart(Part):
     """build(operations=, dtype=, device=): the network without weights. prefix: of its keys in the
     file. video, text, codec: the parts that it was trained with. listen(generator, codec, sound,
-    rate): the reference stream of a sound [C, T]; None for a model that takes none. guidance: the
-    scale that suits it."""
+    rate, pick): the reference stream of a sound [C, T]; None for a model that takes none. guidance:
+    the scale that suits it. of_file(part, path): this row for the network that a file holds.
+    fill(network, path): gives the network a file's weights."""
 
     build: Callable[..., Generator]
     prefix: str
     video: str
     text: str
     codec: str
-    listen: Callable[[Generator, Codec, Tensor, int], Tensor] | None
+    listen: Callable[[Generator, Codec, Tensor, int, ReferencePick], Tensor] | None
     memory_factor: float = 2.0
     guidance: float = 4.5
+    of_file: Callable[[GeneratorPart, Path], GeneratorPart] | None = None
+    fill: Callable[[Generator, Path], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,12 @@ class Watched:
 
 @dataclass(frozen=True)
 class VideoEncoderPart(Part):
-    """requests: the frames it looks at. watch(module, frames, cancelled) makes the streams."""
+    """requests: the frames it looks at. watch(module, frames, seconds, cancelled) makes the streams
+    of a take of `seconds`."""
 
     load: Callable[[Path], nn.Module]
     requests: Mapping[str, FrameRequest]
-    watch: Callable[[nn.Module, Mapping[str, Tensor], Callable[[], bool]], Watched]
+    watch: Callable[[nn.Module, Mapping[str, Tensor], float, Callable[[], bool]], Watched]
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,10 @@ class CodecPart(Part):
 
 
 def _watch_mini(
-    encoder: nn.Module, frames: Mapping[str, Tensor], cancelled: Callable[[], bool]
+    encoder: nn.Module,
+    frames: Mapping[str, Tensor],
+    seconds: float,
+    cancelled: Callable[[], bool],
 ) -> Watched:
     seen = watch(encoder, frames["video"], cancelled=cancelled)
     streams = {"sync": seen.sync}
@@ -116,11 +127,14 @@ def _read_mini(encoder: nn.Module, prompt: str) -> Tensor | None:
     return MiniModel("foley-mini-words", None, None, None, encoder).read(prompt)
 
 
-def _listen_mini(generator: Generator, codec: Codec, sound: Tensor, rate: int) -> Tensor:
+def _listen_mini(
+    generator: Generator, codec: Codec, sound: Tensor, rate: int, pick: ReferencePick
+) -> Tensor:
     from ..core.models import MiniModel
-    from ..core.pipeline import load_reference
+    from ..core.reference import load_reference
 
-    return load_reference((sound, rate), MiniModel("ac_foley_mini", generator, codec, None, None))
+    model = MiniModel("ac_foley_mini", generator, codec, None, None)
+    return load_reference((sound, rate), model, pick)
 
 
 def _build_mdsgen_mini(**made: Any) -> Generator:
@@ -169,7 +183,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         codec="mel_picture_codec",
         listen=None,
         memory_factor=0.3,
-        guidance=5.0,
+        guidance=2.0,
     ),
 }
 
@@ -218,24 +232,54 @@ CODECS: dict[str, CodecPart] = {
 }
 
 
+# Names in the registry of weights, of rows that have another.
+REGISTERED: dict[str, str] = {}
+
+
 def find_part(table: Mapping[str, Any], choice: str, found: Callable[[str], str]) -> tuple:
     """The row and the weights file that a loader's choice means.
 
     A choice is a row's name, or a file that `found` turns into a path. Raises FoleyError for a file
-    of another family.
+    of another family, or one that is not there.
     """
     if choice in table:
-        return table[choice], table[choice].weights
-    path = Path(found(choice))
-    family = read_metadata(path).get("family", "")
-    for part in table.values():
-        if part.family == family:
-            return part, path
-    fitting = ", ".join(table)
-    raise FoleyError(
-        f"{path.name} is not a file that this node can load: choose one of {fitting}, or a file "
-        "trained from one of their recipes."
-    )
+        part = table[choice]
+        path = part.weights or locate_row(part)
+    else:
+        path = Path(found(choice))
+        part = _row_of(table, path)
+    adapt = getattr(part, "of_file", None)
+    return (adapt(part, path) if adapt else part), path
+
+
+def locate_row(part: Part) -> Path:
+    """The file of a row that is not bundled; FoleyError says how to get it."""
+    from .folders import model_folders
+
+    return locate(REGISTERED.get(part.name, part.name), model_folders())
+
+
+def present(part: Part) -> bool:
+    """Whether the file of a row is on this machine."""
+    from .folders import model_folders
+
+    if part.weights is not None:
+        return True
+    return find(REGISTERED.get(part.name, part.name), model_folders()) is not None
+
+
+def _row_of(table: Mapping[str, Any], path: Path) -> Part:
+    """The row of a file, told by its mark or its keys; of several sizes the one that it is."""
+    found = detect(path)
+    rows = [part for part in table.values() if found is not None and part.family == found.name]
+    if not rows:
+        fitting = ", ".join(name for name, part in table.items() if present(part))
+        raise FoleyError(
+            f"{path.name} is not a file that this node can load: choose one of {fitting}, or a "
+            "file trained from one of their recipes."
+        )
+    named = [part for part in rows if found.variant and part.name.endswith(found.variant)]
+    return (named or rows)[0]
 
 
 def require(part: str, wanted: str, what: str, loader: str) -> None:
@@ -245,3 +289,17 @@ def require(part: str, wanted: str, what: str, loader: str) -> None:
             f"{what} was made with {part}, but this model was trained with {wanted}: choose "
             f"{wanted} in {loader}."
         )
+
+
+def _add_family() -> None:
+    """The rows of AC-Foley and MMAudio, which have a file of their own."""
+    from . import mmaudio_rows
+
+    GENERATORS.update(mmaudio_rows.generators())
+    VIDEO_ENCODERS.update(mmaudio_rows.video_encoders())
+    TEXT_ENCODERS.update(mmaudio_rows.text_encoders())
+    CODECS.update(mmaudio_rows.codecs())
+    REGISTERED.update(mmaudio_rows.REGISTERED)
+
+
+_add_family()

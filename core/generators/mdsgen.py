@@ -255,12 +255,13 @@ class MDSGen(Generator):
         activated = F.silu(time + video)
         places = self._places(x.device) if video.shape[1] > 1 else None
         bias = prepared.shared["bias"]
-        tokens = self.x_embedder(picture.to(dtype)) + self.pos_embed.to(dtype)
+        # The residual stream keeps float32, or 16-bit errors would grow with guidance.
+        tokens = self.x_embedder(picture.to(dtype)).float() + self.pos_embed.float()
         split = self.config.depth - self.config.decode_layer
         if kept is None:
             for block, table in zip(self.blocks[:split], bias[:split], strict=True):
                 tokens = block(tokens, activated, table[None], places)
-            tokens = tokens + self.decoder_pos_embed.to(dtype)
+            tokens = tokens + self.decoder_pos_embed.float()
         else:
             tokens = self._masked(tokens, activated, bias[:split], places, kept)
         for block, table in zip(self.blocks[split:], bias[split:], strict=True):
@@ -278,7 +279,7 @@ class MDSGen(Generator):
             pairs = table[:, kept[:, :, None], kept[:, None, :]].transpose(0, 1)  # (B, H, K, K)
             seen = block(seen, activated, pairs, own)
         whole = self.mask_token.to(seen.dtype).expand_as(tokens).scatter(1, index, seen)
-        whole = whole + self.decoder_pos_embed.to(seen.dtype)
+        whole = whole + self.decoder_pos_embed.float()
         side = self.sideblocks[0]
         table = side.attn.rel_pos_bias(bias.dtype)[None]
         filled = side(whole, activated, table, places)

@@ -22,8 +22,8 @@ _UNUSED_ROWS = 3
 
 
 def normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without weights, then x (1 + scale) + shift; modulation `[B, 1 or N, D]`."""
-    x = F.layer_norm(x, x.shape[-1:], eps=BLOCK_EPS)
+    """LayerNorm without weights, then x (1 + scale) + shift, in the type of the modulation."""
+    x = F.layer_norm(x, x.shape[-1:], eps=BLOCK_EPS).to(shift.dtype)
     return torch.addcmul(shift, x, 1 + scale)
 
 
@@ -116,8 +116,8 @@ class Block(nn.Module):
         """
         chunks = spread(self.adaLN_modulation[1](activated), places).chunk(6, dim=-1)
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = chunks
-        x = torch.addcmul(x, gate, self.attn(normed(x, shift, scale), bias))
-        return torch.addcmul(x, mlp_gate, self.mlp(normed(x, mlp_shift, mlp_scale)))
+        x = x + gate * self.attn(normed(x, shift, scale), bias)
+        return x + mlp_gate * self.mlp(normed(x, mlp_shift, mlp_scale))
 
 
 def spread(values: Tensor, places: Tensor | None) -> Tensor:
