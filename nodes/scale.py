@@ -6,7 +6,8 @@ from comfy_api.latest import io
 
 from .parts import GENERATORS
 
-SCALE = next(iter(GENERATORS.values())).guidance
+_FIRST = next(iter(GENERATORS.values()))
+SCALE = _FIRST.guidance
 
 
 def scale_input(name: str, followed: str) -> io.Float.Input:
@@ -18,6 +19,6 @@ def scale_input(name: str, followed: str) -> io.Float.Input:
         max=100.0,
         step=0.1,
         tooltip=f"How strictly the take follows {followed}: 0 not at all, 1 freely, {SCALE:g} "
-        "suits the bundled model, 4.5 most published ones, above 10 harsh. What a model does not "
+        f"suits {_FIRST.name}, 4.5 most published models, above 10 harsh. What a model does not "
         "know it ignores.",
     )

