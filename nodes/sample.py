@@ -121,7 +121,7 @@ class Sampler(io.ComfyNode):
 
 
 def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor:
-    """`steps + 1` sigmas down to 0 or nearly so; with denoise below 1 the end of a longer schedule."""
+    """`steps + 1` sigmas down to 0 or nearly; with denoise below 1 the end of a longer schedule."""
     total = max(steps, round(steps / denoise))
     sampling = model.get_model_object("model_sampling")
     kind = foley_model(model).diffusion_model.parameterization
