@@ -17,7 +17,7 @@ import time
 from unittest import mock
 
 import torch
-from foleystage.core.codecs import activations, mel_vae, neural, picture, tiling
+from foleystage.core.codecs import activations, kl_vae, mel_vae, neural, tiling
 from foleystage.core.codecs.public import CODECS
 from measure import in_own_process, machine, resident, restart_peak, write_table
 
@@ -90,7 +90,7 @@ def _decode_straightforwardly(codec: neural.NeuralCodec, latent: torch.Tensor) -
     with (
         mock.patch.object(activations, "add_snake", formula),
         mock.patch.object(activations, "_alias_free_in_pieces", filters),
-        mock.patch.object(picture, "crossfaded", lambda network, x, **_: network(x)),
+        mock.patch.object(kl_vae.KLVAE, "decode_in_tiles", lambda vae, x, **_: vae.decode(x)),
     ):
         for module in modules:
             if getattr(module, "through", None) is whole:

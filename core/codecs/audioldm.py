@@ -68,9 +68,9 @@ class AudioLDMCodec(GaussianCodec):
     ) -> Tensor:
         c = self.config
         picture = frames_to_rows(latent, self.rows).to(self.compute_dtype)
-        mel = decode_picture(self._mel, picture, window=c.window, factor=c.vae.factor)
+        # The autoencoder has time first.
+        picture = decode_picture(
+            self.vae, picture.transpose(2, 3), window=c.window, axis=2, progress=progress
+        )
+        mel = picture[:, 0].transpose(1, 2)
         return through(self.vocoder.sections(), mel, progress=progress)
-
-    def _mel(self, picture: Tensor) -> Tensor:
-        """(B, 8, 16, N) -> (B, 64, 4 N)."""
-        return self.vae.decode(picture.transpose(2, 3))[:, 0].transpose(1, 2)

@@ -79,12 +79,9 @@ class ImageVAECodec(GaussianCodec):
     ) -> Tensor:
         c = self.config
         picture = frames_to_rows(latent, self.rows).to(self.compute_dtype)
-        mel = decode_picture(self._mel, picture, window=c.window, factor=c.vae.factor)
+        picture = decode_picture(self.vae, picture, window=c.window, axis=3, progress=progress)
+        mel = picture[:, c.channel]
         if c.vocoder is None:
             return sound_of_mel(mel, c.mel, generator)[:, None]
         log_mel = unit_to_magnitudes(mel).clamp(min=FLOOR).log()
         return through(self.vocoder.sections(), log_mel, progress=progress)
-
-    def _mel(self, picture: Tensor) -> Tensor:
-        """(B, 4, 16, N) -> (B, 128, 8 N), one colour."""
-        return self.vae.decode(picture)[:, self.config.channel]

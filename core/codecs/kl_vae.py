@@ -6,6 +6,7 @@ Attribute names are diffusers'; `public_state` renames the original (CompVis) an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..weights.fold import strip_prefix
+from .tiling import Progress
+from .whole_norms import Norm, plain, run_in_tiles
 
 EPS = 1e-6
 LOGVAR_RANGE = (-30.0, 20.0)
@@ -77,9 +80,9 @@ class ResnetBlock(nn.Module):
         self.conv2 = layers.conv(outputs, outputs)
         self.conv_shortcut = layers.conv(inputs, outputs, 1) if inputs != outputs else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x), inplace=True))
-        h = self.conv2(F.silu(self.norm2(h), inplace=True))
+    def forward(self, x: Tensor, norm: Norm = plain) -> Tensor:
+        h = self.conv1(F.silu(norm(self.norm1, x), inplace=True))
+        h = self.conv2(F.silu(norm(self.norm2, h), inplace=True))
         return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
 
 
@@ -145,10 +148,18 @@ class Level(nn.Module):
             setattr(self, resize[0], nn.ModuleList([resize[1](outputs, layers)]))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.resized(self.of_one_size(x))
+
+    def of_one_size(self, x: Tensor, norm: Norm = plain) -> Tensor:
+        """What the blocks make of x."""
         for index, resnet in enumerate(self.resnets):
-            x = resnet(x)
+            x = resnet(x, norm)
             if self.attentions:
                 x = self.attentions[index](x)
+        return x
+
+    def resized(self, x: Tensor) -> Tensor:
+        """x at the next level's size."""
         return getattr(self, self.resize)[0](x) if self.resize else x
 
 
@@ -218,11 +229,33 @@ class Decoder(nn.Module):
         self.conv_norm_out = layers.norm(widths[-1])
         self.conv_out = layers.conv(widths[-1], config.picture_channels)
 
+        self.coarse = 1 + max((last - n for n in config.attention_levels), default=0)
+
     def forward(self, z: Tensor) -> Tensor:
+        return self.fine(self.coarsest(z))
+
+    def coarsest(self, z: Tensor) -> Tensor:
+        """The first levels, up to the last that attends, without their change of size."""
         x = self.mid_block(self.conv_in(z))
-        for level in self.up_blocks:
+        for level in self.up_blocks[: self.coarse - 1]:
             x = level(x)
-        return self.conv_out(F.silu(self.conv_norm_out(x), inplace=True))
+        return self.up_blocks[self.coarse - 1].of_one_size(x)
+
+    def fine(self, x: Tensor, norm: Norm = plain) -> Tensor:
+        """The other levels; but for its norms each output looks at a bounded neighbourhood."""
+        x = self.up_blocks[self.coarse - 1].resized(x)
+        for level in self.up_blocks[self.coarse :]:
+            x = level.resized(level.of_one_size(x, norm))
+        return self.conv_out(F.silu(norm(self.conv_norm_out, x), inplace=True))
+
+    @property
+    def fine_reach(self) -> int:
+        """Places to each side of `fine`'s input that an output depends on, norms apart."""
+        reach = 1
+        for level in reversed(self.up_blocks[self.coarse :]):
+            reach = math.ceil(reach / 2) if level.resize else reach
+            reach += 1 + 2 * len(level.resnets)
+        return math.ceil(reach / 2)
 
 
 class KLVAE(nn.Module):
@@ -259,6 +292,21 @@ class KLVAE(nn.Module):
     def decode(self, latent: Tensor) -> Tensor:
         """The picture of an unscaled latent."""
         return self.decoder(self.post_quant_conv(latent))
+
+    def decode_in_tiles(
+        self, latent: Tensor, *, tile: int, axis: int, progress: Progress | None = None
+    ) -> Tensor:
+        """As `decode`, up to rounding: tiles of `tile` places along `axis`, norms of the whole."""
+        coarsest = self.decoder.coarsest(self.post_quant_conv(latent))
+        scale = 2 ** (self.decoder.coarse - 1)
+        return run_in_tiles(
+            self.decoder.fine,
+            coarsest,
+            tile=tile * scale,
+            context=self.decoder.fine_reach,
+            axis=axis,
+            progress=progress,
+        )
 
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

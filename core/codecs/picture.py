@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
-from .tiling import crossfaded
+from .kl_vae import KLVAE
+from .tiling import Progress, tiles
 
-# Part of a window that it shares with its neighbour.
-OVERLAP = 0.05
+# Tiles of a length that is just too long for one piece.
+TILES = 4
 
 
 def rows_to_frames(latent: Tensor) -> Tensor:
@@ -23,13 +22,15 @@ def frames_to_rows(frames: Tensor, rows: int) -> Tensor:
 
 
 def decode_picture(
-    decode: Callable[[Tensor], Tensor], latent: Tensor, *, window: int, factor: int
+    vae: KLVAE, latent: Tensor, *, window: int, axis: int, progress: Progress | None = None
 ) -> Tensor:
-    """The mel `[B, n_mels, N * factor]` of a latent picture `[B, C, F, N]`.
+    """The picture of a latent, whose time is `axis`: up to `window` frames in one piece.
 
-    The networks' norms and attention span the whole picture, so no tile can be exact: up to
-    `window` frames are decoded in one piece, more in windows that are cross-faded. What is beyond
-    a window then no longer takes part in its norms.
+    More are decoded in tiles with the same result: the norms get the statistics of the whole. That
+    takes several times as long, so short sounds go in one piece. What attends (the coarsest level)
+    is never cut: of it alone memory grows with the length, and time with its square.
     """
-    overlap = max(1, round(window * OVERLAP))
-    return crossfaded(decode, latent, window=window, overlap=overlap, per_frame=factor)
+    if len(list(tiles(latent.shape[axis], window))) == 1:
+        return vae.decode(latent)
+    tile = max(1, window // TILES)
+    return vae.decode_in_tiles(latent, tile=tile, axis=axis, progress=progress)

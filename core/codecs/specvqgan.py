@@ -53,10 +53,6 @@ class SpecVQGAN(KLVAE):
         """(B, 1, H, W) in -1..1 -> ids (B, H / 16, W / 16)."""
         return self.quantize.nearest(self.moments(picture))
 
-    def picture(self, tokens: Tensor) -> Tensor:
-        """Ids (B, F, N) -> (B, 1, 16 F, 16 N), about -1..1."""
-        return self.decode(self.quantize.vectors(tokens))
-
 
 class SpecVQGANCodec(NeuralCodec):
     """22.05 kHz mono, 5.38 columns of 5 tokens a second, int64 ids 0..1023, lowest band first."""
@@ -94,13 +90,9 @@ class SpecVQGANCodec(NeuralCodec):
         self, latent: Tensor, generator: Generator | None, progress: Progress | None
     ) -> Tensor:
         c = self.config
-        mel = decode_picture(
-            lambda ids: self.vae.picture(ids)[:, 0],
-            latent.transpose(1, 2),
-            window=c.window,
-            factor=c.vae.factor,
-        )
-        mel = self._from_unit(((mel + 1) / 2).clamp(0, 1))
+        vectors = self.vae.quantize.vectors(latent.transpose(1, 2))
+        picture = decode_picture(self.vae, vectors, window=c.window, axis=3, progress=progress)
+        mel = self._from_unit(((picture[:, 0] + 1) / 2).clamp(0, 1))
         return through(self.vocoder.sections(), mel, progress=progress)
 
     def _check_latent(self, latent: Tensor) -> None:

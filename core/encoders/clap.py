@@ -17,6 +17,7 @@ from ..errors import Cancelled, FoleyError
 from ..media import resample
 from ..weights.load import fill_module, read_weights
 from .base import CancelCheck, Progress
+from .clap_keys import is_laion, sizes, transformers_names
 from .folders import load_tokenizer, require_transformers, weights_in
 
 SAMPLE_RATE = 48000
@@ -44,21 +45,24 @@ class Clap(nn.Module):
     @classmethod
     def load(
         cls,
-        folder: Path | str,
+        path: Path | str,
         *,
+        tokenizer: Path | str | None = None,
         config: Mapping[str, Any] | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
     ) -> Clap:
-        """From a model folder (laion/clap-htsat-unfused); dtype None: as stored.
+        """From a model folder (laion/clap-htsat-unfused), or one of LAION's own files (.pt).
 
+        tokenizer: its folder, by default where the weights are. dtype None: as stored.
         Raises FoleyError for a folder or weights of another kind.
         """
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise FoleyError(f"{folder} is not a folder: CLAP needs its weights and its tokenizer.")
-        file = weights_in(folder)
+        path = Path(path)
+        file = weights_in(path) if path.is_dir() else path
         tensors = read_weights(file, dtype=dtype, device=device)
+        if is_laion(tensors):
+            tensors = transformers_names(tensors)
+            config = config or sizes(tensors)
         model = cls(config)
         own = model.model.state_dict()
         tables = {key for key in {*own, *tensors} if key.endswith(_MADE_ANEW)}
@@ -66,7 +70,7 @@ class Clap(nn.Module):
         tensors |= {key: own[key] for key in tables & own.keys()}
         model.model.to(device)
         fill_module(model.model, tensors, file)
-        model.tokenizer = load_tokenizer(folder)
+        model.tokenizer = load_tokenizer(Path(tokenizer) if tokenizer else file.parent)
         return model.eval()
 
     @torch.no_grad()

@@ -6,12 +6,14 @@ container has been checked, so a file can neither run code nor unpack to more th
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -235,7 +237,8 @@ def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     if archive:
         _check_archive(path)
     mapped = archive and device != "meta"
-    loaded = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
+    with _plain_numbers():
+        loaded = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
     tensors = flatten(loaded)
     if not tensors:
         raise FoleyError(f"{path.name} holds no weights; use another file.")
@@ -244,6 +247,18 @@ def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     if max(claimed) > size or sum(claimed) > _MOST_SHARED * size:
         raise FoleyError(f"{path.name} claims weights larger than itself: it was refused.")
     return tensors
+
+
+def _plain_numbers() -> contextlib.AbstractContextManager:
+    """Allows the numbers of numpy that some trainings keep beside their weights; none is code."""
+    allow = getattr(torch.serialization, "safe_globals", None)
+    if allow is None:  # before torch 2.5
+        return contextlib.nullcontext()
+    scalar = np.float64(0).__reduce__()[0]
+    types = {type(np.dtype(code)) for code in ("f2", "f4", "f8", "i4", "i8", "u1", "b1")}
+    # Its module has two names, before numpy 2 and since.
+    scalars = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    return allow([np.dtype, codecs.encode, *types, *scalars])
 
 
 def _check_archive(path: Path) -> None:

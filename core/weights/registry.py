@@ -6,122 +6,17 @@ is recorded at the first download.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from ..errors import FoleyError
+from .entries import Bundled, Commercial, Entry, Hub, Manual, Source, Url
 
-Commercial = Literal["yes", "no", "conditional", "unknown"]
-COMMERCIAL_WORDS: dict[Commercial, str] = {
-    "yes": "commercial use allowed",
-    "no": "not for commercial use",
-    "conditional": "conditions for commercial use",
-    "unknown": "commercial use unclear",
-}
-GENERIC_NAMES = ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors")
-
-
-@dataclass(frozen=True)
-class Hub:
-    """A file of a model hub repository. bytes: exact size; also: small files it needs beside it."""
-
-    repo: str
-    file: str
-    revision: str = "main"
-    bytes: int | None = None
-    sha256: str = ""
-    md5: str = ""
-    also: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"huggingface.co/{self.repo}"
-
-
-@dataclass(frozen=True)
-class Url:
-    """A file of a release."""
-
-    url: str
-    bytes: int | None = None
-    sha256: str = ""
-    md5: str = ""
-    also: tuple[str, ...] = ()
-
-    @property
-    def file(self) -> str:
-        return self.url.rsplit("/", 1)[1]
-
-    def __str__(self) -> str:
-        return self.url.rsplit("/", 1)[0].removeprefix("https://")
-
-
-@dataclass(frozen=True)
-class Manual:
-    """A file that only a person can fetch. where: how to find it."""
-
-    where: str
-    file: str
-    bytes: int | None = None
-    sha256: str = ""
-    md5: str = ""
-    also: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return self.where
-
-
-@dataclass(frozen=True)
-class Bundled:
-    """A file of this package."""
-
-    file: str
-
-    def __str__(self) -> str:
-        return "bundled"
-
-
-Source = Hub | Url | Manual | Bundled
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row. about: size as its source states it; sources: in the order they are tried.
-
-    others: where other packs keep the same weights, as "ComfyUI folder/file".
-    """
-
-    name: str
-    part: str
-    about: str
-    licence: str
-    commercial: Commercial
-    sources: tuple[Source, ...]
-    others: tuple[str, ...] = ()
-
-    @property
-    def source(self) -> Source:
-        """The first place to get it from."""
-        return self.sources[0]
-
-    @property
-    def terms(self) -> str:
-        """The licence with a word on commercial use."""
-        return f"{self.licence}, {COMMERCIAL_WORDS[self.commercial]}"
-
-    @property
-    def file_names(self) -> tuple[str, ...]:
-        """Under which the file lies in this pack's folders; safetensors first."""
-        bases = [source.file.rsplit("/", 1)[-1] for source in self.sources]
-        named = [b if b not in GENERIC_NAMES else f"{self.name}/{b}" for b in bases]
-        whole = [f"{self.name}.safetensors", *named, *(f"{self.name}/{b}" for b in bases)]
-        return tuple(dict.fromkeys(sorted(whole, key=lambda n: not n.endswith(".safetensors"))))
-
+__all__ = ["ENTRIES", "Bundled", "Entry", "Hub", "Manual", "Source", "Url", "entry"]
 
 _MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1"
 _KIJAI = "Kijai/MMAudio_safetensors"
 _AC = "FF2416/AC-Foley"
 _CC_NC = "CC-BY-NC-4.0"
 _STABILITY = "Stability AI Community License"
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "config.json")
 
 
 def _mmaudio(size: str, about: str, md5: str, *others: str) -> Entry:
@@ -129,7 +24,8 @@ def _mmaudio(size: str, about: str, md5: str, *others: str) -> Entry:
     return Entry(f"mmaudio_{size}", "generator", about, _CC_NC, "no", (source,), others)
 
 
-def _vjepa2(size: str, repo: str, licence: str, commercial: Commercial, about: str) -> Entry:
+def _vjepa2(size: str, repo: str, licence: str, commercial: Commercial, millions: float) -> Entry:
+    about = f"encoder {millions} M parameters"
     source = Hub(f"facebook/{repo}", "model.safetensors")
     return Entry(f"vjepa2_{size}", "video encoder", about, licence, commercial, (source,))
 
@@ -320,6 +216,63 @@ ENTRIES: tuple[Entry, ...] = (
         ),
     ),
     Entry(
+        "sd_vae",
+        "codec (image VAE)",
+        "83.7 M parameters",
+        "MIT",
+        "yes",
+        (
+            Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),
+            Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.bin"),
+            Hub("stabilityai/sd-vae-ft-mse-original", "vae-ft-mse-840000-ema-pruned.safetensors"),
+        ),
+        (
+            "vae/vae-ft-mse-840000-ema-pruned.safetensors",
+            "vae/vae-ft-mse-840000-ema-pruned.ckpt",
+        ),
+    ),
+    Entry(
+        "specvqgan",
+        "codec",
+        "72.1 M parameters",
+        "code MIT, weights not stated",
+        "unknown",
+        (
+            Manual(
+                "the archive 2021-05-19T22-16-54_vggsound_codebook.tar.gz, linked under Codebooks "
+                "at github.com/v-iashin/SpecVQGAN (folder checkpoints)",
+                "epoch_39.ckpt",
+            ),
+        ),
+    ),
+    Entry(
+        "specvqgan_melgan",
+        "vocoder",
+        "",
+        "code MIT, weights not stated",
+        "unknown",
+        (
+            Manual(
+                "the folder vocoder/logs/vggsound of github.com/v-iashin/SpecVQGAN",
+                "specvqgan_melgan.pt",
+            ),
+        ),
+    ),
+    Entry(
+        "hifigan_22k",
+        "vocoder",
+        "13.9 M parameters",
+        "code MIT, weights not stated",
+        "unknown",
+        (
+            Manual(
+                "the folder UNIVERSAL_V1 of the pretrained models linked at "
+                "github.com/jik876/hifi-gan (saved under this name)",
+                "hifigan_universal_v1.pth",
+            ),
+        ),
+    ),
+    Entry(
         "dac_vae_hunyuan",
         "codec",
         "1.49 GB",
@@ -327,36 +280,35 @@ ENTRIES: tuple[Entry, ...] = (
         "conditional",
         (Hub("tencent/HunyuanVideo-Foley", "vae_128d_48k.pth"),),
     ),
-    _vjepa2("l", "vjepa2-vitl-fpc64-256", "code MIT, weights not stated", "unknown", "326 M"),
-    _vjepa2("h", "vjepa2-vith-fpc64-256", "code MIT, weights not stated", "unknown", ""),
-    _vjepa2("g", "vjepa2-vitg-fpc64-256", "Apache-2.0", "yes", ""),
+    _vjepa2("l", "vjepa2-vitl-fpc64-256", "code MIT, weights not stated", "unknown", 303.9),
+    _vjepa2("h", "vjepa2-vith-fpc64-256", "code MIT, weights not stated", "unknown", 631.6),
+    _vjepa2("g", "vjepa2-vitg-fpc64-256", "Apache-2.0", "yes", 1012.2),
     Entry(
         "clap",
         "text and audio encoder",
-        "153.5 M parameters",
+        "615 MB",
         "Apache-2.0",
         "yes",
         (
-            Hub(
-                "laion/clap-htsat-unfused",
-                "model.safetensors",
-                also=("tokenizer.json", "tokenizer_config.json", "config.json"),
-            ),
+            Hub("laion/clap-htsat-unfused", "model.safetensors", also=_TOKENIZER),
+            Hub("laion/clap-htsat-unfused", "pytorch_model.bin", also=_TOKENIZER),
         ),
+    ),
+    Entry(
+        "clap_music_speech",
+        "text and audio encoder (its tokenizer is that of clap)",
+        "2.35 GB",
+        "CC0-1.0",
+        "yes",
+        (Hub("lukewys/laion_clap", "music_speech_audioset_epoch_15_esc_89.98.pt"),),
     ),
     Entry(
         "t5_base",
         "text encoder",
-        "",
+        "892 MB",
         "Apache-2.0",
         "yes",
-        (
-            Hub(
-                "google-t5/t5-base",
-                "model.safetensors",
-                also=("tokenizer.json", "tokenizer_config.json", "config.json"),
-            ),
-        ),
+        (Hub("google-t5/t5-base", "model.safetensors", also=_TOKENIZER),),
         ("text_encoders/t5-base.safetensors", "text_encoders/t5_base.safetensors"),
     ),
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from foleystage.core.encoders.clap import Clap
+from foleystage.core.encoders.clap_keys import sizes
 from foleystage.core.errors import Cancelled, FoleyError
+from foleystage.core.weights.detect import Family, detect
 from safetensors.torch import save_file
 
 transformers = pytest.importorskip("transformers")
@@ -82,6 +84,62 @@ def test_cancelling_stops_before_the_next_piece(folder):
         )
 
 
-def test_a_file_is_not_a_folder(folder):
-    with pytest.raises(FoleyError, match="not a folder"):
-        Clap.load(folder / "model.safetensors", config=SMALL)
+def in_laion_names(tensors):
+    """A state of transformers' model as LAION stores it, with what transformers has no use for."""
+    renames = (
+        ("audio_model.audio_encoder.", "audio_branch."),
+        ("text_model.", "text_branch."),
+        ("batch_norm.", "bn0."),
+        ("projection.linear1.", "projection.0."),
+        ("projection.linear2.", "projection.2."),
+    )
+    inside = (
+        ("attention.self.", "attn."),
+        ("attention.output.dense.", "attn.proj."),
+        ("intermediate.dense.", "mlp.fc1."),
+        ("output.dense.", "mlp.fc2."),
+        ("layernorm_before.", "norm1."),
+        ("layernorm_after.", "norm2."),
+    )
+    stored = {}
+    for key, value in tensors.items():
+        if ".blocks." in key and (".key." in key or ".value." in key):
+            continue
+        if ".blocks." in key and ".query." in key:
+            parts = (key.replace(".query.", f".{part}.") for part in ("query", "key", "value"))
+            value = torch.cat([tensors[part] for part in parts])
+            key = key.replace(".query.", ".qkv.")
+        for new, old in (*renames, *(inside if ".blocks." in key else ())):
+            key = key.replace(new, old)
+        stored[key] = value
+    return stored
+
+
+@torch.no_grad()
+def test_laions_own_file_gives_the_same_features(folder, original, tmp_path):
+    state = {f"module.{k}": v for k, v in in_laion_names(original.state_dict()).items()}
+    state["module.audio_branch.spectrogram_extractor.stft.conv_real.weight"] = torch.zeros(3)
+    state["module.audio_branch.layers.0.blocks.0.attn_mask"] = torch.zeros(2)
+    state["module.audio_transform.sequential.0.weight"] = torch.zeros(3)
+    state["module.text_branch.embeddings.position_ids"] = torch.zeros(1, 3, dtype=torch.int64)
+    torch.save({"epoch": 15, "name": "x", "state_dict": state}, tmp_path / "laion.pt")
+    path = tmp_path / "laion.pt"
+    assert detect(path) == Family("clap", "laion")
+    laion = Clap.load(path, config=SMALL, tokenizer=folder)
+    plain = Clap.load(folder, config=SMALL)
+    noise = torch.randn(1, 48000, generator=torch.Generator().manual_seed(0))
+    heard = [model.encode_audio(noise, 48000) for model in (laion, plain)]
+    read = [model.encode_text(["a metal hit"]) for model in (laion, plain)]
+    assert torch.allclose(*heard, atol=1e-6) and torch.allclose(*read, atol=1e-6)
+
+
+def test_sizes_are_told_from_the_file(original):
+    found = sizes(original.state_dict())
+    assert found["audio_config"] == SMALL["audio_config"]
+    assert found["projection_dim"] == 8 and sizes({}) == {}
+
+
+def test_weights_of_another_model_are_refused(folder):
+    save_file({"a": torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(FoleyError, match="model.safetensors lacks weights"):
+        Clap.load(folder, config=SMALL)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
@@ -178,6 +180,17 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path, monkeypatch, make, suff
             read(path)
         assert str(caught.value).startswith(path.name) and "\n" not in str(caught.value)
     assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
+def test_numbers_of_numpy_beside_the_weights_are_no_danger(tmp_path, module):
+    path = tmp_path / "w.pt"
+    saved = {"epoch": np.int64(3), "loss": np.float64(0.5), "state_dict": {"a": torch.ones(2)}}
+    torch.save(saved, path, _use_new_zipfile_serialization=False)
+    names = re.compile(rb"cnumpy\._?core\.")
+    assert names.search(path.read_bytes())
+    path.write_bytes(names.sub(f"c{module}.".encode(), path.read_bytes()))
+    assert torch.equal(read_weights(path)["a"], torch.ones(2))
 
 
 def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):

@@ -1,0 +1,84 @@
+"""LAION's own CLAP files under transformers' names, and the sizes that they tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+_AUDIO = "audio_branch."
+# Spectra are computed by the feature extractor; the rest is of pre-training.
+_UNUSED = (
+    "audio_branch.spectrogram_extractor.",
+    "audio_branch.logmel_extractor.",
+    "audio_branch.tscam_conv.",
+    "audio_branch.head.",
+    "audio_transform.",
+    "text_transform.",
+)
+_RENAMES = (
+    (r"^audio_branch\.bn0\.", "audio_branch.batch_norm."),
+    (r"\.attn\.relative", ".attention.self.relative"),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"^(audio|text)_projection\.0\.", r"\1_projection.linear1."),
+    (r"^(audio|text)_projection\.2\.", r"\1_projection.linear2."),
+    (r"^audio_branch\.", "audio_model.audio_encoder."),
+    (r"^text_branch\.", "text_model."),
+)
+
+
+def is_laion(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are named as in LAION's own files."""
+    return any(key.removeprefix("module.").startswith(_AUDIO) for key in tensors)
+
+
+def transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """LAION's tensors under the names of transformers' ClapModel; what it lacks is left out."""
+    renamed: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        key = key.removeprefix("module.")
+        if key.startswith(_UNUSED) or key.endswith(".attn_mask"):
+            continue
+        for pattern, name in _RENAMES:
+            key = re.sub(pattern, name, key)
+        if ".attn.qkv." in key:
+            for part, name in zip(value.chunk(3), ("query", "key", "value")):
+                renamed[key.replace(".attn.qkv.", f".attention.self.{name}.")] = part
+        else:
+            renamed[key] = value
+    return renamed
+
+
+def sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """transformers' ClapConfig of renamed tensors; {} (its defaults) when they are not CLAP's.
+
+    Tells HTSAT-tiny from HTSAT-base, which LAION's music and speech files use.
+    """
+    audio = "audio_model.audio_encoder."
+    patches = tensors.get(f"{audio}patch_embed.proj.weight")
+    shared = tensors.get("text_projection.linear2.weight")
+    if patches is None or shared is None:
+        return {}
+    tables: dict[int, dict[int, int]] = {}
+    for key, value in tensors.items():
+        if found := re.match(r".*\.layers\.(\d+)\.blocks\.(\d+)\..*position_bias_table$", key):
+            tables.setdefault(int(found[1]), {})[int(found[2])] = value.shape[1]
+    depths = [len(tables[stage]) for stage in sorted(tables)]
+    width = patches.shape[0]
+    return {
+        "projection_dim": shared.shape[0],
+        "text_config": {"projection_dim": shared.shape[0]},
+        "audio_config": {
+            "patch_embeds_hidden_size": width,
+            "hidden_size": width << (len(depths) - 1),
+            "depths": depths,
+            "num_attention_heads": [tables[stage][0] for stage in sorted(tables)],
+            "projection_dim": shared.shape[0],
+        },
+    }
