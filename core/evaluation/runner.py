@@ -219,7 +219,7 @@ def _generate(
         conditions = {}
         if run != "blind":
             conditions["sync"] = torch.cat([c.seen.sync for c in group])
-        if run in ("asked", "blind"):
+        if run in ("asked", "blind") and "text" in model.generator.streams:
             conditions["text"] = torch.cat([model.read(f"{c.asked} hit") for c in group])
         if run == "reference":
             conditions["audio"] = torch.cat(
