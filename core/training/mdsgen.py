@@ -7,25 +7,35 @@ weighted by min(SNR, 5) / SNR (arXiv 2303.09556) and the variance bound of arXiv
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..codecs import load_codec
 from ..codecs.mel_picture import MelPictureCodec
+from ..encoders.cavp import CavpVideo
 from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..generators.base import Prepared
 from ..generators.mdsgen import DIFFUSION_STEPS, MDSGen
+from ..generators.mdsgen_config import mdsgen_config
 from ..generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from ..sampling.dpm_solver import LINEAR
+from ..weights.store import locate
 from .clips import event_targets, map_scenes
 from .masking import Masking, kept_tokens
 from .mini_flow import scene_sound
 from .scenes import sample_scene
+from .video_folder import Extractor, ShardData, read_list, write_shards
 
 _CLEAN_ONE_IN = 5
+# The registry's rows of each codec's parts.
+_CODEC_FILES = {
+    "audioldm": {"vae": "audioldm_vae", "vocoder": "audioldm_hifigan"},
+    "image-vae": {"vae": "diff_foley_ldm"},
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,15 @@ class MDSGenFigures:
     """Data, network and loss of a run.
 
     mask_weight: the paper's lambda. masked_share: part of a batch that is also seen masked.
-    snr_cap: of the noise error's weight; 0 for none. The other figures replace those of
-    `mdsgen_mini`.
+    snr_cap: of the noise error's weight; 0 for none. size: "mini", trained on our scenes with
+    the other figures in place of those of `mdsgen_mini`; or "t", "s", "b", "l", trained on the
+    videos of a list, see `video_folder`, whose latents are of `codec`.
     """
+
+    size: str = "mini"
+    codec: str = "audioldm"
+    csv: str = ""
+    videos: str = ""
 
     clips: int = 4000
     validation_clips: int = 64
@@ -116,10 +132,28 @@ def _crop(values: np.ndarray, picked, first, count: int) -> Tensor:
     return torch.from_numpy(np.stack(cut).astype(np.float32))
 
 
+def training_data(figures: MDSGenFigures, cache: Path) -> SceneData | ShardData:
+    """What a run trains on; features of videos are computed first where they are not there yet.
+
+    Raises:
+        FoleyError: weights of the encoder or codec, the list, or its videos are missing.
+    """
+    if figures.size == "mini":
+        return SceneData(figures, cache)
+    config = replace(mdsgen_config(figures.size, figures.codec), side_block=figures.mask != "none")
+    clips = read_list(figures.csv, figures.videos)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder = CavpVideo.load(locate("cavp"), device=device)
+    parts = {part: locate(row) for part, row in _CODEC_FILES[figures.codec].items()}
+    codec = load_codec(figures.codec, parts, device=device)
+    folder = cache / f"mdsgen_{figures.codec}_{Path(figures.csv).stem}"
+    return ShardData(config, write_shards(clips, Extractor(config, encoder, codec), folder))
+
+
 class MDSGenTask:
     """Trains an `MDSGen` on what `data` gives."""
 
-    def __init__(self, figures: MDSGenFigures, data: SceneData):
+    def __init__(self, figures: MDSGenFigures, data: SceneData | ShardData):
         self.figures, self.data = figures, data
         log_alpha = torch.from_numpy(LINEAR.log_alphas).float()
         self.alpha, self.sigma = log_alpha.exp(), (-torch.expm1(2 * log_alpha)).sqrt()
@@ -127,6 +161,9 @@ class MDSGenTask:
 
     def model(self) -> nn.Module:
         f = self.figures
+        rng = torch.Generator().manual_seed(f.seed)
+        if f.size != "mini":
+            return MDSGen(self.data.config, rng=rng)
         config = mdsgen_mini(
             pooling=f.pooling,
             depth=f.depth,
@@ -135,7 +172,7 @@ class MDSGenTask:
             learn_sigma=f.learn_sigma,
             side_block=f.mask != "none",
         )
-        return MDSGenMini(config, rng=torch.Generator().manual_seed(f.seed))
+        return MDSGenMini(config, rng=rng)
 
     def batch(self, step: int, rng: np.random.Generator, validation: bool = False) -> dict:
         f = self.figures

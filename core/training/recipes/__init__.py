@@ -85,9 +85,9 @@ def _kinds() -> dict[str, Kind]:
     from ..mdsgen import (
         MDSGenFigures,
         MDSGenTask,
-        SceneData,
         inference_tensors,
         network_figures,
+        training_data,
     )
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
@@ -108,7 +108,8 @@ def _kinds() -> dict[str, Kind]:
         ),
         "mdsgen": Kind(
             lambda values, loop, cache: MDSGenTask(
-                figures(MDSGenFigures, values), SceneData(figures(MDSGenFigures, values), cache)
+                figures(MDSGenFigures, values),
+                training_data(figures(MDSGenFigures, values), cache),
             ),
             inference_tensors,
             network_figures,
