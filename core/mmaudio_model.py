@@ -13,16 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .codecs import load_codec
+from .codecs import Codec, load_codec
 from .encoders.base import VideoEncoder
 from .encoders.clip import DFN5BClip
 from .encoders.synchformer import SynchformerVisual
+from .generators import MMAudioConfig
 from .generators.mmaudio_files import load_network
 from .generators.packed import can_pack, pack
 from .media import resample
 from .mmaudio_parts import Files, find_files
-from .model_base import CancelCheck, Loading, Model, Progress, Told
+from .model_base import CancelCheck, Loading, Model, Progress, ReferencePick, Told
 from .precision import compute_dtype
+from .reference import Ear, cut_windows
 from .weights.narrow import narrow
 from .weights.store import Folders
 
@@ -159,6 +161,22 @@ class MMAudioModel(Model):
     def hear(self, windows: Tensor) -> Tensor:
         with self.using("codec") as codec:
             return hear_reference(codec, windows)
+
+
+def listen_with(
+    codec: Codec,
+    config: MMAudioConfig,
+    waveform: Tensor,
+    rate: int,
+    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+) -> Tensor:
+    """`Model.listen` of AC-Foley, where only its codec is at hand."""
+    ear = Ear(config.reference_samples, config.sample_rate)
+
+    def level(sound: Tensor, of_rate: int) -> Tensor:
+        return level_reference(sound, of_rate, config.sample_rate)
+
+    return hear_reference(codec, cut_windows(level, waveform, rate, ear, pick))
 
 
 def level_reference(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,12 +46,12 @@ def load_reference(reference, model: Model, pick: ReferencePick | None = None) -
     return model.listen(waveform.float(), rate, pick)
 
 
-def _read(
-    path: str | os.PathLike[str], pick: ReferencePick
-) -> tuple[Tensor, int, ReferencePick]:
+def _read(path: str | os.PathLike[str], pick: ReferencePick) -> tuple[Tensor, int, ReferencePick]:
     """The part of a file that matters, and the pick within it."""
     if not math.isfinite(pick.start) or pick.start < 0:
-        raise FoleyError(f"A reference cannot be listened to from {pick.start:g} s; give 0 or more.")
+        raise FoleyError(
+            f"A reference cannot be listened to from {pick.start:g} s; give 0 or more."
+        )
     # Long files are never read whole; the level is then that of the part that is read.
     start = pick.start if pick.start > LONGEST / 2 else 0.0
     waveform, rate = read_audio(path, start=start, seconds=LONGEST, mono=True)
@@ -60,11 +60,24 @@ def _read(
     return waveform, rate, replace(pick, start=pick.start - start)
 
 
+@dataclass(frozen=True)
+class Ear:
+    """How much of a sound a model hears at once: samples at its codec's rate."""
+
+    reference_samples: int
+    sample_rate: int
+
+    @property
+    def reference_seconds(self) -> float:
+        """Length of one window."""
+        return self.reference_samples / self.sample_rate
+
+
 def cut_windows(
     level: Callable[[Tensor, int], Tensor],
     waveform: Tensor,
     rate: int,
-    model: Model,
+    model: Model | Ear,
     pick: ReferencePick,
 ) -> Tensor:
     """Windows [W, reference_samples] of a sound [C, T], brought to the model's level and rate.
@@ -109,7 +122,7 @@ def _check(seconds: float, pick: ReferencePick) -> None:
         )
 
 
-def _silent_sentence(model: Model, seconds: float, pick: ReferencePick) -> str:
+def _silent_sentence(model: Model | Ear, seconds: float, pick: ReferencePick) -> str:
     if pick.windows > 1 or seconds <= model.reference_seconds:
         return "The reference sound is silent throughout; choose one that can be heard."
     where = (

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..core.errors import FoleyError
 from ..core.media import FrameRequest, ImageFrames, probe, read_frames
 from ..core.media.masking import hide, hold_last
+from ..core.model_base import ReferencePick
 from . import common
 from .border import Picture, one_sound, picture_of
 from .common import fps_input, picture_input, schema
@@ -92,7 +93,7 @@ def watch(
     """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
     part = encoder.part
     frames, span = _frames(part.requests, picture, start, seconds, mask)
-    seen = part.watch(encoder.ready(), frames, stop_if_cancelled)
+    seen = part.watch(encoder.ready(), frames, span, stop_if_cancelled)
     streams = {name: value.float().cpu() for name, value in seen.streams.items()}
     return Features("video", part.name, streams, start, span, seen.seconds, seen.chance)
 
@@ -121,7 +122,7 @@ def _frames(
     )
     if seconds is None:
         # What the file declares may be more than what it holds.
-        span = min(span, *(len(f) / requests[k].fps for k, f in frames.items()))
+        span = min(span, max(len(f) / requests[k].fps for k, f in frames.items()))
     if mask is not None:
         shown = _mask_source(mask, length, info.fps)
         masks = read_frames(shown, requests, start=start, seconds=read, cancelled=stop_if_cancelled)
@@ -210,6 +211,23 @@ class EncodeReference(io.ComfyNode):
                 ),
                 common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
                 io.Model.Input("model", tooltip="The model that will hear it."),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    tooltip="Where in the sound listening begins, in seconds: put it just before a "
+                    "clean hit.",
+                ),
+                io.Int.Input(
+                    "windows",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="How many parts of about 2 s are heard, spread from start to the end. 1 "
+                    "as published; more average a long recording.",
+                ),
             ],
             [
                 common.Features.Output(
@@ -222,14 +240,17 @@ class EncodeReference(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio, codec: Managed, model) -> io.NodeOutput:
+    def execute(
+        cls, audio, codec: Managed, model, start: float = 0.0, windows: int = 1
+    ) -> io.NodeOutput:
         inner = foley_model(model)
+        pick = ReferencePick(start, windows)
         sound, rate = one_sound(audio, "reference sound")
         if inner.part.listen is None:
             raise FoleyError(f"{inner.part.name} takes no reference sound: leave it unconnected.")
         require(codec.part.name, inner.part.codec, "This reference", "Load Foley Codec")
         with shown_on(cls.hidden.unique_id):
-            stream = inner.part.listen(inner.diffusion_model, codec.ready(), sound, rate)
+            stream = inner.part.listen(inner.diffusion_model, codec.ready(), sound, rate, pick)
         return io.NodeOutput(
             Features("reference", codec.part.name, {"audio": stream.float().cpu()})
         )

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import folder_paths
 
-from .parts import Part
+from .parts import Part, present
 
 FOLDER = "foley"
-_SUFFIX = ".safetensors"
+# Where other packs keep files of the same networks.
+OTHERS = ("mmaudio",)
+_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 def register_folder() -> None:
@@ -19,15 +21,33 @@ def register_folder() -> None:
     folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
 
 
+def model_folders() -> dict[str, list[str]]:
+    """ComfyUI's folders as `core.weights.store` asks for them."""
+    known = folder_paths.folder_names_and_paths
+    named = {key: list(folder_paths.get_folder_paths(key)) for key in known}
+    return {**named, "": [folder_paths.models_dir]}
+
+
 def choices(table: Mapping[str, Part]) -> list[str]:
-    """Names of the rows, then the weights files in the models folder."""
-    found = [name for name in folder_paths.get_filename_list(FOLDER) if name.endswith(_SUFFIX)]
-    return [*table, *sorted(set(found) - set(table))]
+    """Names of the rows whose file is there, then the weights files in the models folders."""
+    rows = [name for name, part in table.items() if present(part)]
+    found = {name for key in _folders() for name in folder_paths.get_filename_list(key)}
+    files = sorted(name for name in found if name.endswith(_SUFFIXES))
+    return [*rows, *(name for name in files if name not in rows)]
 
 
 def found_file(name: str) -> str:
     """The path of a file that `choices` named."""
+    for key in _folders():
+        path = folder_paths.get_full_path(key, name)
+        if path:
+            return path
     return folder_paths.get_full_path_or_raise(FOLDER, name)
+
+
+def _folders() -> list[str]:
+    """This pack's folder, and those of other packs that are there."""
+    return [FOLDER, *(key for key in OTHERS if key in folder_paths.folder_names_and_paths)]
 
 
 def stamp(path: Path) -> str:

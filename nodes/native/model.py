@@ -247,7 +247,10 @@ def load_model(part: GeneratorPart, path: Path, weight_dtype: str = "default"):
     )
     config.memory_usage_factor = part.memory_factor
     model = FoleyModel(part, empty.parameterization, config, device=offload)
-    load_into(model.diffusion_model, path, prefix=part.prefix)
+    if part.fill is not None:
+        part.fill(model.diffusion_model, path)
+    else:
+        load_into(model.diffusion_model, path, prefix=part.prefix)
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     return patcher(model, device, offload)
 

@@ -125,9 +125,9 @@ def test_a_white_mask_hides_nothing(call, clip, weights, features, frames):
 def test_a_mask_hides_frame_by_frame(call, clip, weights, features):
     seen = []
 
-    def look(module, frames, cancelled):
+    def look(module, frames, seconds, cancelled):
         seen.append(frames["video"])
-        return part.watch(module, frames, cancelled)
+        return part.watch(module, frames, seconds, cancelled)
 
     encoder = call("LoadVideoEncoder", name="random_encoder.safetensors")[0]
     part = encoder.part

@@ -1,0 +1,104 @@
+"""AC-Foley and MMAudio in the nodes, at a reduced size: found, loaded, sampled as in core."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    """Reduced files in the folders foley and mmaudio, where the loaders find them."""
+    import folder_paths
+    from family import write_family
+    from foleystage.nodes import extension  # noqa: F401 - registers the folder
+
+    folder = tmp_path_factory.mktemp("family")
+    with torch.inference_mode(False):
+        write_family(folder)
+    before = dict(folder_paths.folder_names_and_paths)
+    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
+    yield folder
+    folder_paths.folder_names_and_paths.clear()
+    folder_paths.folder_names_and_paths.update(before)
+
+
+def test_found_files_are_offered_by_name(family, nodes):
+    offered = nodes["FoleyStageLoadModel"].define_schema().inputs[0].options
+    assert {"ac_foley", "mmaudio_large_44k_v2", "ac_foley_mini"} <= set(offered)
+    assert "mmaudio_medium_44k" not in offered
+    assert offered[0] == "ac_foley_mini"
+
+
+def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch):
+    from comfy_api.latest import InputImpl
+    from foleystage.core.models import load_model
+    from foleystage.core.pipeline import Request, generate
+
+    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
+    sound = torch.randn(1, 2, 60000, generator=torch.Generator().manual_seed(0)) * 0.1
+    video = InputImpl.VideoFromFile(str(clip))
+    model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
+    codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
+    encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
+    seen = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8)[0]
+    words = call(
+        "EncodeText",
+        text_encoder=call("LoadTextEncoder", name="clip_text")[0],
+        prompt="rain",
+        negative_prompt="music",
+    )
+    audio = {"waveform": sound, "sample_rate": 48000}
+    heard = call("EncodeReference", audio=audio, codec=codec, model=model)[0]
+    told = call(
+        "Conditioning",
+        model=model,
+        video=seen,
+        text=words[0],
+        negative_text=words[1],
+        reference=heard,
+    )
+    latent = call(
+        "Sampler",
+        model=model,
+        positive=told[0],
+        negative=told[1],
+        latent=told[2],
+        seed=3,
+        steps=2,
+        cfg=4.5,
+    )[0]
+    native = call("Decode", samples=latent, codec=codec)[0]["waveform"][0]
+    request = Request("rain", "music", (sound[0], 48000), seconds=0.8, seed=3, steps=2)
+    core = generate(str(clip), load_model("ac_foley"), request).waveforms[0]
+    assert native.shape == core.shape
+    assert (native - core).norm() / core.norm() < 1e-2
+
+
+def test_windows_of_a_reference_can_be_chosen(family, call):
+    model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
+    codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
+    audio = {"waveform": torch.rand(1, 1, 5 * 44100), "sample_rate": 44100}
+    several = call("EncodeReference", audio=audio, codec=codec, model=model, start=0.5, windows=2)
+    assert several[0].streams["audio"].shape == (1, 2 * 87, 40)
+
+
+def test_parts_of_another_rate_are_refused_by_name(family, call):
+    from foleystage.nodes.parts import require
+
+    model = call("LoadModel", name="mmaudio_small_16k", weight_dtype="default")[0]
+    part = model.model.part
+    assert part.codec == "mmaudio_codec_16k"
+    with pytest.raises(FoleyError, match="mmaudio_codec_16k"):
+        require("mmaudio_codec_44k", part.codec, "This latent", "Load Foley Codec")
+
+
+def test_a_file_of_another_kind_is_refused(family, call):
+    with pytest.raises(FoleyError, match="not a file that this node can load"):
+        call("LoadModel", name="dfn5b_clip.safetensors", weight_dtype="default")
