@@ -22,6 +22,7 @@ from .mdsgen_model import load_public as load_mdsgen
 from .media import fit_length, resample
 from .mmaudio_model import load_mmaudio
 from .model_base import CancelCheck, Loading, Model, ModelCard, Progress, ResidentModel, Told
+from .sampling import Guidance, cfg_negative
 from .weights.files import load_into, read_metadata
 from .weights.minis import mini_path
 
@@ -32,7 +33,10 @@ class MiniModel(ResidentModel):
     """`ac_foley_mini` and what was trained with it."""
 
     requests = {"video": REQUEST}
-    guidance = 3.0  # more makes hits surer and the timbre of a reference poorer
+    guidance = 3.0
+
+    def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
+        return cfg_negative(scale, avoided, kept=self.generator.unguided)
 
     def watch(self, frames: Tensor, cancelled: Callable[[], bool] | None = None) -> Seen:
         """Streams of grey frames (T, 64, 64)."""

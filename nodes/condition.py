@@ -59,7 +59,8 @@ class Conditioning(io.ComfyNode):
                 io.Conditioning.Output(
                     "negative",
                     display_name="negative",
-                    tooltip="The negative text alone, or nothing: guidance leads away from it.",
+                    tooltip="What guidance leads away from: the negative text or nothing, and the picture "
+                    "where the model follows it without guidance.",
                 ),
                 io.Latent.Output(
                     "latent", display_name="latent", tooltip="An empty take of the right length."
@@ -81,7 +82,9 @@ class Conditioning(io.ComfyNode):
         asked = seconds if video is None else video.seconds
         covered = inner.covered(asked if video is None else video.covered)
         positive = Heard(streams, streams, covered, inner.part.name)
-        negative = positive.with_streams(avoided)
+        unguided = inner.diffusion_model.unguided
+        kept = {name: value for name, value in streams.items() if name in unguided}
+        negative = positive.with_streams(kept | avoided)
         latent = empty_latent(
             inner, covered, asked, start=0.0 if video is None else video.start, takes=1
         )

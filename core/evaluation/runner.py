@@ -165,6 +165,7 @@ def _reference_rows(cases, sounds, targets, hits, rate) -> dict:
         import pyworld  # noqa: F401 - only whether it is there
 
         distances["mcd"] = mel_cepstral_distortion
+        distances["mcd_level"] = _levelled(mel_cepstral_distortion)
     except ImportError:
         pass
     report = {}
@@ -178,6 +179,16 @@ def _reference_rows(cases, sounds, targets, hits, rate) -> dict:
             "drop": float(1 - led.mean() / alone.mean()),
         }
     return report
+
+
+def _levelled(distance: Callable[[Tensor, Tensor, int], float]) -> Callable:
+    """`distance` of sounds brought to the target's RMS, as a take is brought to a loudness."""
+
+    def levelled(sound: Tensor, target: Tensor, rate: int) -> float:
+        wanted, there = (x.square().mean().sqrt().clamp_min(1e-6) for x in (target, sound))
+        return distance(sound * (wanted / there), target, rate)
+
+    return levelled
 
 
 def _onset_row(matchings: list[Matching]) -> dict:
@@ -288,11 +299,12 @@ def table(report: dict) -> str:
             f"material asked for, recognised: {report['material_asked_for']:.2f} (true sounds "
             f"{report['material_true_sound']:.2f})"
         )
-    for name in ("mcd", "mfcc", "log_mel"):
+    distances = {"mcd": "mcd", "mcd_level": "mcd at equal level", "mfcc": "mfcc"}
+    for name, what in (distances | {"log_mel": "log_mel"}).items():
         if name in report:
             row = report[name]
             lines.append(
-                f"{name} to the target: {row['with_reference']:.2f} with reference, "
+                f"{what} to the target: {row['with_reference']:.2f} with reference, "
                 f"{row['without']:.2f} without; "
                 f"lower in {row['lower_in']:.0%}, mean drop {row['drop']:.0%}"
             )

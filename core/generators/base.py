@@ -74,6 +74,7 @@ class Generator(nn.Module, abc.ABC):
 
     required_streams: tuple[str, ...] = ()
     optional_streams: tuple[str, ...] = ()
+    unguided: tuple[str, ...] = ()  # heard on both sides of plain guidance
     codec: str = ""
     parameterization: Parameterization = "flow"
     latent_dim: int = 0

@@ -53,6 +53,7 @@ class MMAudioConfig:
     trained_seconds: float = 8.0
     seconds_step: float | None = None
     reference_samples: int = 0
+    unguided: tuple[str, ...] = ()
 
     @property
     def latent_rate(self) -> float:

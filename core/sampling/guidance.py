@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -81,12 +81,19 @@ def cfg(scale: Weight, *, published: bool = False) -> Guidance:
 
 
 def cfg_negative(
-    scale: Weight, negative: Mapping[str, Tensor], *, published: bool = False
+    scale: Weight,
+    negative: Mapping[str, Tensor],
+    *,
+    kept: Iterable[str] = (),
+    published: bool = False,
 ) -> Guidance:
-    """CFG away from the streams in `negative` (e.g. an encoded prompt), all others nulled."""
+    """CFG away from the streams in `negative` (e.g. an encoded prompt).
+
+    Streams in `kept` are heard on both sides, all others nulled.
+    """
     if published:
         scale = _at_least_one(scale)
-    return (Term(scale), Term(_one_minus(scale), frozenset(), replace=dict(negative)))
+    return (Term(scale), Term(_one_minus(scale), frozenset(kept), replace=dict(negative)))
 
 
 def per_stream(scales: Mapping[str, Weight]) -> Guidance:
