@@ -52,7 +52,10 @@ def _normalised(frames: Tensor, mean: list[float], std: list[float]) -> Tensor:
 
 SUBJECTS = {
     "CLIP ViT-H/14": Subject(
-        lambda layers: clip.DFN5BClip(clip.ClipConfig(vision_layers=layers)),
+        # Text has no part in this: its tower is only built whole to be weighed.
+        lambda layers: clip.DFN5BClip(
+            clip.ClipConfig(vision_layers=layers, text_layers=min(24, layers))
+        ),
         32,
         lambda encoder: encoder.visual.transformer.resblocks,
         lambda encoder, x: encoder.encode_images(_normalised(x[:, 0], clip.MEAN, clip.STD)),
