@@ -213,6 +213,7 @@ class EncodeReference(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model that will hear it."),
                 io.Float.Input(
                     "start",
+                    optional=True,
                     default=0.0,
                     min=0.0,
                     max=86400.0,
@@ -222,11 +223,12 @@ class EncodeReference(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "windows",
+                    optional=True,
                     default=1,
                     min=1,
                     max=64,
-                    tooltip="How many parts of about 2 s are heard, spread from start to the end. 1 "
-                    "as published; more average a long recording.",
+                    tooltip="How many parts of about 2 s are heard, spread from start to the end. "
+                    "1 as published; more average a long recording.",
                 ),
             ],
             [

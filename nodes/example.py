@@ -12,7 +12,7 @@ from .common import known_choices, schema
 
 MEDIA = Path(__file__).resolve().parents[1] / "workflows" / "media"
 CLIPS = {"silent": "example.mp4", "with its own sound": "example_with_sound.mp4"}
-SOUNDS = {"bell": "reference_bell.flac", "wood": "reference_wood.flac"}
+SOUNDS = {name: f"reference_{name}.flac" for name in ("bell", "wood", "metal", "glass", "drum")}
 
 
 class Example(io.ComfyNode):
