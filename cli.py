@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the JSON and the plot"
     )
+    evaluate.add_argument(
+        "--protocol",
+        choices=("timbre", "reference"),
+        help="an experiment of the AC-Foley paper instead: Table 2 or Table 7",
+    )
     evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     evaluate.set_defaults(run=_evaluate)
 
@@ -91,17 +96,46 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_generate(commands) -> None:
     p = commands.add_parser("generate", help="make a sound for a video")
-    p.add_argument("video", help="video file")
+    p.add_argument("video", nargs="?", help="video or picture; left away, words alone are heard")
     p.add_argument(
         "-o",
         "--output",
         required=True,
         help="video (.mp4, .mov, .mkv, .webm) or sound (.wav, .flac) to write",
     )
-    p.add_argument("--model", default="ac_foley_mini")
+    p.add_argument("--model", default="ac_foley_mini", help="a name of `models`, or a weights file")
     p.add_argument("--prompt", default="", help="what it should sound like, as in 'metal hit'")
     p.add_argument("--negative", default="", help="what it should not sound like")
     p.add_argument("--reference", help="sound file whose timbre to follow")
+    p.add_argument(
+        "--reference-start", type=float, default=0.0, metavar="S", help="where in it to listen from"
+    )
+    p.add_argument(
+        "--reference-windows", type=int, default=1, metavar="N", help="parts of it to average"
+    )
+    p.add_argument(
+        "--ignore-look", action="store_true", help="hear how it moves, not what it looks like"
+    )
+    p.add_argument(
+        "--timing",
+        default="nearest",
+        choices=("nearest", "reference"),
+        help="frame that stands for an instant: the nearest, or as MMAudio's tools pick it",
+    )
+    p.add_argument(
+        "--precision",
+        default="auto",
+        choices=("auto", "float32", "bfloat16", "float16", "fp8"),
+        help="type of a full-size network's numbers",
+    )
+    p.add_argument("--compile", action="store_true", help="compile the network (full-size models)")
+    p.add_argument(
+        "--part",
+        action="append",
+        default=[],
+        metavar="PART=FILE",
+        help="weights of one's own for generator, clip, sync, vae or vocoder",
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--steps", type=int, default=25, help="sampling steps (default: 25)")
     p.add_argument("--cfg", type=float, help="guidance scale (default: the model's own)")
@@ -125,9 +159,27 @@ def _add_generate(commands) -> None:
     p.set_defaults(run=_generate)
 
 
+def _loading(options):
+    """How the model is to be loaded."""
+    from .core.errors import FoleyError
+    from .core.model_base import Loading
+
+    files = {}
+    for given in options.part:
+        part, equals, file = given.partition("=")
+        if not equals or not file:
+            raise FoleyError(
+                f"--part takes PART=FILE, as in clip=weights.safetensors, not {given}."
+            )
+        files[part] = Path(file)
+    return Loading(files, options.precision, compile=options.compile)
+
+
 def _generate(options) -> None:
+    from .core.errors import FoleyError
     from .core.media import probe
     from .core.media.mux import FORMATS
+    from .core.model_base import ReferencePick
     from .core.output import check_output, take_paths, write_take
     from .core.pipeline import Request, generate
 
@@ -142,18 +194,25 @@ def _generate(options) -> None:
         options.cfg,
         options.takes,
         options.offset,
+        pick=ReferencePick(options.reference_start, options.reference_windows),
+        timing=options.timing,
+        ignore_look=options.ignore_look,
     )
     request.check()
+    loading = _loading(options)
+    if options.video is None and (options.plot or options.mix is not None):
+        raise FoleyError("Without a video there is nothing to plot or to mix with.")
     for path, suffixes in (
-        (options.output, (*FORMATS, *AUDIO_SUFFIXES)),
+        (options.output, (*FORMATS, *AUDIO_SUFFIXES) if options.video else AUDIO_SUFFIXES),
         (options.plot, (".png",)),
     ):
         if path is not None:
             check_output(path, suffixes, options.video)
-    info = probe(options.video)
-    if options.mix is not None and not info.has_audio:
-        from .core.errors import FoleyError
-
+    if (
+        options.video is not None
+        and not probe(options.video).has_audio
+        and (options.mix is not None)
+    ):
         raise FoleyError(
             f"'{options.video}' has no sound of its own to mix with; leave --mix away."
         )
@@ -161,7 +220,7 @@ def _generate(options) -> None:
         progress("loading", 0, 1)
         from .core.models import load_model, pick_device
 
-        model = load_model(options.model, pick_device(options.device))
+        model = load_model(options.model, pick_device(options.device), loading)
         takes = generate(options.video, model, request, progress=progress)
         paths = take_paths(options.output, options.takes)
         for index, path in enumerate(paths):
@@ -178,7 +237,7 @@ def _generate(options) -> None:
                     takes.sample_rate,
                     path,
                     start=takes.start,
-                    chance=takes.seen.chance,
+                    chance=takes.seen and takes.seen.chance,
                     title=f"{Path(options.video).name}   seed {options.seed}"
                     + (f"   “{options.prompt[:60]}”" if options.prompt else ""),
                 )
@@ -211,6 +270,8 @@ def _evaluate(options) -> None:
         model = load_mini_model(device, options.model, options.encoder or "mini_video_encoder")
     else:
         model = load_model(options.model, device)
+    if options.protocol:
+        return _evaluate_protocol(options, model)
     with Progress() as progress:
         report = evaluate_model(
             model,
@@ -220,6 +281,24 @@ def _evaluate(options) -> None:
             seconds=options.seconds,
             steps=options.steps,
             cfg_scale=options.cfg,
+            folder=options.out,
+            progress=progress,
+        )
+    print(report)
+
+
+def _evaluate_protocol(options, model) -> None:
+    from .core.evaluation.protocols import run_protocol
+
+    with Progress() as progress:
+        report = run_protocol(
+            options.protocol,
+            model,
+            options.clips,
+            seconds=options.seconds,
+            steps=options.steps,
+            cfg_scale=options.cfg,
+            hard=options.scenes == "hard",
             folder=options.out,
             progress=progress,
         )

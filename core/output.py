@@ -15,7 +15,9 @@ _AUDIO = (".wav", ".flac")
 
 
 def check_output(
-    path: str | os.PathLike[str], suffixes: Iterable[str], source: str | os.PathLike[str]
+    path: str | os.PathLike[str],
+    suffixes: Iterable[str],
+    source: str | os.PathLike[str] | None,
 ) -> None:
     """Refuse, before any work is done, a place that could not be written.
 
@@ -24,7 +26,8 @@ def check_output(
         itself.
     """
     check_suffix(path, suffixes)
-    refuse_same_file(source, path)
+    if source is not None:
+        refuse_same_file(source, path)
     target = Path(path)
     if target.is_dir():
         raise FoleyError(f"'{target}' is a folder: give the name of a file in it.")

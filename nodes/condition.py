@@ -59,8 +59,8 @@ class Conditioning(io.ComfyNode):
                 io.Conditioning.Output(
                     "negative",
                     display_name="negative",
-                    tooltip="What guidance leads away from: the negative text or nothing, and the picture "
-                    "where the model follows it without guidance.",
+                    tooltip="What guidance leads away from: the negative text or nothing, and the "
+                    "picture where the model follows it without guidance.",
                 ),
                 io.Latent.Output(
                     "latent", display_name="latent", tooltip="An empty take of the right length."

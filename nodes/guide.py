@@ -137,7 +137,11 @@ class PowerCosineGuider(io.ComfyNode):
 class StreamGuider(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        scales = [scale_input(stream, meaning) for stream, meaning in STREAMS.items()]
+        # The first model of the table follows the picture unguided.
+        scales = [
+            scale_input(stream, meaning, 1.0 if stream == "sync" else SCALE)
+            for stream, meaning in STREAMS.items()
+        ]
         return schema(
             "StreamGuider",
             "Foley Guider per Stream",

@@ -10,11 +10,11 @@ _FIRST = next(iter(GENERATORS.values()))
 SCALE = _FIRST.guidance
 
 
-def scale_input(name: str, followed: str) -> io.Float.Input:
+def scale_input(name: str, followed: str, default: float = SCALE) -> io.Float.Input:
     """How strictly something is followed; the default suits the first model of the table."""
     return io.Float.Input(
         name,
-        default=SCALE,
+        default=default,
         min=0.0,
         max=100.0,
         step=0.1,
