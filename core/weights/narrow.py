@@ -48,7 +48,7 @@ class NarrowConv1d(_Narrow):
 
 def narrow(module: nn.Module) -> nn.Module:
     """Every linear layer and convolution of a network of `generators.mmdit` in 8 bits, one after
-    another, in place; all else (norms, nulls, biases) stays. Returns the module, for inference only.
+    another, in place; all else (norms, nulls, biases) stays. Returns it, for inference only.
     """
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Linear):
