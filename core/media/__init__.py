@@ -2,7 +2,7 @@
 
 from .audio import fit_length, read_audio, write_audio
 from .encode import encode_frames
-from .frames import FrameRequest, read_frames
+from .frames import FrameRequest, pour_frames, read_frames
 from .loudness import integrated_loudness, limit, normalize_loudness, true_peak
 from .mux import mux
 from .probe import VideoInfo, probe
@@ -22,6 +22,7 @@ __all__ = [
     "limit",
     "mux",
     "normalize_loudness",
+    "pour_frames",
     "probe",
     "read_audio",
     "read_frames",

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 # Below this start, in seconds, decoding from the first frame is as fast as a jump.
 _SEEK_FROM = 2.0
+# A frame uint8 [H, W, 3], or [H, W] in gray, and how often it is taken in a row.
+Sink = Callable[[torch.Tensor, int], None]
+
 # A file that ends this much earlier than it states, in seconds, has lost its end.
 _SHORT_OF = 0.5
 
@@ -89,38 +92,21 @@ class _Shot:
 
 
 class _Reader:
-    """Collects the frames of one request into memory that grows with them."""
+    """Hands the frames of one request to `sink` as they come."""
 
-    def __init__(self, request: FrameRequest, seconds: float | None) -> None:
+    def __init__(self, request: FrameRequest, seconds: float | None, sink: Sink) -> None:
         self.request = request
+        self.sink = sink
         limit = None if seconds is None else frame_count(seconds, request.fps)
         if request.timing == "nearest":
             self.picker: NearestPicker | ReferencePicker = NearestPicker(request.fps, limit)
         else:
             self.picker = ReferencePicker(request.fps, seconds)
-        self._room = limit or 64
-        self._frames: torch.Tensor | None = None
-        self._count = 0
 
     def take(self, shot: _Shot, times: int, aspect: float) -> None:
-        """Puts `shot` in as the next `times` frames. aspect: shown width of a stored pixel."""
-        if not times:
-            return
-        image = self._fit(shot.pixels(), aspect)
-        if self._frames is None:
-            self._frames = torch.empty((self._room, *image.shape), dtype=torch.uint8)
-        while self._count + times > len(self._frames):
-            self._frames = torch.cat([self._frames, torch.empty_like(self._frames)])
-        self._frames[self._count : self._count + times] = image
-        self._count += times
-
-    def result(self) -> torch.Tensor | None:
-        """uint8 [T, H, W, 3], or [T, H, W] in gray; None when nothing was taken."""
-        if self._frames is None:
-            return None
-        frames = self._frames[: self.picker.taken]
-        # A tail that was never filled is not worth keeping alive.
-        return frames if 2 * len(frames) > len(self._frames) else frames.clone()
+        """Hands on `shot` as the next `times` frames. aspect: shown width of a stored pixel."""
+        if times:
+            self.sink(self._fit(shot.pixels(), aspect), times)
 
     def _fit(self, image: torch.Tensor, aspect: float) -> torch.Tensor:
         request = self.request
@@ -136,6 +122,29 @@ class _Reader:
         return image
 
 
+class _Collector:
+    """Frames in memory that grows with them."""
+
+    def __init__(self, request: FrameRequest, seconds: float | None) -> None:
+        self._room = 64 if seconds is None else frame_count(seconds, request.fps)
+        self._frames = torch.empty(0)
+        self._count = 0
+
+    def __call__(self, image: torch.Tensor, times: int) -> None:
+        if not self._count:
+            self._frames = torch.empty((self._room, *image.shape), dtype=torch.uint8)
+        while self._count + times > len(self._frames):
+            self._frames = torch.cat([self._frames, torch.empty_like(self._frames)])
+        self._frames[self._count : self._count + times] = image
+        self._count += times
+
+    def result(self, count: int) -> torch.Tensor:
+        """The first `count` frames."""
+        frames = self._frames[:count]
+        # A tail that was never filled is not worth keeping alive.
+        return frames if 2 * len(frames) > len(self._frames) else frames.clone()
+
+
 def read_frames(
     source: Source,
     requests: Mapping[str, FrameRequest],
@@ -147,18 +156,47 @@ def read_frames(
 ) -> dict[str, torch.Tensor]:
     """Decodes `source` once and returns, by name, the frames of every request.
 
+    Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request. The rest is as in `pour_frames`.
+    """
+    check_window(start, seconds)
+    sinks = {name: _Collector(request, seconds) for name, request in requests.items()}
+    counts = pour_frames(
+        source,
+        requests,
+        sinks,
+        start=start,
+        seconds=seconds,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    return {name: sink.result(counts[name]) for name, sink in sinks.items()}
+
+
+def pour_frames(
+    source: Source,
+    requests: Mapping[str, FrameRequest],
+    sinks: Mapping[str, Sink],
+    *,
+    start: float = 0.0,
+    seconds: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[str, int]:
+    """Decodes `source` once and hands every request's frames to its sink as they come.
+
     start, seconds: the window, in seconds from the first picture; None reads to the end. A window
     that reaches past the end is cut to what there is. With timing "nearest" a request gets
     round(window seconds * fps) frames, at least one; with "reference", at most
     floor(window seconds * fps).
-    Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request.
+    Returns how many frames each request has: one less than its sink got where the last instant
+    turned out to lie too close to the end.
     progress(step, total): milliseconds of the window (without `seconds`, at the end only). Only
     frames that a request takes are converted, and one full-size frame at most is kept.
     Raises FoleyError when the source cannot be read or the window holds nothing, Cancelled when
     `cancelled()` says so.
     """
     check_window(start, seconds)
-    readers = {name: _Reader(request, seconds) for name, request in requests.items()}
+    readers = {key: _Reader(request, seconds, sinks[key]) for key, request in requests.items()}
     name = describe(source)
     if isinstance(source, ImageFrames):
         _feed(_image_shots(source, start), readers, start, seconds, 1.0, progress, cancelled, name)
@@ -169,8 +207,8 @@ def read_frames(
             shots, aspect = _FileShots(container, stream, name), _pixel_aspect(stream)
             shots = shots.begin_at(start)
             _feed(shots, readers, start, seconds, aspect, progress, cancelled, name)
-    frames = {name: reader.result() for name, reader in readers.items()}
-    missing = [key for key, value in frames.items() if value is None]
+    counts = {key: reader.picker.taken for key, reader in readers.items()}
+    missing = [key for key, count in counts.items() if not count]
     if missing:
         raise FoleyError(
             f"The window of {seconds:g} s is too short to hold a frame for {missing[0]}: make it "
@@ -178,7 +216,7 @@ def read_frames(
             if seconds is not None
             else f"{name} ends before a frame for {missing[0]} could be taken: start earlier."
         )
-    return frames
+    return counts
 
 
 def check_window(start: float, seconds: float | None) -> None:
