@@ -8,7 +8,9 @@ from pathlib import Path
 
 import folder_paths
 
-from .parts import Part, present
+from ..core.weights.store import download
+from .parts import Part, present, registered
+from .progress import progress_bar, stop_if_cancelled
 
 FOLDER = "foley"
 # Where other packs keep files of the same networks.
@@ -28,12 +30,32 @@ def model_folders() -> dict[str, list[str]]:
     return {**named, "": [folder_paths.models_dir]}
 
 
-def choices(table: Mapping[str, Part]) -> list[str]:
-    """Names of the rows whose file is there, then the weights files in the models folders."""
+def choices(table: Mapping[str, Part], *, absent: bool = False) -> list[str]:
+    """Names of the rows whose file is there, then the weights files in the models folders.
+
+    absent: then those of the other rows too.
+    """
     rows = [name for name, part in table.items() if present(part)]
     found = {name for key in _folders() for name in folder_paths.get_filename_list(key)}
     files = sorted(name for name in found if name.endswith(_SUFFIXES))
-    return [*rows, *(name for name in files if name not in rows)]
+    listed = dict.fromkeys([*rows, *files, *(table if absent else ())])
+    return list(listed)
+
+
+def fetch(part: Part) -> None:
+    """Downloads what a row lacks into `models/foley`, with a bar on the running node.
+
+    Raises FoleyError, one sentence, when that is not possible.
+    """
+    if present(part):
+        return
+    for name in registered(part):
+        download(
+            name,
+            progress_bar(),
+            folders=model_folders(),
+            cancelled=stop_if_cancelled,
+        )
 
 
 def found_file(name: str) -> str:

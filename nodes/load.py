@@ -6,19 +6,30 @@ from comfy_api.latest import io
 
 from . import common
 from .common import known_choices, schema
-from .folders import choices, found_file, licences, stamp
+from .folders import choices, fetch, found_file, licences, stamp
 from .native.managed import managed
 from .native.model import DTYPES, load_model
-from .parts import CODECS, GENERATORS, TEXT_ENCODERS, VIDEO_ENCODERS, find_part
+from .parts import CODECS, GENERATORS, TEXT_ENCODERS, VIDEO_ENCODERS, find_part, present
 
 
 def _choice(table, name: str, what: str) -> io.Combo.Input:
-    options = choices(table)
+    options = choices(table, absent=True)
     return io.Combo.Input(
         name,
         options=options,
         default=options[0],
-        tooltip=f"{what} Files in models/foley are listed too.\n{licences(table)}",
+        tooltip=f"{what} Files in models/foley are listed too; at the end stands what can be "
+        f"downloaded.\n{licences(table)}",
+    )
+
+
+def _download() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "download",
+        optional=True,
+        default=False,
+        tooltip="On: weights that are not on this machine are fetched from where they are "
+        "published, often some GB, on the terms below name. Off: nothing is fetched.",
     )
 
 
@@ -34,7 +45,17 @@ class _Loader(io.ComfyNode):
     TABLE: dict = {}
 
     @classmethod
+    def _find(cls, name: str, download: bool) -> tuple:
+        """The row of a choice and its file, which is fetched first where that is asked for."""
+        if download and name in cls.TABLE:
+            fetch(cls.TABLE[name])
+        return find_part(cls.TABLE, name, found_file)
+
+    @classmethod
     def fingerprint_inputs(cls, name: str, **_) -> str:
+        part = cls.TABLE.get(name)
+        if part is not None and not present(part):
+            return f"{name} missing"
         return stamp(find_part(cls.TABLE, name, found_file)[1])
 
     @classmethod
@@ -61,6 +82,7 @@ class LoadModel(_Loader):
                     tooltip="Number format of the weights. default suits the machine; bfloat16 "
                     "halves and fp8_e4m3fn quarters the memory of float32, at a small loss.",
                 ),
+                _download(),
             ],
             [
                 io.Model.Output("model", display_name="model", tooltip="For guiders and samplers."),
@@ -77,8 +99,8 @@ class LoadModel(_Loader):
         return known_choices(cls, name=name, weight_dtype=weight_dtype)
 
     @classmethod
-    def execute(cls, name: str, weight_dtype: str) -> io.NodeOutput:
-        part, path = find_part(GENERATORS, name, found_file)
+    def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
+        part, path = cls._find(name, download)
         return io.NodeOutput(load_model(part, path, weight_dtype), part.about)
 
 
@@ -92,7 +114,7 @@ class LoadVideoEncoder(_Loader):
             "Load Foley Video Encoder",
             "Loads the network that looks at the video. Each model was trained with one encoder; "
             "Foley Conditioning says which when another is connected.",
-            [_choice(VIDEO_ENCODERS, "name", "The encoder that watches the video.")],
+            [_choice(VIDEO_ENCODERS, "name", "The encoder that watches the video."), _download()],
             [
                 common.VideoEncoder.Output(
                     "video_encoder", display_name="video encoder", tooltip="For Encode Foley Video."
@@ -104,8 +126,8 @@ class LoadVideoEncoder(_Loader):
         )
 
     @classmethod
-    def execute(cls, name: str) -> io.NodeOutput:
-        part, path = find_part(VIDEO_ENCODERS, name, found_file)
+    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
+        part, path = cls._find(name, download)
         return io.NodeOutput(managed(part, part.load(path)), part.about)
 
 
@@ -118,7 +140,7 @@ class LoadTextEncoder(_Loader):
             "LoadTextEncoder",
             "Load Foley Text Encoder",
             "Loads the network that reads prompts. Each model was trained with one.",
-            [_choice(TEXT_ENCODERS, "name", "The encoder that reads the prompt.")],
+            [_choice(TEXT_ENCODERS, "name", "The encoder that reads the prompt."), _download()],
             [
                 common.TextEncoder.Output(
                     "text_encoder", display_name="text encoder", tooltip="For Encode Foley Text."
@@ -130,8 +152,8 @@ class LoadTextEncoder(_Loader):
         )
 
     @classmethod
-    def execute(cls, name: str) -> io.NodeOutput:
-        part, path = find_part(TEXT_ENCODERS, name, found_file)
+    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
+        part, path = cls._find(name, download)
         return io.NodeOutput(managed(part, part.load(path)), part.about)
 
 
@@ -144,7 +166,7 @@ class LoadCodec(_Loader):
             "LoadCodec",
             "Load Foley Codec",
             "Loads what turns latents into sound and sound into latents.",
-            [_choice(CODECS, "name", "The codec that the model was trained with.")],
+            [_choice(CODECS, "name", "The codec that the model was trained with."), _download()],
             [
                 common.Codec.Output(
                     "codec",
@@ -158,8 +180,8 @@ class LoadCodec(_Loader):
         )
 
     @classmethod
-    def execute(cls, name: str) -> io.NodeOutput:
-        part, path = find_part(CODECS, name, found_file)
+    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
+        part, path = cls._find(name, download)
         return io.NodeOutput(managed(part, part.load(path)), part.about)
 
 

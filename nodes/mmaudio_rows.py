@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 VIDEO, TEXT = "clip_and_synchformer", "clip_text"
 _TERMS = "CC-BY-NC-4.0, not for commercial use"
 _APPLE = "apple-amlr, not for commercial use"
-REGISTERED = {
-    VIDEO: "dfn5b_clip",
-    TEXT: "dfn5b_clip",
-    "mmaudio_codec_16k": "mmaudio_vae_16k",
-    "mmaudio_codec_44k": "mmaudio_vae_44k",
-}
 _SIZES = {
     "mmaudio_small_16k": S16,
     "mmaudio_small_44k": S44,
@@ -164,6 +158,7 @@ def video_encoders() -> dict[str, VideoEncoderPart]:
             licence=_APPLE,
             weights=None,
             family="clip",
+            files=("dfn5b_clip", "synchformer"),
             load=_load_eyes,
             requests={
                 "clip": DFN5BClip.frame_request,
@@ -183,6 +178,7 @@ def text_encoders() -> dict[str, TextEncoderPart]:
             licence=_APPLE,
             weights=None,
             family="clip",
+            files=("dfn5b_clip",),
             load=_load_words,
             read=lambda words, prompt: words.clip.encode_text([prompt]),
         )
@@ -200,6 +196,7 @@ def codecs() -> dict[str, CodecPart]:
             licence=_TERMS,
             weights=None,
             family="mmaudio_vae",
+            files=(f"mmaudio_vae_{rate}", f"bigvgan_{rate}"),
             load=lambda path, rate=rate: _load_codec(path, rate),
         )
     return rows

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from ..core.codecs.base import Codec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """Something that is loaded from one file.
 
     weights: the bundled file; None for one that is found by its name in the registry of weights.
+    files: names there, where they differ: of its file, then of those that it is loaded with.
     family: what other files of this part are, as they are marked or their keys tell.
     """
 
@@ -44,6 +45,7 @@ class Part:
     licence: str
     weights: Path | None
     family: str
+    files: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
@@ -51,7 +53,7 @@ class Part:
         return f"{self.name}: {self.title}. Licence of the weights: {self.licence}."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GeneratorPart(Part):
     """build(operations=, dtype=, device=): the network without weights. prefix: of its keys in the
     file. video, text, codec: the parts that it was trained with. listen(generator, codec, sound,
@@ -80,7 +82,7 @@ class Watched:
     chance: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoEncoderPart(Part):
     """requests: the frames it looks at. watch(module, frames, seconds, cancelled) makes the streams
     of a take of `seconds`."""
@@ -90,7 +92,7 @@ class VideoEncoderPart(Part):
     watch: Callable[[nn.Module, Mapping[str, Tensor], float, Callable[[], bool]], Watched]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextEncoderPart(Part):
     """read(module, prompt): the text stream [1, N, D], None when nothing in it is understood."""
 
@@ -98,7 +100,7 @@ class TextEncoderPart(Part):
     read: Callable[[nn.Module, str], Tensor | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodecPart(Part):
     """load(path): the codec, ready to decode."""
 
@@ -232,10 +234,6 @@ CODECS: dict[str, CodecPart] = {
 }
 
 
-# Names in the registry of weights, of rows that have another.
-REGISTERED: dict[str, str] = {}
-
-
 def find_part(table: Mapping[str, Any], choice: str, found: Callable[[str], str]) -> tuple:
     """The row and the weights file that a loader's choice means.
 
@@ -253,19 +251,28 @@ def find_part(table: Mapping[str, Any], choice: str, found: Callable[[str], str]
 
 
 def locate_row(part: Part) -> Path:
-    """The file of a row that is not bundled; FoleyError says how to get it."""
+    """The file of a row that is not bundled; FoleyError says how to get what is missing."""
     from .folders import model_folders
 
-    return locate(REGISTERED.get(part.name, part.name), model_folders())
+    try:
+        return [locate(name, model_folders()) for name in registered(part)][0]
+    except FoleyError as error:
+        how = str(error).rstrip(".")
+        raise FoleyError(f"{how}; or switch on download in the node that loads it.") from None
 
 
 def present(part: Part) -> bool:
-    """Whether the file of a row is on this machine."""
+    """Whether every file of a row is on this machine."""
     from .folders import model_folders
 
     if part.weights is not None:
         return True
-    return find(REGISTERED.get(part.name, part.name), model_folders()) is not None
+    return all(find(name, model_folders()) is not None for name in registered(part))
+
+
+def registered(part: Part) -> tuple[str, ...]:
+    """What a row that is not bundled is called in the registry of weights."""
+    return part.files or (part.name,)
 
 
 def _row_of(table: Mapping[str, Any], path: Path) -> Part:
@@ -299,7 +306,6 @@ def _add_family() -> None:
     VIDEO_ENCODERS.update(mmaudio_rows.video_encoders())
     TEXT_ENCODERS.update(mmaudio_rows.text_encoders())
     CODECS.update(mmaudio_rows.codecs())
-    REGISTERED.update(mmaudio_rows.REGISTERED)
 
 
 _add_family()
