@@ -45,9 +45,13 @@ class VideoEncoder(nn.Module, abc.ABC):
     width: int
     frame_request: FrameRequest
 
+    @staticmethod
     @abc.abstractmethod
-    def windows(self, count: int) -> Tensor:
-        """int64 [windows, frames]: what is looked at in a clip of `count` frames, in order."""
+    def windows(count: int) -> Tensor:
+        """int64 [windows, frames]: what is looked at in a clip of `count` frames, in order.
+
+        A longer clip begins with the same windows, but for those that depend on where it ends.
+        """
 
     @abc.abstractmethod
     def look(self, frames: Tensor) -> Tensor:
@@ -57,7 +61,8 @@ class VideoEncoder(nn.Module, abc.ABC):
     def window_bytes(self, frames: int) -> int:
         """About how much memory `look` needs for one window of so many frames, in bytes."""
 
-    def join(self, looked: Tensor, count: int) -> Tensor:
+    @classmethod
+    def join(cls, looked: Tensor, count: int) -> Tensor:
         """Features of all windows [windows, features, D] -> those of the clip [N, D]."""
         return looked.flatten(0, 1)
 
@@ -72,7 +77,6 @@ class VideoEncoder(nn.Module, abc.ABC):
         stored = next(self.parameters()).dtype
         return torch.bfloat16 if str(stored) in _NARROW else stored
 
-    @torch.no_grad()
     def encode(
         self,
         frames: Tensor,
@@ -87,8 +91,28 @@ class VideoEncoder(nn.Module, abc.ABC):
         GPU. progress(step, total): windows. Where memory runs out the batch is halved.
         Raises FoleyError for frames of another kind, or when one window does not fit; Cancelled.
         """
-        self._check(frames)
+        check_frames(self, frames)
         rows = self.windows(len(frames))
+        looked = self.look_through(
+            frames, rows, memory=memory, progress=progress, cancelled=cancelled
+        )
+        values = self.join(looked, len(frames))
+        return Features(values.unsqueeze(0).contiguous(), self.rate)
+
+    @torch.no_grad()
+    def look_through(
+        self,
+        frames: Tensor,
+        rows: Tensor,
+        *,
+        memory: int | None = None,
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
+    ) -> Tensor:
+        """Features float32 [windows, features, D], on the CPU, of the windows `rows` of `frames`.
+
+        As `encode`, for some of a clip's windows.
+        """
         size = max(1, self._budget(memory) // max(1, self.window_bytes(rows.shape[1])))
         done: list[Tensor] = []
         first = 0
@@ -104,30 +128,13 @@ class VideoEncoder(nn.Module, abc.ABC):
             first = min(first + size, len(rows))
             if progress is not None:
                 progress(first, len(rows))
-        values = self.join(torch.cat(done), len(frames))
-        if not torch.isfinite(values).all():
+        looked = torch.cat(done)
+        if not torch.isfinite(looked).all():
             raise FoleyError(
                 f"The {self.stream} encoder gave infinite or undefined features: its weights are "
                 "damaged, or their type is too narrow; load them in float32."
             )
-        return Features(values.unsqueeze(0).contiguous(), self.rate)
-
-    def _check(self, frames: Tensor) -> None:
-        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise FoleyError(
-                f"The {self.stream} encoder needs 8-bit frames [T, H, W, 3], not "
-                f"{list(frames.shape)} of {frames.dtype}."
-            )
-        if not len(frames):
-            raise FoleyError(
-                f"The {self.stream} encoder was given no frames; pick a longer window."
-            )
-        if tuple(frames.shape[1:3]) != self.frame_request.target:
-            height, width = self.frame_request.target
-            raise FoleyError(
-                f"The {self.stream} encoder needs frames of {width} x {height}, not "
-                f"{frames.shape[2]} x {frames.shape[1]}; read them with its frame_request."
-            )
+        return looked
 
     def _budget(self, memory: int | None) -> int:
         if memory is not None:
@@ -146,6 +153,23 @@ class VideoEncoder(nn.Module, abc.ABC):
             torch.cuda.empty_cache()
         log.info("The %s encoder ran out of memory: %d windows at a time.", self.stream, size // 2)
         return size // 2
+
+
+def check_frames(encoder: VideoEncoder | type[VideoEncoder], frames: Tensor) -> None:
+    """FoleyError unless frames are uint8 [T, H, W, 3] of the size that the encoder asks for."""
+    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+        raise FoleyError(
+            f"The {encoder.stream} encoder needs 8-bit frames [T, H, W, 3], not "
+            f"{list(frames.shape)} of {frames.dtype}."
+        )
+    if not len(frames):
+        raise FoleyError(f"The {encoder.stream} encoder was given no frames; pick a longer window.")
+    if tuple(frames.shape[1:3]) != encoder.frame_request.target:
+        height, width = encoder.frame_request.target
+        raise FoleyError(
+            f"The {encoder.stream} encoder needs frames of {width} x {height}, not "
+            f"{frames.shape[2]} x {frames.shape[1]}; read them with its frame_request."
+        )
 
 
 def pixels(frames: Tensor, dtype: torch.dtype, mean: list[float], std: list[float]) -> Tensor:

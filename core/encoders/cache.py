@@ -18,13 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import CancelCheck, Features, Progress, VideoEncoder
+from .base import Features
 
 log = logging.getLogger(__name__)
 
 _SAMPLES = 1024
 _FORMAT = "foleystage-features-1"
 _print_lock = threading.Lock()
+# Names the folder of a cache where none is asked for.
+FOLDER_VARIABLE = "FOLEYSTAGE_CACHE"
+_HEAD, _STEP, _BLOCK = 1 << 16, 1 << 20, 64
 
 
 class FeatureCache:
@@ -108,26 +111,9 @@ class FeatureCache:
         return self.folder / key[:2] / f"{key}.safetensors"
 
 
-def encode_cached(
-    encoder: VideoEncoder,
-    frames: Tensor,
-    cache: FeatureCache | None,
-    *,
-    memory: int | None = None,
-    progress: Progress | None = None,
-    cancelled: CancelCheck | None = None,
-) -> Features:
-    """`encoder.encode(frames)`, or what it gave for the same frames, weights and preprocessing."""
-
-    def compute() -> Features:
-        return encoder.encode(frames, memory=memory, progress=progress, cancelled=cancelled)
-
-    if cache is None:
-        return compute()
-    key = content_key(
-        type(encoder).__name__, str(encoder.frame_request), fingerprint(encoder), frames
-    )
-    return cache.get(key, compute)
+def cache_of(folder: Path | str | None = None) -> FeatureCache:
+    """A cache in memory, and in `folder` or the one that FOLEYSTAGE_CACHE names, if any."""
+    return FeatureCache(folder=folder or os.environ.get(FOLDER_VARIABLE) or None)
 
 
 def content_key(*parts: Tensor | str | Sequence[str] | float) -> str:
@@ -167,6 +153,19 @@ def _fingerprint(module: nn.Module) -> str:
         step = max(1, flat.numel() // _SAMPLES)
         parts += [key, str(tensor.dtype), str(list(tensor.shape)), flat[::step].clone().cpu()]
     return content_key(*parts)
+
+
+def file_fingerprint(path: Path | str) -> str:
+    """A name for a weights file that is not to be read whole: its length, time of change, head, and
+    64 bytes of every MiB."""
+    about = os.stat(path)
+    with open(path, "rb") as file:
+        samples = [file.read(_HEAD)]
+        for place in range(_HEAD, about.st_size, _STEP):
+            file.seek(place)
+            samples.append(file.read(_BLOCK))
+    digest = hashlib.sha256(b"".join(samples)).hexdigest()
+    return f"{about.st_size} {about.st_mtime_ns} {digest}"
 
 
 def _size(features: Features) -> int:

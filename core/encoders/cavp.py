@@ -123,7 +123,8 @@ class CavpVideo(VideoEncoder):
         tensors = _read_tower(path, names, dtype, device)
         return fill_module(cls(device="meta", **factory), tensors, path)
 
-    def windows(self, count: int) -> Tensor:
+    @staticmethod
+    def windows(count: int) -> Tensor:
         length = min(count, _LONGEST)
         starts = range(0, count - length + 1, _LONGEST - 2 * _REACH)
         starts = [*starts, count - length] if starts[-1] < count - length else [*starts]
@@ -136,9 +137,10 @@ class CavpVideo(VideoEncoder):
     def look(self, frames: Tensor) -> Tensor:
         return self.encode_frames((frames.float() / 255).movedim(-1, 2).to(self.dtype))
 
-    def join(self, looked: Tensor, count: int) -> Tensor:
+    @classmethod
+    def join(cls, looked: Tensor, count: int) -> Tensor:
         out = looked.new_empty(count, looked.shape[-1])
-        for number, (row, values) in enumerate(zip(self.windows(count)[:, 0].tolist(), looked)):
+        for number, (row, values) in enumerate(zip(cls.windows(count)[:, 0].tolist(), looked)):
             skipped = _REACH if number else 0
             out[row + skipped : row + len(values)] = values[skipped:]
         return out

@@ -180,7 +180,8 @@ class DFN5BClip(VideoEncoder):
         model = cls(_config_of(tensors), device="meta", **factory)
         return fill_module(model, tensors, path)
 
-    def windows(self, count: int) -> Tensor:
+    @staticmethod
+    def windows(count: int) -> Tensor:
         return single_frames(count)
 
     def window_bytes(self, frames: int) -> int:

@@ -188,7 +188,8 @@ class SynchformerVisual(VideoEncoder):
         named = {key[key.index(_PREFIX) + len(_PREFIX) :]: v for key, v in tensors.items()}
         return fill_module(cls(*_sizes(named), device="meta", **factory), named, path)
 
-    def windows(self, count: int) -> Tensor:
+    @staticmethod
+    def windows(count: int) -> Tensor:
         return stepped_windows(count, SEGMENT, STEP, whole_only=True)
 
     def window_bytes(self, frames: int) -> int:

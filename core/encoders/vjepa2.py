@@ -78,7 +78,8 @@ class VJepa2(VideoEncoder):
         fill_module(model.encoder, tensors, path)
         return model.eval()
 
-    def windows(self, count: int) -> Tensor:
+    @staticmethod
+    def windows(count: int) -> Tensor:
         return stepped_windows(count, SEGMENT, SEGMENT, whole_only=False)
 
     def window_bytes(self, frames: int) -> int:
@@ -88,7 +89,8 @@ class VJepa2(VideoEncoder):
     def look(self, frames: Tensor) -> Tensor:
         return self.encode_segments(pixels(frames, self.dtype, MEAN, STD))
 
-    def join(self, looked: Tensor, count: int) -> Tensor:
+    @classmethod
+    def join(cls, looked: Tensor, count: int) -> Tensor:
         return super().join(looked, count)[: -(-count // TUBELET)]
 
     def encode_segments(self, frames: Tensor) -> Tensor:

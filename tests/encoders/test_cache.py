@@ -10,10 +10,10 @@ from foleystage.core.encoders.base import Features
 from foleystage.core.encoders.cache import (
     FeatureCache,
     content_key,
-    encode_cached,
     fingerprint,
     forget_fingerprint,
 )
+from foleystage.core.encoders.video import encode_frames
 from foleystage.core.media import FrameRequest
 
 
@@ -24,15 +24,15 @@ def some(seed: int, count: int = 10) -> Features:
 
 def test_the_same_clip_is_looked_at_once(colour, frames):
     cache = FeatureCache()
-    first = encode_cached(colour, frames, cache)
-    again = encode_cached(colour, frames.clone(), cache)
+    first = encode_frames(frames, colour, cache=cache)
+    again = encode_frames(frames.clone(), colour, cache=cache)
     assert colour.looks == 1 and torch.equal(first.values, again.values)
 
 
 @pytest.mark.parametrize("change", ["content", "weights", "preprocessing"])
 def test_whatever_the_features_depend_on_makes_them_new(colour, frames, change):
     cache = FeatureCache()
-    encode_cached(colour, frames, cache)
+    encode_frames(frames, colour, cache=cache)
     if change == "content":
         frames = frames.clone()
         frames[3, 1, 1, 0] += 1
@@ -42,7 +42,7 @@ def test_whatever_the_features_depend_on_makes_them_new(colour, frames, change):
         forget_fingerprint(colour)
     else:
         colour.frame_request = FrameRequest(fps=10.0, size=8, resample="area")
-    encode_cached(colour, frames, cache)
+    encode_frames(frames, colour, cache=cache)
     assert colour.looks == 2
 
 

@@ -30,13 +30,13 @@ def test_each_encoder_gets_its_own_rate(clip, encoders):
 
 def test_frames_are_decoded_in_one_pass(clip, encoders, monkeypatch):
     passes = []
-    real = encode_video.__globals__["read_frames"]
+    real = encode_video.__globals__["pour_frames"]
 
-    def counted(source, requests, **options):
+    def counted(source, requests, sinks, **options):
         passes.append(sorted(requests))
-        return real(source, requests, **options)
+        return real(source, requests, sinks, **options)
 
-    monkeypatch.setitem(encode_video.__globals__, "read_frames", counted)
+    monkeypatch.setitem(encode_video.__globals__, "pour_frames", counted)
     encode_video(clip, encoders)
     assert passes == [["fast", "slow"]]
 
