@@ -159,8 +159,11 @@ def load_public(
     """The published model; every file is found now and read when it is used.
 
     Raises:
-        FoleyError: a file is missing, or is not the part that it is given as.
+        FoleyError: a file is missing, is not the part that it is given as, or is of no part.
     """
+    unknown = sorted(loading.files.keys() - FILES.keys())
+    if unknown:
+        raise FoleyError(f"There is no part '{unknown[0]}'; name one of: {', '.join(FILES)}.")
     files = {
         part: Path(loading.files[part]) if part in loading.files else locate(row, folders)
         for part, row in FILES.items()

@@ -40,13 +40,15 @@ class Loading:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What `foleystage models` says of a generator. `files` are its weights' registry names."""
+    """What `foleystage models` says of a generator. `files` are its weights' registry names,
+    `compiles` is whether `Loading.compile` means something to it."""
 
     name: str
     title: str
     files: tuple[str, ...]
     licence: str
     load: Callable[..., Model]
+    compiles: bool = False
 
     @cached_property
     def size(self) -> int:

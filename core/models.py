@@ -131,7 +131,7 @@ def _load_bundled(
 def _public(name: str, title: str, rate: str, licence: str) -> ModelCard:
     """A model of the MMAudio family."""
     files = (name, "dfn5b_clip", "synchformer", f"mmaudio_vae_{rate}", f"bigvgan_{rate}")
-    return ModelCard(name, title, files, licence, partial(load_mmaudio, name))
+    return ModelCard(name, title, files, licence, partial(load_mmaudio, name), compiles=True)
 
 
 _NOT_COMMERCIAL = "CC-BY-NC-4.0"
@@ -195,6 +195,8 @@ def load_model(
         FoleyError: no such model, or its weights are missing, damaged or of another model.
     """
     if name in MODELS:
+        if loading.compile and not MODELS[name].compiles:
+            raise FoleyError(f"{name} gains nothing from compiling; leave it away.")
         return MODELS[name].load(device, loading)
     if Path(name).suffix and Path(name).is_file():
         files = {**loading.files, "generator": Path(name)}

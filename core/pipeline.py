@@ -17,6 +17,7 @@ from .encoders.mini_video import Seen
 from .errors import Cancelled, FoleyError
 from .media import (
     Source,
+    VideoInfo,
     common_length,
     fit_length,
     integrated_loudness,
@@ -175,7 +176,7 @@ def look(
         return _view(model, {}, _asked(request, model))
     info = probe(source)
     requests = {k: replace(r, timing=request.timing) for k, r in model.requests.items()}
-    if info.seconds * info.fps < _STILL:
+    if is_picture(info):
         return _picture(source, model, request)
     seconds = window_seconds(info.seconds, request)
     frames = read_frames(
@@ -190,6 +191,11 @@ def look(
         counts = {name: len(frames[name]) for name in sorted(rates, key=rates.__getitem__)}
         made, _ = common_length(counts, rates, seconds)
     return _view(model, frames, seconds, made)
+
+
+def is_picture(info: VideoInfo) -> bool:
+    """Whether a source is a single frame, in which nothing moves."""
+    return info.seconds * info.fps < _STILL
 
 
 def _picture(source: Source, model: Model, request: Request) -> View:

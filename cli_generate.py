@@ -1,0 +1,235 @@
+"""The command generate."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from .terminal import Progress
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+
+
+def add_generate_command(commands) -> None:
+    """Adds it to argparse's subparsers."""
+    p = commands.add_parser("generate", help="make a sound for a video, a picture or words alone")
+    p.add_argument(
+        "video", nargs="?", help="video or picture file; without one, words alone are heard"
+    )
+    p.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="video (.mp4, .mov, .mkv, .webm) or sound (.wav, .flac) to write",
+    )
+    p.set_defaults(run=_generate)
+    _add_wishes(p.add_argument_group("what it sounds like"))
+    _add_window(p.add_argument_group("which part of the video"))
+    _add_output(p.add_argument_group("what is written"))
+    _add_model(p.add_argument_group("the model"))
+
+
+def _add_wishes(group) -> None:
+    group.add_argument("--prompt", default="", help="what it should sound like: 'metal hit'")
+    group.add_argument("--negative", default="", help="what it should not sound like")
+    group.add_argument("--reference", metavar="FILE", help="sound whose timbre to follow")
+    group.add_argument(
+        "--reference-start",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="second of the reference to listen from (default: 0)",
+    )
+    group.add_argument(
+        "--reference-windows",
+        type=int,
+        default=1,
+        metavar="N",
+        help="parts of it, spread to its end, that are listened to and averaged (default: 1)",
+    )
+    group.add_argument(
+        "--ignore-look",
+        action="store_true",
+        help="follow how the picture moves, not what it shows: for a sound that does not match it",
+    )
+    group.add_argument("--cfg", type=float, help="guidance scale (default: the model's own)")
+    group.add_argument("--steps", type=int, default=25, help="sampling steps (default: 25)")
+    group.add_argument("--seed", type=int, default=0, help="another seed is another take")
+
+
+def _add_window(group) -> None:
+    group.add_argument("--start", type=float, default=0.0, metavar="S", help="first second")
+    group.add_argument(
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="length (default: to the end; of words or a picture, what the model was trained on)",
+    )
+    group.add_argument(
+        "--timing",
+        default="nearest",
+        choices=("nearest", "reference"),
+        help="frame that stands for an instant: the nearest (default), or the first at or after "
+        "it, as in MMAudio's tools",
+    )
+
+
+def _add_output(group) -> None:
+    group.add_argument(
+        "--takes", type=int, default=1, metavar="N", help="takes, each in a file of its own"
+    )
+    group.add_argument(
+        "--mix", type=float, metavar="DB", help="keep the original sound at this level in dB"
+    )
+    group.add_argument(
+        "--offset", type=float, default=0.0, metavar="MS", help="shift the sound, later is positive"
+    )
+    group.add_argument(
+        "--plot", metavar="PNG", help="draw frames, motion, waveform and spectrogram"
+    )
+
+
+def _add_model(group) -> None:
+    group.add_argument(
+        "--model",
+        default="ac_foley_mini",
+        help="name of a generator that `foleystage models` lists, or a weights file "
+        "(default: ac_foley_mini)",
+    )
+    group.add_argument(
+        "--part",
+        action="append",
+        default=[],
+        metavar="PART=FILE",
+        help="weights file to use for generator, clip, sync, vae or vocoder; may be repeated",
+    )
+    group.add_argument(
+        "--precision",
+        default="auto",
+        choices=("auto", "float32", "bfloat16", "float16", "fp8"),
+        help="numbers of a full-size network; auto is bfloat16 on a GPU, float32 on a CPU; fp8 is "
+        "of the weights alone",
+    )
+    group.add_argument(
+        "--compile", action="store_true", help="compile a full-size network; pays off with --takes"
+    )
+    group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+
+
+def _generate(options: Namespace) -> None:
+    from .core.output import take_paths, write_take
+    from .core.pipeline import generate
+
+    request = _request(options)
+    loading = _loading(options)
+    _check_files(options)
+    with Progress() as progress:
+        progress("loading", 0, 1)
+        from .core.models import load_model, pick_device
+
+        model = load_model(options.model, pick_device(options.device), loading)
+        takes = generate(options.video, model, request, progress=progress)
+        paths = take_paths(options.output, options.takes)
+        for index, path in enumerate(paths):
+            progress("writing", index, len(paths))
+            write_take(options.video, takes, index, path, options.mix)
+        if options.plot:
+            progress("drawing", 0, 1)
+            _plot(options, takes)
+    for path, loudness in zip(paths, takes.loudness, strict=True):
+        print(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)")
+
+
+def _request(options: Namespace):
+    from .core.errors import FoleyError
+    from .core.model_base import ReferencePick
+    from .core.pipeline import Request
+
+    pick = ReferencePick(options.reference_start, options.reference_windows)
+    if options.reference is None and pick != ReferencePick():
+        raise FoleyError(
+            "--reference-start and --reference-windows are about a reference sound; name it with "
+            "--reference."
+        )
+    request = Request(
+        options.prompt,
+        options.negative,
+        options.reference,
+        options.start,
+        options.seconds,
+        options.seed,
+        options.steps,
+        options.cfg,
+        options.takes,
+        options.offset,
+        pick=pick,
+        timing=options.timing,
+        ignore_look=options.ignore_look,
+    )
+    request.check()
+    return request
+
+
+def _loading(options: Namespace):
+    """How the model is to be loaded."""
+    from .core.errors import FoleyError
+    from .core.model_base import Loading
+
+    files = {}
+    for given in options.part:
+        part, equals, file = given.partition("=")
+        if not equals or not file:
+            raise FoleyError(
+                f"--part takes PART=FILE, as in clip=weights.safetensors, not {given}."
+            )
+        files[part] = Path(file)
+    return Loading(files, options.precision, compile=options.compile)
+
+
+def _check_files(options: Namespace) -> None:
+    """Refuse what could not be written, before any work is done."""
+    from .core.errors import FoleyError
+    from .core.media import probe
+    from .core.media.mux import FORMATS
+    from .core.output import check_output
+    from .core.pipeline import is_picture
+
+    info = None if options.video is None else probe(options.video)
+    suffixes = (*FORMATS, *AUDIO_SUFFIXES)
+    if info is None or is_picture(info):
+        suffixes = AUDIO_SUFFIXES
+        source = "Words" if info is None else "A picture"
+        if Path(options.output).suffix.lower() in FORMATS:
+            raise FoleyError(
+                f"{source} alone cannot become a video; let the output's name end in .wav or .flac."
+            )
+        if options.mix is not None or options.plot or options.start:
+            raise FoleyError(
+                f"{source} alone cannot be mixed, plotted or started in; leave --mix, --plot and "
+                "--start away."
+            )
+    check_output(options.output, suffixes, options.video)
+    if options.plot:
+        check_output(options.plot, (".png",), options.video)
+    if options.mix is not None and not info.has_audio:
+        raise FoleyError(
+            f"'{options.video}' has no sound of its own to mix with; leave --mix away."
+        )
+
+
+def _plot(options: Namespace, takes) -> None:
+    from .core.output import take_paths
+    from .core.plot import plot_take
+
+    words = f"   “{options.prompt[:60]}”" if options.prompt else ""
+    for index, path in enumerate(take_paths(options.plot, options.takes)):
+        plot_take(
+            options.video,
+            takes.waveforms[index],
+            takes.sample_rate,
+            path,
+            start=takes.start,
+            chance=takes.seen and takes.seen.chance,
+            title=f"{Path(options.video).name}   seed {options.seed}{words}",
+        )
