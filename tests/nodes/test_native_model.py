@@ -18,6 +18,7 @@ from foleystage.core.sampling import (
 )
 from foleystage.core.weights.files import load_into
 from foleystage.nodes.native.guider import IntervalGuider, TermGuider, terms_of
+from foleystage.nodes.sample import sigmas_of
 from foleystage.nodes.values import KEY
 
 STEPS = 6
@@ -41,13 +42,13 @@ def core_take(network, told, guidance, noise, seconds):
     return sample_flow(network, streams, guidance, seconds=seconds, steps=STEPS, noise=noise)
 
 
-def native_take(guider, noise, sampler="euler", steps=STEPS):
+def native_take(guider, noise, sampler="euler", steps=STEPS, sigmas=None):
     x = noise.transpose(1, 2).contiguous()
     return guider.sample(
         x,
         torch.zeros_like(x),
         comfy.samplers.sampler_object(sampler),
-        torch.linspace(1, 0, steps + 1),
+        torch.linspace(1, 0, steps + 1) if sigmas is None else sigmas,
         disable_pbar=True,
         seed=0,
     ).transpose(1, 2)
@@ -137,10 +138,18 @@ def test_positive_and_negative_run_in_one_batch(model, told, noise, monkeypatch)
     assert sizes == [4] * STEPS
 
 
-@pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun", "uni_pc"])
-def test_other_samplers_of_comfyui_work(model, told, noise, sampler):
-    made = native_take(cfg_guider(model, told), noise, sampler)
+@pytest.mark.parametrize("sampler", comfy.samplers.SAMPLER_NAMES)
+def test_every_sampler_of_comfyui_works(model, told, noise, sampler):
+    made = native_take(cfg_guider(model, told), noise[:1], sampler, steps=4)
     assert torch.isfinite(made).all() and made.std() > 0.1
+
+
+@pytest.mark.parametrize("scheduler", comfy.samplers.SCHEDULER_NAMES)
+def test_every_scheduler_of_comfyui_comes_near_the_published_one(model, told, noise, scheduler):
+    sigmas = sigmas_of(model, scheduler, 8, 1.0)
+    assert len(sigmas) >= 6 and sigmas[-1] == 0 and (sigmas.diff() < 0).all()
+    made = native_take(cfg_guider(model, told, 1.0), noise[:1], sigmas=sigmas)
+    assert relative(made, native_take(cfg_guider(model, told, 1.0), noise[:1], steps=8)) < 0.5
 
 
 @pytest.mark.parametrize(

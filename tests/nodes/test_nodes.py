@@ -54,6 +54,19 @@ def test_a_take_is_the_same_in_a_batch(call, model, told):
     assert not torch.allclose(three[0], three[1], atol=0.1)
 
 
+def test_less_denoise_keeps_more_of_a_sound(call, model, told, codec):
+    sound = torch.randn(1, 1, 64000, generator=torch.Generator().manual_seed(0)) * 0.1
+    audio = {"waveform": sound, "sample_rate": 32000}
+    latent = call("EncodeAudio", audio=audio, codec=codec, like=told[2])[0]
+    given = latent["samples"]
+    away = [
+        float((call("Sampler", **changed, seed=1, steps=4, denoise=d)[0]["samples"] - given).norm())
+        for changed in [{**sides(model, told), "latent": latent}]
+        for d in (0.1, 0.5, 1.0)
+    ]
+    assert away[0] < 0.7 * away[1] < away[1] < away[2]
+
+
 def test_inputs_of_a_node_are_never_changed(call, model, told, codec):
     before = told[2]["samples"].clone(), dict(told[2]), told[0][0][1][KEY].streams["sync"].clone()
     latent = call(
@@ -103,6 +116,25 @@ def test_a_window_of_the_video_is_placed_where_it_was(call, clip, weights, model
     assert seen.covered >= 1.0
     latent = call("Conditioning", model=model, video=seen)[2]
     assert (latent[KEY].seconds, latent[KEY].start) == (1.0, 0.5)
+
+
+class Streamed(InputImpl.VideoFromFile):
+    """A VIDEO that cannot be had as one tensor."""
+
+    def get_components(self):
+        raise AssertionError("every frame at once")
+
+
+def test_a_video_is_never_taken_as_one_tensor(call, clip, weights, features):
+    video = Streamed(str(clip))
+    encoder = call("LoadVideoEncoder", name="random_encoder.safetensors")[0]
+    seen = call("EncodeVideo", video_encoder=encoder, video=video)[0]
+    assert torch.equal(seen.chance, features.chance)
+    sound = {"waveform": 0.1 * torch.randn(1, 1, 64000), "sample_rate": 32000}
+    mixed = call("Mix", foley=sound, original=video)[0]
+    call("Plot", audio=mixed, video=video, features=seen)
+    muxed = call("Mux", video=video, audio=mixed)[0]
+    assert muxed.get_duration() == pytest.approx(2.0, abs=0.001)
 
 
 def test_frames_and_their_file_are_seen_alike(call, clip, weights, features):
