@@ -9,6 +9,8 @@ import pytest
 import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import MDSGen, mdsgen_config
+from foleystage.core.generators.mdsgen_packed import pack
+from foleystage.core.generators.packed import can_pack
 from foleystage.core.sampling import Windows, power_cosine, sample_noise_predictor
 from foleystage.core.sampling.guidance import Guided
 from foleystage.core.training.masking import kept_groups
@@ -148,6 +150,21 @@ def test_terms_of_a_take_share_one_bias_table():
     assert first.shared["bias"] is second.shared["bias"]
     net.blocks[0].attn.rel_pos_bias.relative_position_bias_table.add_(1.0)
     assert net.prepare({}).shared["bias"] is not first.shared["bias"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=["float32", "bfloat16"]
+)
+def test_a_packed_network_gives_the_same_noise(dtype, close):
+    if not can_pack(dtype, "cpu"):
+        pytest.skip("this machine packs nothing of that type")
+    net = woken(small()).to(dtype)
+    heard = {"cavp": features(batch=2).to(dtype)}
+    x = torch.randn(2, 204, 128, generator=torch.Generator().manual_seed(4))
+    expected = net(x, torch.tensor(500.0), net.prepare(heard)).float()
+    made = pack(net)(x, torch.tensor(500.0), net.prepare(heard)).float()
+    assert float((made - expected).norm() / expected.norm()) < close
 
 
 @torch.no_grad()
