@@ -62,6 +62,14 @@ def generator_as_a_video_encoder():
     return with_changes(whole(), eye={"name": "random_mini.safetensors"})
 
 
+def codec_of_another_model():
+    return with_changes(whole(), codec={"name": "mel_picture_codec"})
+
+
+def weights_that_are_not_here():
+    return with_changes(whole(), codec={"name": "mmaudio_codec_16k"})
+
+
 def several_takes_to_mux():
     return whole(takes=2)
 
@@ -119,6 +127,8 @@ def weights_that_miss_one():
         (features_at_the_wrong_input, "connect them to text"),
         (latent_of_another_length, "latent has"),
         (generator_as_a_video_encoder, "not a file that this node can load"),
+        (codec_of_another_model, "choose foley_mini_codec in Load Foley Codec"),
+        (weights_that_are_not_here, "switch on download"),
         (several_takes_to_mux, "pick one with Foley Takes"),
         (take_that_is_not_there, "only 1"),
         (silent_reference, "silent"),
@@ -131,7 +141,7 @@ def test_a_mistake_is_one_sentence_on_the_node(server, graph, words):
     run = server.run(graph())
     assert words in run.error, run.error or run.refusal or "it ran"
     assert "Traceback" not in run.error and "\n" not in run.error
-    assert len(run.error) < 300
+    assert len(run.error) < 500
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_whole_graph_puts_a_sound_under_the_untouched_picture(server):
     picture, sound, sizes = streams(server.path_of(file))
     with av.open(str(server.base / "input" / "clip.mp4")) as source:
         assert sizes == [p.size for p in source.demux(video=0) if p.size]
-    assert picture == pytest.approx(2.0, abs=0.01) and sound == pytest.approx(picture, abs=0.03)
+    assert picture == pytest.approx(2.0, abs=0.01) and sound == pytest.approx(picture, abs=0.001)
 
 
 def test_progress_is_shown_for_every_step(server):
@@ -193,7 +193,7 @@ def test_frames_of_a_generator_become_a_video_with_sound(server):
     run = server.run(graph)
     assert run.ok, run.error or run.refusal
     picture, sound, sizes = streams(server.path_of(run.files("save", "images")[0]))
-    assert len(sizes) == 50 and sound == pytest.approx(picture, abs=0.03)
+    assert len(sizes) == 50 and sound == pytest.approx(picture, abs=0.001)
 
 
 def test_a_mask_changes_what_is_heard(server):
@@ -245,7 +245,7 @@ def test_quick_foley_has_a_player_on_its_face(server):
     shown = [d for d in run.of("executed") if d["display_node"] == "quick" and d["output"]]
     assert any(d["output"].get("audio") for d in shown)
     picture, sound, _ = streams(server.path_of(run.files("save", "images")[0]))
-    assert sound == pytest.approx(picture, abs=0.03)
+    assert sound == pytest.approx(picture, abs=0.001)
 
 
 @needs_minis
