@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -12,14 +11,15 @@ from torch import Tensor, nn
 
 from .codecs import load_codec
 from .codecs.mel_picture import MelPictureCodec
+from .encoders.base import Features
 from .encoders.cavp import CavpVideo
 from .encoders.foley_mini import MiniVideoEncoder
 from .encoders.mini_video import REQUEST, Seen, watch
 from .errors import FoleyError
 from .generators.mdsgen_files import load_mdsgen, load_mdsgen_mini, mdsgen_plan
 from .model_base import CancelCheck, Loading, Model, Progress, ResidentModel, Told
-from .precision import compute_dtype
 from .sampling import Guidance, power_cosine
+from .staged_model import StagedModel
 from .weights.files import load_into
 from .weights.load import read_shapes
 from .weights.minis import mini_path
@@ -86,34 +86,19 @@ class MDSGenMiniModel(_PictureAlone, ResidentModel):
         return Told({} if seen is None else {"sync": seen.sync}, {}, seen)
 
 
-class MDSGenModel(_PictureAlone):
+class MDSGenModel(_PictureAlone, StagedModel):
     """Published weights; each part is loaded when it is used and let go before the next."""
 
     requests = {"cavp": CavpVideo.frame_request}
+    looking = {"cavp": CavpVideo}
     guidance = 5.0
 
     def __init__(
         self, name: str, files: Mapping[str, Path], device: str | torch.device, loading: Loading
     ) -> None:
-        self.name, self.files, self.loading = name, files, loading
-        self.device = torch.device(device)
-        self.dtype = compute_dtype(loading.precision, device)
+        super().__init__(name, files, device, loading)
         self.config = mdsgen_plan(read_shapes(files["generator"]), files["generator"].name)
         self.sample_rate = self.config.sample_rate
-        self._kept: dict[str, nn.Module] = {}
-
-    @contextlib.contextmanager
-    def using(self, part: str) -> Iterator[nn.Module]:
-        """Beside the parts of every model: "cavp"."""
-        module = self._kept.get(part) or self._load(part)
-        if self.loading.keep:
-            self._kept[part] = module
-        try:
-            yield module
-        finally:
-            del module
-            if not self.loading.keep and self.device.type == "cuda":
-                torch.cuda.empty_cache()
 
     def _load(self, part: str) -> nn.Module:
         log.info("Loading %s of %s.", part, self.name)
@@ -129,7 +114,7 @@ class MDSGenModel(_PictureAlone):
 
     def tell(
         self,
-        frames: Mapping[str, Tensor],
+        frames: Mapping[str, Tensor | Features],
         seconds: float,
         prompt: str,
         negative: str,
@@ -141,13 +126,7 @@ class MDSGenModel(_PictureAlone):
         self._deaf_to(prompt, negative)
         if "cavp" not in frames:
             return Told({})
-        with self.using("cavp") as encoder:
-            features = encoder.encode(
-                frames["cavp"],
-                progress=progress and (lambda step, total: progress("watching", step, total)),
-                cancelled=cancelled,
-            )
-        return Told({"cavp": features.values})
+        return Told({"cavp": self._seen("cavp", frames["cavp"], progress, cancelled)})
 
 
 def load_public(

@@ -1,20 +1,17 @@
-"""AC-Foley and MMAudio as models: their parts are loaded when used and let go before the next.
-
-So a take needs the memory of its largest part, not of all of them.
-"""
+"""AC-Foley and MMAudio as models."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .codecs import Codec, load_codec
-from .encoders.base import VideoEncoder
+from .encoders.base import Features
 from .encoders.clip import DFN5BClip
 from .encoders.synchformer import SynchformerVisual
 from .generators import MMAudioConfig
@@ -22,9 +19,9 @@ from .generators.mmaudio_files import load_network
 from .generators.packed import can_pack, pack
 from .media import resample
 from .mmaudio_parts import Files, find_files
-from .model_base import CancelCheck, Loading, Model, Progress, ReferencePick, Told
-from .precision import compute_dtype
+from .model_base import CancelCheck, Loading, Progress, ReferencePick, Told
 from .reference import Ear, cut_windows
+from .staged_model import StagedModel
 from .weights.narrow import narrow
 from .weights.store import Folders
 
@@ -54,39 +51,26 @@ def load_mmaudio(
     return MMAudioModel(name or files["generator"].stem, files, device, loading)
 
 
-class MMAudioModel(Model):
+class MMAudioModel(StagedModel):
     """A model of the MMAudio family, from its five files."""
 
     requests = {"clip": DFN5BClip.frame_request, "sync": SynchformerVisual.frame_request}
+    # CLIP is last, so that it need not be loaded again for the words.
+    looking = {"sync": SynchformerVisual, "clip": DFN5BClip}
     still = ("clip",)
     bounded = True
+    files: Files
 
     def __init__(
         self, name: str, files: Files, device: str | torch.device, loading: Loading
     ) -> None:
-        self.name = name
-        self.files = files
-        self.device = torch.device(device)
-        self.dtype = compute_dtype(loading.precision, device)
-        self.loading = loading
+        super().__init__(name, files, device, loading)
         self.config = files.plan.config
         self.sample_rate = self.config.sample_rate
-        self._kept: dict[str, nn.Module] = {}
 
-    @contextlib.contextmanager
-    def using(self, part: str) -> Iterator[nn.Module]:
+    def using(self, part: str) -> contextlib.AbstractContextManager[nn.Module]:
         """Beside the parts of every model: "clip", "sync" and "codec", which can encode."""
-        if self.loading.keep and part == "decoder":
-            part = "codec"
-        module = self._kept.get(part) or self._load(part)
-        if self.loading.keep:
-            self._kept[part] = module
-        try:
-            yield module
-        finally:
-            del module
-            if not self.loading.keep and self.device.type == "cuda":
-                torch.cuda.empty_cache()
+        return super().using("codec" if self.loading.keep and part == "decoder" else part)
 
     def _load(self, part: str) -> nn.Module:
         log.info("Loading %s of %s.", part, self.name)
@@ -119,7 +103,7 @@ class MMAudioModel(Model):
 
     def tell(
         self,
-        frames: Mapping[str, Tensor],
+        frames: Mapping[str, Tensor | Features],
         seconds: float,
         prompt: str,
         negative: str,
@@ -129,31 +113,18 @@ class MMAudioModel(Model):
         cancelled: CancelCheck | None = None,
     ) -> Told:
         """See `Model.tell`. A blank prompt is the learned null, which is CLIP's reading of ""."""
-        looking = _Looking(progress, cancelled)
-        frames = {k: v for k, v in frames.items() if k not in ignored}
-        streams, avoided = {}, {}
-        if "clip" in frames or prompt.strip() or negative.strip():
-            streams, avoided = self._pictures_and_words(frames, prompt, negative, looking)
-        if "sync" in frames:
-            with self.using("sync") as encoder:
-                streams["sync"] = looking(encoder, frames["sync"])
-        if "clip" in streams and len(frames["clip"]) == 1:
+        streams = {
+            part: self._seen(part, frames[part], progress, cancelled)
+            for part in self.looking
+            if part in frames and part not in ignored
+        }
+        if "clip" in streams and streams["clip"].shape[1] == 1:
             lengths = self.config.lengths(seconds)
             streams["clip"] = streams["clip"].expand(1, lengths.clip, -1)
-        return Told({k: v for k, v in streams.items() if k not in ignored}, avoided)
-
-    def _pictures_and_words(
-        self, frames: Mapping[str, Tensor], prompt: str, negative: str, looking: _Looking
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        streams, avoided = {}, {}
-        with self.using("clip") as encoder:
-            if "clip" in frames:
-                streams["clip"] = looking(encoder, frames["clip"])
-            if prompt.strip():
-                streams["text"] = encoder.encode_text([prompt])
-            if negative.strip():
-                avoided["text"] = encoder.encode_text([negative])
-        return streams, avoided
+        if prompt.strip() and "text" not in ignored:
+            streams["text"] = self._read("clip", prompt, _read)
+        avoided = {"text": self._read("clip", negative, _read)} if negative.strip() else {}
+        return Told(streams, avoided)
 
     def level(self, waveform: Tensor, rate: int) -> Tensor:
         return level_reference(waveform, rate, self.sample_rate)
@@ -198,19 +169,5 @@ def hear_reference(codec, windows: Tensor) -> Tensor:
     return torch.cat(streams, 1).cpu()
 
 
-class _Looking:
-    """Encoders that report and can be stopped."""
-
-    def __init__(self, progress: Progress | None, cancelled: CancelCheck | None) -> None:
-        self.progress = progress
-        self.cancelled = cancelled
-
-    def __call__(self, encoder: VideoEncoder, frames: Tensor) -> Tensor:
-        report: Callable[[int, int], None] | None = None
-        if self.progress is not None:
-            progress = self.progress
-
-            def report(step: int, total: int) -> None:
-                progress("looking", step, total)
-
-        return encoder.encode(frames, progress=report, cancelled=self.cancelled).values
+def _read(clip: DFN5BClip, words: str) -> Tensor:
+    return clip.encode_text([words])

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .encoders.base import Features
+from .encoders.cache import FeatureCache
+from .encoders.gaze import Eye
 from .encoders.mini_video import Seen
 from .errors import FoleyError
 from .media import FrameRequest
@@ -30,12 +33,15 @@ class Loading:
     files: weights of one's own instead of those that are found, by part. precision: see
     `precision`. keep: parts stay in memory between takes instead of being freed after use.
     compile: the network is compiled by torch, which pays off from the second take on.
+    feature_cache: folder where features of videos and words are kept for the next time; None is the
+    one that FOLEYSTAGE_CACHE names, if any.
     """
 
     files: Mapping[str, Path] = field(default_factory=dict)
     precision: str = "auto"
     keep: bool = False
     compile: bool = False
+    feature_cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class Model(abc.ABC):
     config: Any
     device: torch.device
     sample_rate: int
+    cache: FeatureCache | None = None
 
     @property
     def reference_samples(self) -> int:
@@ -105,6 +112,12 @@ class Model(abc.ABC):
         """Length of one window of a reference."""
         return self.reference_samples / self.sample_rate
 
+    @property
+    def eyes(self) -> Mapping[str, Eye]:
+        """Encoders that look at a video while it is read, by request; none: `tell` is given the
+        frames."""
+        return {}
+
     @abc.abstractmethod
     def using(self, part: str) -> contextlib.AbstractContextManager[nn.Module]:
         """A part on its device while the context lasts: "generator" or "decoder"."""
@@ -112,7 +125,7 @@ class Model(abc.ABC):
     @abc.abstractmethod
     def tell(
         self,
-        frames: Mapping[str, Tensor],
+        frames: Mapping[str, Tensor | Features],
         seconds: float,
         prompt: str,
         negative: str,
@@ -121,8 +134,8 @@ class Model(abc.ABC):
         progress: Progress | None = None,
         cancelled: CancelCheck | None = None,
     ) -> Told:
-        """Streams of the frames by request (those that are there) and of the words, for a take of
-        `seconds`; `ignored` names streams that are left out."""
+        """Streams of the frames by request (those that are there), or of what `eyes` saw in them,
+        and of the words, for a take of `seconds`; `ignored` names streams that are left out."""
 
     def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
         """Guidance of a scale, away from the `avoided` streams."""

@@ -13,9 +13,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .encoders.base import Features
 from .encoders.mini_video import Seen
+from .encoders.video import encode_video
 from .errors import Cancelled, FoleyError
 from .media import (
+    FrameRequest,
     Source,
     VideoInfo,
     common_length,
@@ -37,6 +40,7 @@ LOUDNESS = -20.0  # LUFS of a take
 _SILENT = -45.0  # LUFS below which a take is left as quiet as it is
 _STILL = 1.5  # frames below which a video is a picture
 _SLACK = 1e-6
+_LOOK = "clip"  # the stream of what the picture shows, apart from when it moves
 
 Progress = Callable[[str, int, int], None]
 
@@ -94,10 +98,10 @@ class Takes:
 
 @dataclass(frozen=True)
 class View:
-    """What is seen of a source: frames uint8 by request, the seconds of the take that is asked for
-    and of the one that is made, a little more on the model's grid."""
+    """What is seen of a source: by request frames uint8, or features of them; the seconds of the
+    take that is asked for and of the one that is made, a little more on the model's grid."""
 
-    frames: Mapping[str, Tensor]
+    frames: Mapping[str, Tensor | Features]
     seconds: float
     covered: float
 
@@ -125,14 +129,14 @@ def generate(
     clock = _Clock()
     reference = load_reference(request.reference, model, request.pick)
     clock("reference")
-    view = look(source, model, request, cancelled)
+    view = look(source, model, request, cancelled, progress)
     clock("decode")
     told = model.tell(
         view.frames,
         view.covered,
         request.prompt,
         request.negative,
-        ignored=frozenset({"clip"}) if request.ignore_look else frozenset(),
+        ignored=frozenset({_LOOK}) if request.ignore_look else frozenset(),
         progress=progress,
         cancelled=cancelled,
     )
@@ -166,8 +170,9 @@ def look(
     model: Model,
     request: Request,
     cancelled: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
 ) -> View:
-    """The frames that the model looks at, decoded in one pass.
+    """The frames that the model looks at, or what it sees in them, decoded in one pass.
 
     Raises:
         FoleyError: a window that cannot be, a picture for a model that hears motion alone.
@@ -178,19 +183,24 @@ def look(
     requests = {k: replace(r, timing=request.timing) for k, r in model.requests.items()}
     if is_picture(info):
         return _picture(source, model, request)
-    seconds = window_seconds(info.seconds, request)
-    frames = read_frames(
-        source, requests, start=request.start, seconds=seconds, cancelled=cancelled
-    )
-    rates = {name: one.fps for name, one in requests.items()}
-    if request.seconds is None:
-        # A file may end before the length that it states.
-        seconds = min(seconds, max(len(frames[name]) / fps for name, fps in rates.items()))
-    made = seconds
-    if request.timing == "reference":
-        counts = {name: len(frames[name]) for name in sorted(rates, key=rates.__getitem__)}
-        made, _ = common_length(counts, rates, seconds)
-    return _view(model, frames, seconds, made)
+    span = _Span(model, requests, request, window_seconds(info.seconds, request))
+    window = {"start": request.start, "seconds": span.seconds, "cancelled": cancelled}
+    eyes = {k: v for k, v in model.eyes.items() if not (request.ignore_look and k == _LOOK)}
+    if eyes:
+        seen = encode_video(
+            source,
+            eyes,
+            timing=request.timing,
+            fit=span.fit,
+            cache=model.cache,
+            progress=progress and (lambda step, total: progress("looking", step, total)),
+            **window,
+        )
+        return View(seen, span.seconds, span.covered)
+    frames = read_frames(source, requests, **window)
+    counts = span.fit({k: len(v) for k, v in frames.items()})
+    frames = {k: hold_last(v, counts[k])[: counts[k]] for k, v in frames.items()}
+    return View(frames, span.seconds, span.covered)
 
 
 def is_picture(info: VideoInfo) -> bool:
@@ -203,7 +213,7 @@ def _picture(source: Source, model: Model, request: Request) -> View:
     if not requests:
         raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
     frames = read_frames(source, requests)
-    return _view(model, {k: v[:1] for k, v in frames.items()}, _asked(request, model), still=True)
+    return _view(model, {k: v[:1] for k, v in frames.items()}, _asked(request, model))
 
 
 def _asked(request: Request, model: Model) -> float:
@@ -212,16 +222,37 @@ def _asked(request: Request, model: Model) -> float:
     return window_seconds(seconds, replace(request, start=0.0))
 
 
-def _view(
-    model: Model,
-    frames: Mapping[str, Tensor],
-    seconds: float,
-    made: float | None = None,
-    *,
-    still: bool = False,
-) -> View:
-    """Exactly the frames of a take that the model can make; last ones are held."""
-    covered = model.config.snap(seconds if made is None else made)
+def _view(model: Model, frames: Mapping[str, Tensor], seconds: float) -> View:
+    return View(frames, seconds, _covered(model, seconds))
+
+
+class _Span:
+    """How long a take is and how many frames it has, which is only known when all are read."""
+
+    def __init__(
+        self, model: Model, requests: Mapping[str, FrameRequest], request: Request, seconds: float
+    ) -> None:
+        self.seconds, self.covered = seconds, seconds
+        self._model, self._request = model, request
+        self._rates = {name: one.fps for name, one in requests.items()}
+
+    def fit(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """The frames of a take that the model can make, of those that were read."""
+        rates = {k: rate for k, rate in self._rates.items() if k in counts}
+        if self._request.seconds is None:
+            # A file may end before the length that it states.
+            self.seconds = min(self.seconds, max(counts[k] / rate for k, rate in rates.items()))
+        made = self.seconds
+        if self._request.timing == "reference":
+            slowest_first = {k: counts[k] for k in sorted(rates, key=rates.__getitem__)}
+            made, _ = common_length(slowest_first, rates, made)
+        self.covered = _covered(self._model, made)
+        return {k: int(rate * self.covered + _SLACK) for k, rate in rates.items()}
+
+
+def _covered(model: Model, seconds: float) -> float:
+    """The seconds that a model makes for a take of `seconds`."""
+    covered = model.config.snap(seconds)
     if model.bounded and covered > 1.25 * model.config.trained_seconds:
         log.warning(
             "%.1f s is far beyond the %g s that %s was trained on: it is made in joined windows, "
@@ -230,10 +261,7 @@ def _view(
             model.config.trained_seconds,
             model.name,
         )
-    if not still:
-        counts = {k: int(model.requests[k].fps * covered + _SLACK) for k in frames}
-        frames = {k: hold_last(v, counts[k])[: counts[k]] for k, v in frames.items()}
-    return View(frames, seconds, covered)
+    return covered
 
 
 def _sample(
