@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser(
-        "evaluate", help="measure a model on held-out scenes, without weights of others"
+        "evaluate", help="measure a model on held-out scenes whose truth is known"
     )
     evaluate.add_argument("model", help="a model, 'foley_mini_codec', or weights of one's own")
     evaluate.add_argument("--encoder", default="", help="video encoder weights of one's own")
@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--protocol",
         choices=("timbre", "reference"),
-        help="an experiment of the AC-Foley paper instead: Table 2 or Table 7",
+        help="an experiment of the AC-Foley paper instead: timbre transfer (Table 2), or with and "
+        "without a reference (Table 7); a full-size model runs both when none is named",
     )
     evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     evaluate.set_defaults(run=_evaluate)
@@ -109,23 +110,19 @@ def _train(options) -> None:
 def _evaluate(options) -> None:
     if options.model == "foley_mini_codec":
         return _evaluate_codec(options)
-    from .core.evaluation.runner import evaluate_model
-    from .core.models import MODELS, load_mini_model, load_model, pick_device
+    from .core.model_base import ResidentModel
 
-    kinds = tuple(k for k in options.kinds.split(",") if k)
-    device = pick_device(options.device)
-    if options.encoder or options.model not in MODELS and options.model.endswith(".safetensors"):
-        model = load_mini_model(device, options.model, options.encoder or "mini_video_encoder")
-    else:
-        model = load_model(options.model, device)
-    if options.protocol:
-        return _evaluate_protocol(options, model)
+    model = _evaluated(options)
+    if options.protocol or not isinstance(model, ResidentModel):
+        return _evaluate_protocols(options, model)
+    from .core.evaluation.runner import evaluate_model
+
     with Progress() as progress:
         report = evaluate_model(
             model,
             options.clips,
             hard=options.scenes == "hard",
-            kinds=kinds,
+            kinds=tuple(k for k in options.kinds.split(",") if k),
             seconds=options.seconds,
             steps=options.steps,
             cfg_scale=options.cfg,
@@ -135,22 +132,40 @@ def _evaluate(options) -> None:
     print(report)
 
 
-def _evaluate_protocol(options, model) -> None:
-    from .core.evaluation.protocols import run_protocol
+def _evaluated(options):
+    """The model that is asked for; a weights file is a mini's or of the MMAudio family."""
+    from .core.model_base import Loading
+    from .core.models import MODELS, load_mini_model, load_model, pick_device
+    from .core.weights.detect import detect
 
-    with Progress() as progress:
-        report = run_protocol(
-            options.protocol,
-            model,
-            options.clips,
-            seconds=options.seconds,
-            steps=options.steps,
-            cfg_scale=options.cfg,
-            hard=options.scenes == "hard",
-            folder=options.out,
-            progress=progress,
-        )
-    print(report)
+    device = pick_device(options.device)
+    own = options.model not in MODELS and options.model.endswith(".safetensors")
+    family = detect(options.model) if own else None
+    if options.encoder or own and (family is None or family.name not in ("ac_foley", "mmaudio")):
+        return load_mini_model(device, options.model, options.encoder or "mini_video_encoder")
+    return load_model(options.model, device, Loading(keep=True))
+
+
+def _evaluate_protocols(options, model) -> None:
+    from .core.errors import FoleyError
+    from .core.evaluation.protocols import PROTOCOLS, run_protocol
+
+    if options.kinds:
+        raise FoleyError("The protocols of AC-Foley are about all kinds of hits; leave --kinds.")
+    for protocol in (options.protocol,) if options.protocol else PROTOCOLS:
+        with Progress() as progress:
+            report = run_protocol(
+                protocol,
+                model,
+                options.clips,
+                seconds=options.seconds,
+                steps=options.steps,
+                cfg_scale=options.cfg,
+                hard=options.scenes == "hard",
+                folder=options.out,
+                progress=progress,
+            )
+        print(report)
 
 
 def _evaluate_codec(options) -> None:

@@ -10,7 +10,7 @@ from .errors import FoleyError
 from .generators import ACFoley
 from .generators.mmaudio_files import Plan, plan_of
 from .weights.detect import Family, detect
-from .weights.store import Folders, locate
+from .weights.store import Folders, find, locate
 
 # Parts beside the generator, their families and what they are called; `{rate}` is 16k or 44k.
 _PARTS = {
@@ -63,6 +63,8 @@ def find_files(
     for part in given:
         if part not in PARTS:
             raise FoleyError(f"There is no part '{part}'; name one of: {', '.join(PARTS)}.")
+    if "generator" not in given:
+        _refuse_many_missing(name, given, folders)
     generator = given.get("generator") or locate(name, folders)
     plan = check_generator(generator, name)
     rate = rate_of(plan)
@@ -72,6 +74,20 @@ def find_files(
         paths[part] = given.get(part) or locate(registered, folders)
         _check_part(paths[part], Family(family, rate), what, registered)
     return Files(paths, plan)
+
+
+def _refuse_many_missing(name: str, given: Mapping[str, Path], folders: Folders | None) -> None:
+    """One sentence with every download that is needed, where more than one file is missing."""
+    rate = "16k" if name.endswith("16k") else "44k"
+    needed = [name]
+    needed += [row.format(rate=rate) for part, (row, *_) in _PARTS.items() if part not in given]
+    missing = [row for row in needed if find(row, folders) is None]
+    if len(missing) > 1:
+        raise FoleyError(
+            f"{len(missing)} of the {len(PARTS)} weights files of {name} are not on this machine: "
+            f"run `foleystage download {' '.join(missing)}` (`foleystage models` tells their "
+            "licences and folders)."
+        )
 
 
 def check_generator(path: Path, name: str) -> Plan:

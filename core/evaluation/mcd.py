@@ -8,10 +8,12 @@ WORLD is a model of speech: for Foley the figure is relative. Always say the mod
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
 from ..codecs.spectral import mel_filters
 from ..errors import FoleyError
@@ -43,6 +45,18 @@ def mel_cepstral_distortion(
     return cepstral_distance(
         mel_cepstrum(world_envelope(first)), mel_cepstrum(world_envelope(second)), mode=mode
     )
+
+
+def at_equal_level(
+    distance: Callable[[Tensor, Tensor, int], float],
+) -> Callable[[Tensor, Tensor, int], float]:
+    """`distance` of sounds brought to the target's RMS, as a take is brought to a loudness."""
+
+    def levelled(sound: Tensor, target: Tensor, rate: int) -> float:
+        wanted, there = (x.square().mean().sqrt().clamp_min(1e-6) for x in (target, sound))
+        return distance(sound * (wanted / there), target, rate)
+
+    return levelled
 
 
 def cepstral_distance(first: np.ndarray, second: np.ndarray, *, mode: Mode = "dtw") -> float:

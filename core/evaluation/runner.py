@@ -24,7 +24,7 @@ from .attacks import detect_onsets
 from .distances import log_mel_distance
 from .matching import Matching, match_onsets, pool, shuffled_f1
 from .materials import classify
-from .mcd import mel_cepstral_distortion, mfcc_distance
+from .mcd import at_equal_level, mel_cepstral_distortion, mfcc_distance
 from .onsets import condfoley_scores, mean_scores
 
 _BATCH = 8
@@ -165,7 +165,7 @@ def _reference_rows(cases, sounds, targets, hits, rate) -> dict:
         import pyworld  # noqa: F401 - only whether it is there
 
         distances["mcd"] = mel_cepstral_distortion
-        distances["mcd_level"] = _levelled(mel_cepstral_distortion)
+        distances["mcd_level"] = at_equal_level(mel_cepstral_distortion)
     except ImportError:
         pass
     report = {}
@@ -179,16 +179,6 @@ def _reference_rows(cases, sounds, targets, hits, rate) -> dict:
             "drop": float(1 - led.mean() / alone.mean()),
         }
     return report
-
-
-def _levelled(distance: Callable[[Tensor, Tensor, int], float]) -> Callable:
-    """`distance` of sounds brought to the target's RMS, as a take is brought to a loudness."""
-
-    def levelled(sound: Tensor, target: Tensor, rate: int) -> float:
-        wanted, there = (x.square().mean().sqrt().clamp_min(1e-6) for x in (target, sound))
-        return distance(sound * (wanted / there), target, rate)
-
-    return levelled
 
 
 def _onset_row(matchings: list[Matching]) -> dict:
