@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from comfy_api.latest import io
@@ -36,6 +37,17 @@ def test_newer_fields_are_left_out_on_older_comfyuis(monkeypatch):
     monkeypatch.setattr(common, "_SCHEMA_FIELDS", set())
     schema = common.schema("X", "X", "x", [], [], aliases=("y",))
     assert getattr(schema, "search_aliases", []) in ([], None)
+
+
+def test_every_node_is_found_by_other_words(nodes, monkeypatch):
+    from foleystage.nodes import common
+
+    monkeypatch.setattr(common, "_SCHEMA_FIELDS", {"search_aliases"})
+    monkeypatch.setattr(common.io, "Schema", SimpleNamespace)
+    for name, node in nodes.items():
+        schema = node.define_schema()
+        assert schema.search_aliases, name
+        assert schema.display_name.lower() not in schema.search_aliases
 
 
 def test_every_node_has_a_help_page_that_names_its_inputs(nodes):
