@@ -38,7 +38,7 @@ def test_a_round_trip_keeps_the_onsets(codec, sound):
     made = codec.decode(codec.encode(sound))[0]
     before, after = (detect_onsets(wave, RATE) for wave in (sound[0], made))
     assert len(before) and len(after) == len(before)
-    assert abs(after - before).max() < 0.01
+    assert abs(after - before).max() < 0.032  # a column of the picture
 
 
 def test_latents_of_scenes_are_of_unit_size(codec, sound):

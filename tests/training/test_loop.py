@@ -85,3 +85,12 @@ def test_orthogonalise_brings_singular_values_near_one():
     matrix = torch.randn(24, 60, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(orthogonalise(matrix))
     assert 0.5 < float(values.min()) and float(values.max()) < 1.4
+
+
+def test_the_learning_rate_can_rise_once_more():
+    config = replace(CONFIG, restart_at=6, restart_rate=0.004)
+    rates = [learning_rate_at(step, config) for step in range(12)]
+    assert rates[6] < rates[7] < rates[8] == pytest.approx(0.004)
+    assert rates[5] < 0.004
+    assert rates[:3] == [learning_rate_at(step, CONFIG) for step in range(3)]
+    assert all(a >= b for a, b in zip(rates[8:], rates[9:]))
