@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -189,9 +190,10 @@ class MDSGenTask:
         }
 
     def loss(self, model: MDSGen, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
+        batch = _on(model.pos_embed.device, batch)
         data = model.normalize(batch["latent"])
         t = batch["t"]
-        alpha, sigma = self.alpha[t], self.sigma[t]
+        alpha, sigma = at_steps(self.alpha, t), at_steps(self.sigma, t)
         x = alpha[:, None, None] * data + sigma[:, None, None] * batch["noise"]
         prepared = dropped(model.prepare(batch["streams"]), batch["keep"])
         whole = self._error(model, model.predict(x, t, prepared), data, x, batch, slice(None))
@@ -212,7 +214,7 @@ class MDSGenTask:
         noise = model.picture_of(batch["noise"][rows])
         error = (predicted[:, :channels] - noise).square().mean((1, 2, 3))
         if self.figures.snr_cap:
-            ratio = (self.alpha[t] / self.sigma[t]).square()
+            ratio = (at_steps(self.alpha, t) / at_steps(self.sigma, t)).square()
             error = error * ratio.clamp(max=self.figures.snr_cap) / ratio
         if model.config.learn_sigma:
             bound = self.bound(
@@ -229,6 +231,18 @@ class MDSGenTask:
             batch = self.batch(10**9, np.random.default_rng([99, k]), validation=True)
             errors.append(float(self.loss(model, {**batch, "kept": None}, 0)[0]))
         return {"validation": float(np.mean(errors))}
+
+
+def _on(device: torch.device, values: Any) -> Any:
+    """A batch, whose tensors may lie in dictionaries, on a device."""
+    if isinstance(values, dict):
+        return {name: _on(device, value) for name, value in values.items()}
+    return values.to(device) if isinstance(values, Tensor) else values
+
+
+def at_steps(table: Tensor, t: Tensor) -> Tensor:
+    """Entries t of a table of all diffusion steps, on t's device."""
+    return table.to(t.device)[t]
 
 
 def dropped(prepared: Prepared, keep: Tensor) -> Prepared:
@@ -268,7 +282,7 @@ class VarianceBound:
         """`[B]` of a whole prediction `[B, 2C, H, W]`, pictures of data and x, and steps t."""
         noise, spread = predicted.chunk(2, dim=1)
         total, before, betas, least, most = (
-            values[t][:, None, None, None]
+            at_steps(values, t)[:, None, None, None]
             for values in (self.total, self.before, self.betas, self.least, self.most)
         )
         of_data = before.sqrt() * betas / (1 - total)

@@ -236,3 +236,70 @@ def test_a_scene_becomes_features_and_latents_of_a_take(tmp_path):
     made = video_folder.Extractor(mdsgen_config("t"), Encoder(), Codec())(tmp_path / "scene.mp4")
     assert made["cavp"].shape == (32, 512) and made["latent"].shape == (204, 128)
     assert float(made["latent"][:50].max()) > 0 and float(made["latent"][60:].max()) == 0
+
+
+@pytest.fixture
+def filmed(tmp_path, monkeypatch):
+    """Three videos with a list, a recipe for them, and random nets in place of the large ones."""
+    from foleystage.core.encoders.base import Features
+    from foleystage.core.encoders.cavp import CavpVideo
+    from foleystage.core.training import mdsgen
+    from foleystage.core.training.scene_files import write_scene
+
+    class Encoder:
+        frame_request = CavpVideo.frame_request
+        device = torch.device("cpu")
+        looks = 0
+
+        def encode(self, frames):
+            type(self).looks += 1
+            brightness = frames.float().mean((1, 2, 3))[:, None] / 255
+            return Features(torch.cos(brightness * torch.arange(512.0))[None], 4.0)
+
+    class Codec:
+        def encode(self, sound):
+            return sound.unfold(2, 2048, 2048).abs().mean(3).transpose(1, 2).expand(-1, -1, 64)
+
+    def tiny(size, codec):
+        config = mdsgen_config(size, codec)
+        return replace(config, depth=2, decode_layer=1, hidden_dim=16, num_heads=2)
+
+    (tmp_path / "videos").mkdir()
+    for number, name in enumerate(("aa_000030", "bb_000007", "cc_000000")):
+        path = tmp_path / "videos" / f"{name}.mp4"
+        write_scene(number, path, seconds=1.0, height=64, hard=False)
+    (tmp_path / "list.csv").write_text("aa,30,x,train\nbb,7,y,train\ncc,0,z,train\ndd,0,z,train\n")
+    monkeypatch.setattr(mdsgen, "locate", lambda row: tmp_path / row)
+    monkeypatch.setattr(mdsgen.CavpVideo, "load", lambda *a, **k: Encoder())
+    monkeypatch.setattr(mdsgen, "load_codec", lambda *a, **k: Codec())
+    monkeypatch.setattr(mdsgen, "mdsgen_config", tiny)
+
+    def recipe(steps):
+        figures = {"size": "t", "codec": "image-vae", "batch": 2}
+        figures |= {"csv": str(tmp_path / "list.csv"), "videos": str(tmp_path / "videos")}
+        loop = {"steps": 4, "stop_at": steps, "learning_rate": 1e-3, "optimizer": "adan"}
+        loop |= {"evaluate_every": 4, "log_every": 1}
+        made = {"task": "mdsgen", "figures": figures, "loop": loop}
+        (tmp_path / "mine.json").write_text(json.dumps(made))
+        return str(tmp_path / "mine.json")
+
+    return Encoder, recipe
+
+
+@pytest.mark.slow
+def test_a_run_on_videos_goes_on_where_it_stopped(filmed, tmp_path):
+    encoder, recipe = filmed
+    run_recipe(recipe(2), tmp_path / "broken")
+    assert encoder.looks == 3
+    resumed = run_recipe(recipe(4), tmp_path / "broken")[0]
+    assert encoder.looks == 3
+    whole = run_recipe(recipe(4), tmp_path / "whole")[0]
+    first, second = read_tensors(resumed), read_tensors(whole)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_batch_follows_the_weights_to_the_gpu():
+    made = task(learn_sigma=True)
+    loss, _ = made.loss(made.model().to("cuda"), made.batch(0, rng()), 0)
+    assert loss.is_cuda and torch.isfinite(loss)
