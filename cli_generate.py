@@ -114,6 +114,13 @@ def _add_model(group) -> None:
     group.add_argument(
         "--compile", action="store_true", help="compile a full-size network; pays off with --takes"
     )
+    group.add_argument(
+        "--feature-cache",
+        type=Path,
+        metavar="DIR",
+        help="keep what a full-size model saw and read here for the next take "
+        "(default: the folder that FOLEYSTAGE_CACHE names, if any)",
+    )
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
 
 
@@ -184,7 +191,12 @@ def _loading(options: Namespace):
                 f"--part takes PART=FILE, as in clip=weights.safetensors, not {given}."
             )
         files[part] = Path(file)
-    return Loading(files, options.precision, compile=options.compile)
+    return Loading(
+        files,
+        options.precision,
+        compile=options.compile,
+        feature_cache=options.feature_cache,
+    )
 
 
 def _check_files(options: Namespace) -> None:

@@ -92,8 +92,12 @@ def watch(
 ) -> Features:
     """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
     part = encoder.part
-    frames, span = _frames(part.requests, picture, start, seconds, mask)
-    seen = part.watch(encoder.ready(), frames, span, stop_if_cancelled)
+    if part.eyes is not None and mask is None:
+        span = _span(picture.seconds or probe(picture.source).seconds, start, seconds)
+        seen, span = part.eyes.look(encoder.ready(), picture, start, span, to_end=seconds is None)
+    else:
+        frames, span = _frames(part.requests, picture, start, seconds, mask)
+        seen = part.watch(encoder.ready(), frames, span, stop_if_cancelled)
     streams = {name: value.float().cpu() for name, value in seen.streams.items()}
     return Features("video", part.name, streams, start, span, seen.seconds, seen.chance)
 
@@ -106,11 +110,9 @@ def _frames(
     mask: torch.Tensor | None,
 ) -> tuple[dict[str, torch.Tensor], float]:
     """Frames of a window, uint8 [T, H, W, 3] by request, and the seconds that they span."""
-    from ..core.pipeline import Request, window_seconds
-
     info = probe(picture.source)
     length = picture.seconds or info.seconds
-    span = window_seconds(length, Request(start=start, seconds=seconds))
+    span = _span(length, start, seconds)
     first, read = picture.window(start, span)
     frames = read_frames(
         picture.source,
@@ -129,6 +131,12 @@ def _frames(
         frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
     counts = {k: math.ceil(span * requests[k].fps - 1e-6) for k in frames}
     return {k: hold_last(f, counts[k]) for k, f in frames.items()}, span
+
+
+def _span(length: float, start: float, seconds: float | None) -> float:
+    from ..core.pipeline import Request, window_seconds
+
+    return window_seconds(length, Request(start=start, seconds=seconds))
 
 
 def _mask_source(mask: torch.Tensor, seconds: float, fps: float) -> ImageFrames:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ from ..core.encoders.synchformer import SynchformerVisual
 from ..core.errors import FoleyError
 from ..core.generators import AC_FOLEY, L44, L44_V2, M44, S16, S44, ACFoley, Generator, MMAudio
 from ..core.generators.mmaudio_files import plan_of, read_network
-from ..core.media.masking import hold_last
 from ..core.model_base import ReferencePick
 from ..core.precision import compute_dtype
 from ..core.weights.store import locate
-from .parts import CodecPart, GeneratorPart, TextEncoderPart, VideoEncoderPart, Watched
+from .looking import Eyes
+from .parts import CodecPart, GeneratorPart, TextEncoderPart, VideoEncoderPart
 
 if TYPE_CHECKING:
     from ..core.codecs.base import Codec
@@ -33,7 +33,6 @@ _SIZES = {
     "mmaudio_large_44k": L44,
     "mmaudio_large_44k_v2": L44_V2,
 }
-_SLACK = 1e-6
 
 
 def generators() -> dict[str, GeneratorPart]:
@@ -137,20 +136,9 @@ def _load_words(path: Path) -> nn.Module:
     return _Words(DFN5BClip.load(path, **_encoder_options()))
 
 
-def _watch(
-    eyes: nn.Module, frames: Mapping[str, Tensor], seconds: float, cancelled: Callable[[], bool]
-) -> Watched:
-    covered = L44.snap(seconds)
-    streams = {}
-    for name, encoder in (("clip", eyes.clip), ("sync", eyes.sync)):
-        count = int(encoder.frame_request.fps * covered + _SLACK)
-        held = hold_last(frames[name], count)[:count]
-        streams[name] = encoder.encode(held, cancelled=cancelled).values
-    return Watched(streams, covered)
-
-
 def video_encoders() -> dict[str, VideoEncoderPart]:
     """CLIP and Synchformer, which look at the same frames."""
+    eyes = Eyes(lambda module: {"clip": module.clip, "sync": module.sync}, L44.snap)
     return {
         VIDEO: VideoEncoderPart(
             name=VIDEO,
@@ -164,7 +152,8 @@ def video_encoders() -> dict[str, VideoEncoderPart]:
                 "clip": DFN5BClip.frame_request,
                 "sync": SynchformerVisual.frame_request,
             },
-            watch=_watch,
+            watch=eyes.watch,
+            eyes=eyes,
         )
     }
 

@@ -29,6 +29,7 @@ from ..core.weights.store import find, locate
 
 if TYPE_CHECKING:
     from ..core.codecs.base import Codec
+    from .looking import Eyes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +86,12 @@ class Watched:
 @dataclass(frozen=True, kw_only=True)
 class VideoEncoderPart(Part):
     """requests: the frames it looks at. watch(module, frames, seconds, cancelled) makes the streams
-    of a take of `seconds`."""
+    of a take of `seconds`. eyes: what looks at a picture while it is read, where it can."""
 
     load: Callable[[Path], nn.Module]
     requests: Mapping[str, FrameRequest]
     watch: Callable[[nn.Module, Mapping[str, Tensor], float, Callable[[], bool]], Watched]
+    eyes: Eyes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,3 +102,36 @@ def test_parts_of_another_rate_are_refused_by_name(family, call):
 def test_a_file_of_another_kind_is_refused(family, call):
     with pytest.raises(FoleyError, match="not a file that this node can load"):
         call("LoadModel", name="dfn5b_clip.safetensors", weight_dtype="default")
+
+
+def encoded(call, clip, **options):
+    from comfy_api.latest import InputImpl
+
+    encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
+    video = InputImpl.VideoFromFile(str(clip))
+    return encoder, lambda: call("EncodeVideo", video_encoder=encoder, video=video, **options)[0]
+
+
+def test_a_video_that_was_seen_is_not_looked_at_again(family, call, clip, monkeypatch):
+    from foleystage.core.encoders.base import VideoEncoder
+    from foleystage.nodes.looking import features
+
+    features().clear()
+    looks = []
+    look = VideoEncoder.look_through
+    monkeypatch.setattr(
+        VideoEncoder, "look_through", lambda self, *a, **k: looks.append(1) or look(self, *a, **k)
+    )
+    _, encode = encoded(call, clip, seconds=0.8)
+    first, again = encode(), encode()
+    assert len(looks) == 2
+    assert all(torch.equal(first.streams[n], again.streams[n]) for n in ("clip", "sync"))
+
+
+def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip):
+    _, encode = encoded(call, clip, seconds=0.8)
+    _, masked = encoded(call, clip, seconds=0.8, mask=torch.ones(1, 36, 64))
+    plain, seen = encode(), masked()
+    for name in ("clip", "sync"):
+        assert torch.allclose(plain.streams[name], seen.streams[name], atol=1e-5)
+    assert plain.seconds == seen.seconds
