@@ -1,11 +1,11 @@
 """Denoising AC-Foley at full size on a CPU, against the published way; memory of a whole take.
 
-    python benchmarks/denoise.py [--steps 2] [--seconds 8] [--fast] [--no-memory]
+    python benchmarks/denoise.py [--steps 2] [--seconds 8] [--fast] [--only speed|memory]
 
 Random weights. The published way is two separate forwards a step of the plain network in float32.
-Each run is a process of its own; the take measures its peak memory itself. Writes the table
-of `benchmarks/README.md` (between the marks of this benchmark). `--fast` is a small network, to see
-that everything runs.
+Each run is a process of its own; the take measures its peak memory itself, with 10.5 GB of weights
+files beside in a temporary folder. Writes the table of `benchmarks/README.md` (between the marks of
+this benchmark). `--fast` is a small network, to see that everything runs, and prints alone.
 """
 
 from __future__ import annotations
@@ -17,16 +17,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from full_size import (
+    PARAMETERS,
+    STEPS_IN_ALL,
+    conditions,
+    network,
+    our_way,
+    published_way,
+    request_of,
+    write_files,
+)
 from measure import machine, resident, restart_peak, write_table
 
-STEPS_IN_ALL = 25
 RUNS = 3
-FULL_PARAMETERS = {"generator": 1083.81e6, "clip": 986.71e6, "sync": 122.44e6}
-FULL_PARAMETERS |= {"vae": 305.48e6, "vocoder": 122.18e6}
+PRECISIONS = ("bfloat16", "float32")
 
 
 def main() -> None:
@@ -34,13 +41,17 @@ def main() -> None:
     if options.child:
         print(json.dumps(CHILDREN[options.child](options)))
         return
+    parts = []
     with tempfile.TemporaryDirectory() as folder:
         options.folder = Path(folder)
-        results = {name: _run(name, options) for name in ("published", "float32", "bfloat16")}
-        memory = None if options.no_memory else _run("take", options)
-        lines = _table(results, memory, options)
-    text = "\n".join(lines)
-    print(text) if options.fast else write_table("denoise", text)
+        if options.only != "memory":
+            speed = {name: _run(name, options) for name in ("published", *PRECISIONS)}
+            parts.append(_speed_table(speed, options))
+        if options.only != "speed":
+            _run("files", options)
+            parts.append(_memory_table({p: _run(f"take {p}", options) for p in PRECISIONS}))
+    text = "\n\n".join("\n".join(lines) for lines in parts)
+    print(text) if options.fast or options.only else write_table("denoise", text)
 
 
 def _options() -> argparse.Namespace:
@@ -48,101 +59,42 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--fast", action="store_true")
-    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--only", choices=("speed", "memory"), help="one half, printed alone")
     parser.add_argument("--child", default="")
     parser.add_argument("--folder", type=Path)
     return parser.parse_args()
 
 
 def _run(name: str, options: argparse.Namespace) -> dict:
-    command = [
-        sys.executable,
-        str(Path(__file__)),
-        "--child",
-        name,
-        "--folder",
-        str(options.folder),
-    ]
+    command = [sys.executable, str(Path(__file__)), "--child", name]
+    command += ["--folder", str(options.folder)]
     command += ["--steps", str(options.steps), "--seconds", str(options.seconds)]
     command += ["--fast"] if options.fast else []
+    start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
+    print(f"{name}: {time.perf_counter() - start:.0f} s in all", file=sys.stderr)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _config(options: argparse.Namespace):
-    from foleystage.core.generators import AC_FOLEY
-
-    small = {"hidden_dim": 128, "num_heads": 2, "depth": 3, "fused_depth": 1}
-    return replace(AC_FOLEY, **small) if options.fast else AC_FOLEY
-
-
-def _network(options: argparse.Namespace, dtype: torch.dtype):
-    """Random weights of the same seed, layer by layer in `dtype`."""
-    from foleystage.core.generators import ACFoley
-
-    net = ACFoley(_config(options), dtype=dtype).eval().requires_grad_(False)
-    rng = torch.Generator().manual_seed(0)
-    for value in net.parameters():
-        # So that every block does something: gates and shifts included.
-        scale = 0.2 if value.ndim < 2 else value[0].numel() ** -0.5
-        value.copy_(torch.randn(value.shape, generator=rng) * scale)
-    return net
-
-
-def _conditions(config, seconds: float) -> dict[str, torch.Tensor]:
-    rng = torch.Generator().manual_seed(1)
-    lengths = config.lengths(seconds)
-    widths = {"clip": config.clip_dim, "sync": config.sync_dim, "text": config.text_dim}
-    widths["audio"] = config.latent_dim
-    return {
-        name: torch.randn(1, getattr(lengths, name), width, generator=rng)
-        for name, width in widths.items()
-    }
 
 
 @torch.no_grad()
 def _published(options: argparse.Namespace) -> dict:
-    """Two forwards a step of the plain network, as the public tools do."""
-    net = _network(options, torch.float32)
-    streams = _conditions(net.config, options.seconds)
-    told, untold = (net.prepare(s, options.seconds) for s in (streams, {}))
-
-    def sample() -> torch.Tensor:
-        x = _noise(net.config, options.seconds)
-        for step in range(options.steps):
-            t = torch.tensor([step / STEPS_IN_ALL])
-            velocity = 4.5 * net(x, t, told) - 3.5 * net(x, t, untold)
-            x = x + velocity / STEPS_IN_ALL
-        return x
-
-    return _timed(sample, "published", options)
+    net = network(options.fast, torch.float32)
+    streams = conditions(net.config, options.seconds)
+    return _timed(published_way(net, streams, options.seconds, options.steps), "", options)
 
 
-def _ours(options: argparse.Namespace, dtype: torch.dtype, name: str) -> dict:
+@torch.no_grad()
+def _ours(options: argparse.Namespace, name: str) -> dict:
     from foleystage.core.generators.packed import can_pack, pack
-    from foleystage.core.sampling import cfg, euler
-    from foleystage.core.sampling.guidance import Guided
 
-    with torch.no_grad():
-        net = _network(options, dtype)
-        if can_pack(dtype, "cpu"):
-            net = pack(net)
-        streams = {k: v.to(dtype) for k, v in _conditions(net.config, options.seconds).items()}
-        lengths = net.lengths(streams, options.seconds)
-
-        def sample() -> torch.Tensor:
-            predict = Guided(net, streams, cfg(4.5), lengths=lengths)
-            times = [step / STEPS_IN_ALL for step in range(options.steps + 1)]
-            return euler(predict, _noise(net.config, options.seconds), times)
-
-        return _timed(sample, name, options)
-
-
-def _noise(config, seconds: float) -> torch.Tensor:
-    rng = torch.Generator().manual_seed(2)
-    return torch.randn(1, config.lengths(seconds).latent, config.latent_dim, generator=rng)
+    dtype = getattr(torch, name)
+    net = network(options.fast, dtype)
+    if can_pack(dtype, "cpu"):
+        net = pack(net)
+    streams = {k: v.to(dtype) for k, v in conditions(net.config, options.seconds).items()}
+    return _timed(our_way(net, streams, options.seconds, options.steps), name, options)
 
 
 def _timed(sample, name: str, options: argparse.Namespace) -> dict:
@@ -152,74 +104,44 @@ def _timed(sample, name: str, options: argparse.Namespace) -> dict:
         start = time.perf_counter()
         x = sample()
         times.append(time.perf_counter() - start)
-    torch.save(x, options.folder / f"{name}.pt")
     report = {"seconds": min(times)}
     reference = options.folder / "published.pt"
-    if name != "published":
+    if not name:
+        torch.save(x, reference)
+    else:
         exact = torch.load(reference, weights_only=True)
         report["max"] = float((x - exact).abs().max() / exact.abs().max())
         report["l2"] = float((x - exact).norm() / exact.norm())
     return report
 
 
-def _take(options: argparse.Namespace) -> dict:
-    """Peak memory of takes from files on disk."""
-    from foleystage.core.media import ImageFrames
+def _files(options: argparse.Namespace) -> dict:
+    write_files(options.folder, options.fast)
+    return {}
+
+
+def _take(options: argparse.Namespace, precision: str) -> dict:
+    """Peak memory of a take from files on disk, of one step: more need no more memory."""
     from foleystage.core.model_base import Loading
     from foleystage.core.models import load_model
-    from foleystage.core.pipeline import Request, generate
+    from foleystage.core.pipeline import generate
 
-    _write_files(options)
     os.environ["FOLEYSTAGE_MODELS"] = str(options.folder)
-    frames = torch.rand(25, 64, 64, 3, generator=torch.Generator().manual_seed(0))
-    request = Request(
-        "rain", seconds=options.seconds, steps=1, reference=(frames.flatten()[None], 44100)
-    )
-    source = ImageFrames(frames, 25 / options.seconds)
-    peaks = {}
-    for precision in ("bfloat16", "float32"):
-        restart_peak()
-        generate(source, load_model("ac_foley", loading=Loading(precision=precision)), request)
-        peaks[precision] = resident("VmHWM")
-    return peaks
-
-
-def _write_files(options: argparse.Namespace) -> None:
-    """The five files of AC-Foley, with weights of no meaning, one part at a time."""
-    from foleystage.core.codecs.bigvgan import BIGVGAN_V2_44K, BigVGAN
-    from foleystage.core.codecs.mel_vae import MEL_VAE_44K, MelVAE
-    from foleystage.core.encoders.clip import DFN5BClip
-    from foleystage.core.encoders.synchformer import SynchformerVisual
-    from foleystage.core.generators import ACFoley
-    from safetensors.torch import save_file
-
-    makers = {
-        "ac_foley": lambda: ACFoley(_config(options), device="meta"),
-        "dfn5b_clip": lambda: DFN5BClip(device="meta"),
-        "synchformer": lambda: SynchformerVisual(device="meta"),
-        "mmaudio_vae_44k": lambda: MelVAE(MEL_VAE_44K, device="meta"),
-        "bigvgan_44k": lambda: BigVGAN(BIGVGAN_V2_44K, device="meta"),
-    }
-    rng = torch.Generator().manual_seed(0)
-    for name, make in makers.items():
-        prefix = "vfeat_extractor." if name == "synchformer" else ""
-        tensors = {
-            prefix + k: torch.randn(v.shape, generator=rng) * 0.01
-            for k, v in make().state_dict().items()
-        }
-        save_file(tensors, options.folder / f"{name}.safetensors")
-        del tensors
+    source, request = request_of(options.seconds, 1)
+    restart_peak()
+    takes = generate(source, load_model("ac_foley", loading=Loading(precision=precision)), request)
+    return {"peak": resident("VmHWM"), "seconds": sum(takes.stages.values())}
 
 
 CHILDREN = {
     "published": _published,
-    "float32": lambda options: _ours(options, torch.float32, "float32"),
-    "bfloat16": lambda options: _ours(options, torch.bfloat16, "bfloat16"),
-    "take": _take,
+    **{p: lambda options, p=p: _ours(options, p) for p in PRECISIONS},
+    "files": _files,
+    **{f"take {p}": lambda options, p=p: _take(options, p) for p in PRECISIONS},
 }
 
 
-def _table(results: dict, memory: dict | None, options: argparse.Namespace) -> list[str]:
+def _speed_table(results: dict, options: argparse.Namespace) -> list[str]:
     base = results["published"]["seconds"]
     lines = [
         f"AC-Foley, {options.seconds:g} s, guidance on, {options.steps} of {STEPS_IN_ALL} steps, "
@@ -235,15 +157,21 @@ def _table(results: dict, memory: dict | None, options: argparse.Namespace) -> l
             f"| ours, {name} | {r['seconds']:.2f} | {base / r['seconds']:.2f} | {r['max']:.1e} | "
             f"{r['l2']:.1e} |"
         )
-    if memory is not None:
-        whole = 4 * sum(FULL_PARAMETERS.values())
-        lines += [
-            "",
-            "| a whole take | peak memory, GB | of all parts in float32 |",
-            "|---|---|---|",
-        ]
-        for name, peak in memory.items():
-            lines.append(f"| {name} | {peak / 1e9:.2f} | {peak / whole:.0%} |")
+    return lines
+
+
+def _memory_table(peaks: dict) -> list[str]:
+    lines = [
+        "A whole take from files, one step, weights included:",
+        "",
+        "| | peak memory | of all parts in float32 | time |",
+        "|---|---|---|---|",
+    ]
+    for name, run in peaks.items():
+        share = run["peak"] / (4 * PARAMETERS)
+        lines.append(
+            f"| {name} | {run['peak'] / 1e9:.2f} GB | {share:.0%} | {run['seconds']:.0f} s |"
+        )
     return lines
 
 
