@@ -15,6 +15,8 @@ PLAIN = {
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
 }
+# Below this scale ComfyUI leaves out all words; and what a picture has at most, in pixels.
+_LEGIBLE, _LARGEST = 0.6, (1716, 1716)
 _SET = "([key, value]) => window.app.extensionManager.setting.set(key, value)"
 _OPEN = "([graph, name]) => window.app.loadGraphData(graph, true, true, name)"
 _ALONE = """([kind, width]) => {
@@ -38,7 +40,7 @@ _FRAME = """([most, margin]) => {
     canvas.ds.scale = scale;
     canvas.ds.offset = [(100 + margin) / scale - left, (100 + margin) / scale - top];
     canvas.setDirty(true, true);
-    return {x: shown.x + 100, y: shown.y + 100,
+    return {scale, x: shown.x + 100, y: shown.y + 100,
             width: (right - left) * scale + 2 * margin,
             height: (bottom - top) * scale + 2 * margin};
 }"""
@@ -82,8 +84,17 @@ def picture(page: Any, path: Path, *, scale: float, margin: int, quality: int) -
     """The graph and `margin` pixels around it, as a picture of the kind that `path` names."""
     from PIL import Image
 
+    window = page.viewport_size
     clip = page.evaluate(_FRAME, [scale, margin])
+    if clip["scale"] < _LEGIBLE:
+        larger = _LEGIBLE / clip["scale"]
+        page.set_viewport_size({side: round(size * larger) for side, size in window.items()})
+        page.wait_for_timeout(500)
+        clip = page.evaluate(_FRAME, [scale, margin])
+    del clip["scale"]
     page.wait_for_timeout(700)
     shot = Image.open(io.BytesIO(page.screenshot(clip=clip, timeout=120_000))).convert("RGB")
+    page.set_viewport_size(window)
+    shot.thumbnail(_LARGEST, Image.Resampling.LANCZOS)
     path.parent.mkdir(parents=True, exist_ok=True)
     shot.save(path, quality=quality, method=6)
