@@ -128,12 +128,12 @@ def write_files(folder: Path, fast: bool) -> None:
         del tensors
 
 
-def request_of(seconds: float, steps: int):
+def request_of(seconds: float, steps: int, seed: int = 0):
     """What the benchmarks of a whole take ask for, and of which pictures."""
     from foleystage.core.media import ImageFrames
     from foleystage.core.pipeline import Request
 
-    rng = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(seed)
     frames = torch.rand(round(25 * seconds), 72, 128, 3, generator=rng)
     sound = torch.rand(1, 3 * 44100, generator=rng) - 0.5
     request = Request("rain", seconds=seconds, steps=steps, reference=(sound, 44100))
