@@ -9,16 +9,16 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .hifigan import HIFIGAN_AUDIOLDM, HiFiGAN, HiFiGANConfig
-from .kl_vae import AUDIOLDM_VAE, KLVAE, KLVAEConfig
+from .kl_vae import AUDIOLDM_VAE, KLVAE, KLVAEConfig, mean_and_logvar
 from .mel import AUDIOLDM_MEL, MelConfig, mel_spectrogram
 from .neural import GaussianCodec
-from .picture import decode_picture, frames_to_rows, rows_to_frames
+from .picture import decode_picture, frames_to_rows, moments_of_picture, rows_to_frames
 from .tiling import Progress, through
 
 
 @dataclass(frozen=True)
 class AudioLDMConfig:
-    """Figures of the codec. `window`: most latent frames decoded at once, a minute."""
+    """Figures of the codec. `window`: most latent frames coded at once, a minute."""
 
     mel: MelConfig = AUDIOLDM_MEL
     vae: KLVAEConfig = AUDIOLDM_VAE
@@ -59,7 +59,9 @@ class AudioLDMCodec(GaussianCodec):
 
     def _posterior(self, waveform: Tensor, progress: Progress | None) -> tuple[Tensor, Tensor]:
         mel = mel_spectrogram(waveform[:, 0], self.config.mel).to(self.compute_dtype)
-        mean, logvar = self.vae.encode(mel.transpose(1, 2)[:, None])  # (B, 8, N, 16)
+        picture, window = mel.transpose(1, 2)[:, None], self.config.window
+        moments = moments_of_picture(self.vae, picture, window=window, axis=2, progress=progress)
+        mean, logvar = mean_and_logvar(moments)  # (B, 8, N, 16)
         mean, logvar = (rows_to_frames(x.transpose(2, 3)).float() for x in (mean, logvar))
         return mean, (logvar / 2).exp()
 

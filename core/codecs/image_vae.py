@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .hifigan import HiFiGAN, HiFiGANConfig
-from .kl_vae import IMAGE_VAE, KLVAE, KLVAEConfig
+from .kl_vae import IMAGE_VAE, KLVAE, KLVAEConfig, mean_and_logvar
 from .mel import DIFF_FOLEY_MEL, FLOOR, MelConfig, mel_spectrogram, sound_of_mel, unit_to_magnitudes
 from .neural import GaussianCodec
-from .picture import decode_picture, frames_to_rows, rows_to_frames
+from .picture import decode_picture, frames_to_rows, moments_of_picture, rows_to_frames
 from .tiling import Progress, through
 
 RED, GREEN, BLUE = range(3)
@@ -24,7 +24,7 @@ class ImageVAEConfig:
 
     `channel`: which colour of the decoded picture is the mel, green in MDSGen, red in Diff-Foley.
     `vocoder`: a HiFi-GAN on natural-log mel magnitudes (none is published); None is Griffin-Lim.
-    `window`: most latent frames decoded at once, a minute.
+    `window`: most latent frames coded at once, a minute.
     """
 
     mel: MelConfig = DIFF_FOLEY_MEL
@@ -71,7 +71,10 @@ class ImageVAECodec(GaussianCodec):
         # Frames are centred on multiples of the hop: one sample less gives no frame too many.
         mel = mel_spectrogram(waveform[:, 0, :-1], self.config.mel).to(self.compute_dtype)
         picture = mel[:, None].expand(-1, self.config.vae.picture_channels, -1, -1)
-        mean, logvar = (rows_to_frames(x).float() for x in self.vae.encode(picture))
+        moments = moments_of_picture(
+            self.vae, picture, window=self.config.window, axis=3, progress=progress
+        )
+        mean, logvar = (rows_to_frames(x).float() for x in mean_and_logvar(moments))
         return mean, (logvar / 2).exp()
 
     def _decode(

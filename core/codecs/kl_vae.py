@@ -7,7 +7,6 @@ Attribute names are diffusers'; `public_state` renames the original (CompVis) an
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..weights.fold import strip_prefix
+from .kl_vae_keys import diffusers_names
 from .tiling import Progress
 from .whole_norms import Norm, plain, run_in_tiles
 
@@ -198,12 +198,33 @@ class Encoder(nn.Module):
         self.mid_block = MiddleBlock(widths[-1], layers)
         self.conv_norm_out = layers.norm(widths[-1])
         self.conv_out = layers.conv(widths[-1], outputs)
+        self.fine_levels = min(config.attention_levels, default=last)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.coarsest(self.fine(x))
+
+    def fine(self, x: Tensor, norm: Norm = plain) -> Tensor:
+        """The levels before the first that attends; but for its norms each output looks at a
+        bounded neighbourhood."""
         x = self.conv_in(x)
-        for level in self.down_blocks:
+        for level in self.down_blocks[: self.fine_levels]:
+            x = level.resized(level.of_one_size(x, norm))
+        return x
+
+    def coarsest(self, x: Tensor) -> Tensor:
+        """The other levels."""
+        for level in self.down_blocks[self.fine_levels :]:
             x = level(x)
         return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x)), inplace=True))
+
+    @property
+    def fine_reach(self) -> int:
+        """Places to each side of `fine`'s output that it depends on, norms apart."""
+        reach = 0
+        for level in reversed(self.down_blocks[: self.fine_levels]):
+            # A change of size looks two places ahead.
+            reach = 2 * reach + 2 + 2 * len(level.resnets)
+        return math.ceil((reach + 1) / 2**self.fine_levels)
 
 
 class Decoder(nn.Module):
@@ -258,6 +279,12 @@ class Decoder(nn.Module):
         return math.ceil(reach / 2)
 
 
+def mean_and_logvar(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Moments (B, 2 C, H, W) in two, the second within bounds."""
+    mean, logvar = moments.chunk(2, dim=1)
+    return mean, logvar.clamp(*LOGVAR_RANGE)
+
+
 class KLVAE(nn.Module):
     """Pictures `[B, P, H, W]` to latents `[B, C, H / factor, W / factor]` and back."""
 
@@ -284,10 +311,25 @@ class KLVAE(nn.Module):
         """What the encoder gives, before it is split into mean and log-variance."""
         return self.quant_conv(self.encoder(picture))
 
+    def moments_in_tiles(
+        self, picture: Tensor, *, tile: int, axis: int, progress: Progress | None = None
+    ) -> Tensor:
+        """As `moments`, up to rounding: tiles of `tile` latents, norms of the whole."""
+        scale = 2**self.encoder.fine_levels
+        fine = run_in_tiles(
+            self.encoder.fine,
+            picture,
+            tile=tile * self.config.factor // scale,
+            context=self.encoder.fine_reach,
+            axis=axis,
+            frame=scale,
+            progress=progress,
+        )
+        return self.quant_conv(self.encoder.coarsest(fine))
+
     def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior, unscaled."""
-        mean, logvar = self.moments(picture).chunk(2, dim=1)
-        return mean, logvar.clamp(*LOGVAR_RANGE)
+        return mean_and_logvar(self.moments(picture))
 
     def decode(self, latent: Tensor) -> Tensor:
         """The picture of an unscaled latent."""
@@ -311,51 +353,4 @@ class KLVAE(nn.Module):
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A public file's tensors under diffusers' names; only the autoencoder's own."""
-        state = strip_prefix(tensors, ("first_stage_model.", "vae."))
-        own = ("encoder.", "quant_conv.", "quantize.embedding.", "post_quant_conv.", "decoder.")
-        levels = 1 + max((int(m[1]) for k in state if (m := _UP.match(k))), default=-1)
-        return {
-            _diffusers_name(key, levels): _as_linear(key, tensor)
-            for key, tensor in state.items()
-            if key.startswith(own)
-        }
-
-
-_UP = re.compile(r"decoder\.up\.(\d+)\.")
-_ATTENTION = re.compile(r"attn(_1)?\b|attentions\.")
-# Original names to diffusers': the first table everywhere, the second inside attention.
-_RENAMES = (
-    (r"\bdown\.(\d+)\.block\.", r"down_blocks.\1.resnets."),
-    (r"\bdown\.(\d+)\.attn\.", r"down_blocks.\1.attentions."),
-    (r"\bdown\.(\d+)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
-    (r"\bup\.(\d+)\.block\.", r"up_blocks.\1.resnets."),
-    (r"\bup\.(\d+)\.attn\.", r"up_blocks.\1.attentions."),
-    (r"\bup\.(\d+)\.upsample\.", r"up_blocks.\1.upsamplers.0."),
-    (r"\bmid\.attn_1\.", "mid_block.attentions.0."),
-    (r"\bmid\.block_1\.", "mid_block.resnets.0."),
-    (r"\bmid\.block_2\.", "mid_block.resnets.1."),
-    (r"\bnin_shortcut\.", "conv_shortcut."),
-    (r"coder\.norm_out\.", "coder.conv_norm_out."),
-)
-_ATTENTION_RENAMES = (
-    (r"\.norm\.", ".group_norm."),
-    (r"\.(?:q|query)\.", ".to_q."),
-    (r"\.(?:k|key)\.", ".to_k."),
-    (r"\.(?:v|value)\.", ".to_v."),
-    (r"\.(?:proj_out|proj_attn)\.", ".to_out.0."),
-)
-
-
-def _diffusers_name(key: str, levels: int) -> str:
-    # The original decoder counts its levels from the finest.
-    key = _UP.sub(lambda m: f"decoder.up.{levels - 1 - int(m[1])}.", key)
-    table = _RENAMES + (_ATTENTION_RENAMES if _ATTENTION.search(key) else ())
-    for pattern, name in table:
-        key = re.sub(pattern, name, key)
-    return key
-
-
-def _as_linear(key: str, tensor: Tensor) -> Tensor:
-    """Attention's 1x1 convolutions as linear weights."""
-    pointwise = _ATTENTION.search(key) and tensor.ndim == 4
-    return tensor[:, :, 0, 0] if pointwise else tensor
+        return diffusers_names(strip_prefix(tensors, ("first_stage_model.", "vae.")))

@@ -34,3 +34,14 @@ def decode_picture(
         return vae.decode(latent)
     tile = max(1, window // TILES)
     return vae.decode_in_tiles(latent, tile=tile, axis=axis, progress=progress)
+
+
+def moments_of_picture(
+    vae: KLVAE, picture: Tensor, *, window: int, axis: int, progress: Progress | None = None
+) -> Tensor:
+    """What the encoder makes of a picture whose time is `axis`, in tiles beyond `window` latent
+    frames, as `decode_picture`."""
+    if len(list(tiles(picture.shape[axis] // vae.config.factor, window))) == 1:
+        return vae.moments(picture)
+    tile = max(1, window // TILES)
+    return vae.moments_in_tiles(picture, tile=tile, axis=axis, progress=progress)

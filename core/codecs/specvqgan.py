@@ -19,7 +19,7 @@ from .kl_vae import KLVAE, SPECVQGAN_VAE, KLVAEConfig
 from .mel import FLOOR, HIFIGAN_MEL_22K, SPECVQGAN_MEL, MelConfig, mel_spectrogram
 from .melgan import MelGAN, MelGANConfig
 from .neural import NeuralCodec
-from .picture import decode_picture
+from .picture import decode_picture, moments_of_picture
 from .quantizer import Quantizer
 from .tiling import Progress, through
 
@@ -28,7 +28,7 @@ LOG_RANGE = (math.log(FLOOR), 2.5)
 
 @dataclass(frozen=True)
 class SpecVQGANConfig:
-    """Figures of the codec. `window`: most token columns decoded at once, a minute."""
+    """Figures of the codec. `window`: most token columns coded at once, a minute."""
 
     mel: MelConfig = SPECVQGAN_MEL
     vae: KLVAEConfig = SPECVQGAN_VAE
@@ -49,9 +49,9 @@ class SpecVQGAN(KLVAE):
         layers.pop("decode_only", None)
         self.quantize = Quantizer(codes, config.latent_channels, **layers)
 
-    def tokens(self, picture: Tensor) -> Tensor:
-        """(B, 1, H, W) in -1..1 -> ids (B, H / 16, W / 16)."""
-        return self.quantize.nearest(self.moments(picture))
+    def tokens(self, picture: Tensor, **options: Any) -> Tensor:
+        """(B, 1, H, W) in -1..1 -> ids (B, H / 16, W / 16). options: of `moments_of_picture`."""
+        return self.quantize.nearest(moments_of_picture(self, picture, axis=3, **options))
 
 
 class SpecVQGANCodec(NeuralCodec):
@@ -84,7 +84,9 @@ class SpecVQGANCodec(NeuralCodec):
 
     def _encode(self, waveform: Tensor, progress: Progress | None) -> Tensor:
         mel = self._to_unit(self._analysed(waveform[:, 0]))
-        return self.vae.tokens((2 * mel - 1)[:, None].to(self.compute_dtype)).transpose(1, 2)
+        picture = (2 * mel - 1)[:, None].to(self.compute_dtype)
+        ids = self.vae.tokens(picture, window=self.config.window, progress=progress)
+        return ids.transpose(1, 2)
 
     def _decode(
         self, latent: Tensor, generator: Generator | None, progress: Progress | None

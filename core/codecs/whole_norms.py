@@ -30,18 +30,20 @@ def run_in_tiles(
     tile: int,
     context: int,
     axis: int,
+    frame: int = 1,
     progress: Progress | None = None,
 ) -> Tensor:
     """What `network` makes of the picture x `[B, C, H, W]`, tile by tile along `axis`.
 
     Args:
-        network: called with a picture and what to apply its norms with; makes every place of `axis`
-            the same whole number of places.
-        tile, context: places kept of a tile, and added on each of its sides.
+        network: called with a picture and what to apply its norms with; makes every `frame` rows or
+            columns the same whole number of them.
+        tile, context: frames kept of a tile, and added on each of its sides.
+        frame: rows or columns of `axis` that are never parted.
         progress: called while statistics are gathered, with no place done; what it raises ends
             the work.
     """
-    length = x.shape[axis]
+    length = x.shape[axis] // frame
     norms = _SharedNorms(x.shape[0])
     spans = list(tiles(length, tile))
     out = None
@@ -50,7 +52,7 @@ def run_in_tiles(
             low, high = max(0, start - context), min(length, stop + context)
             norms.kept = (axis, high - low, start - low, stop - start)
             try:
-                piece = norms.cut(network(x.narrow(axis, low, high - low), norms))
+                piece = norms.cut(network(x.narrow(axis, low * frame, (high - low) * frame), norms))
             except _NotKnownYet:
                 piece = None
             if progress is not None:

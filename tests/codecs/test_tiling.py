@@ -8,7 +8,7 @@ import pytest
 import torch
 from foleystage.core.codecs import mel_vae, tiling, whole_norms
 from foleystage.core.codecs.hifigan import HiFiGAN, HiFiGANConfig
-from foleystage.core.codecs.kl_vae import Decoder
+from foleystage.core.codecs.kl_vae import Decoder, Encoder
 from foleystage.core.errors import Cancelled
 from small_codecs import random_latent, small_codec
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -205,6 +205,60 @@ def test_tiles_with_norms_of_their_own_would_differ(name, monkeypatch):
     wanted = vae.decode(latent)
     monkeypatch.setattr(whole_norms._SharedNorms, "__call__", lambda self, norm, x: norm(x))
     assert relative(vae.decode_in_tiles(latent, tile=7, axis=axis), wanted) > 0.01
+
+
+def mel_picture(name):
+    """A codec of pictures, its autoencoder in float64, a long picture, its time axis."""
+    codec = small_codec(name)
+    config = codec.config.vae
+    shape = (2, config.picture_channels, 2 * config.factor, 24 * config.factor)
+    picture = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    axis = 2 if name == "audioldm" else 3
+    return codec.vae.double(), picture.transpose(2, 3) if axis == 2 else picture, axis
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tile", [5, 16])
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_encoded_in_tiles_as_in_one_piece(name, tile):
+    vae, picture, axis = mel_picture(name)
+    wanted = shifted_norms(vae).moments(picture)
+    assert relative(vae.moments_in_tiles(picture, tile=tile, axis=axis), wanted) < 1e-11
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("without", ["norms of the whole", "context"])
+def test_pictures_encoded_in_plain_tiles_would_differ(name, without, monkeypatch):
+    vae, picture, axis = mel_picture(name)
+    wanted = vae.moments(picture)
+    if without == "context":
+        monkeypatch.setattr(Encoder, "fine_reach", 0)
+    else:
+        monkeypatch.setattr(whole_norms._SharedNorms, "__call__", lambda self, norm, x: norm(x))
+    assert relative(vae.moments_in_tiles(picture, tile=5, axis=axis), wanted) > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", PICTURES)
+def test_long_sounds_are_encoded_in_tiles_as_in_one_piece(name, monkeypatch):
+    small, whole = (small_codec(name, window=window) for window in (8, 100))
+    sound = torch.randn(1, 1, 16 * small.samples_per_latent) * 0.1
+    sizes, axis = [], 2 if name == "audioldm" else 3
+    fine = Encoder.fine
+    monkeypatch.setattr(
+        Encoder,
+        "fine",
+        lambda self, x, *norm: sizes.append(x.shape[axis]) or fine(self, x, *norm),
+    )
+    got = small.encode(sound)
+    most = 2 + 2 * small.vae.encoder.fine_reach
+    assert max(sizes) <= most * small.config.vae.factor
+    wanted = whole.encode(sound)
+    if small.token_codes is None:
+        assert relative(got, wanted) < 1e-4
+    else:
+        assert torch.equal(got, wanted)
 
 
 @torch.no_grad()
