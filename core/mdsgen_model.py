@@ -16,13 +16,17 @@ from .encoders.cavp import CavpVideo
 from .encoders.foley_mini import MiniVideoEncoder
 from .encoders.mini_video import REQUEST, Seen, watch
 from .errors import FoleyError
+from .generators.mdsgen import MDSGen
 from .generators.mdsgen_files import load_mdsgen, load_mdsgen_mini, mdsgen_plan
+from .generators.mdsgen_packed import pack
+from .generators.packed import can_pack
 from .model_base import CancelCheck, Loading, Model, Progress, ResidentModel, Told
 from .sampling import Guidance, power_cosine
 from .staged_model import StagedModel
 from .weights.files import load_into
 from .weights.load import read_shapes
 from .weights.minis import mini_path
+from .weights.narrow import narrow
 from .weights.store import Folders, locate
 
 log = logging.getLogger(__name__)
@@ -106,11 +110,21 @@ class MDSGenModel(_PictureAlone, StagedModel):
         if part == "cavp":
             return CavpVideo.load(self.files["cavp"], **made)
         if part == "generator":
-            return load_mdsgen(self.files["generator"], **made)
+            return self._fitted(load_mdsgen(self.files["generator"], **made))
         parts = ("vae", "vocoder") if self.config.codec == "audioldm" else ("vae",)
         files = {name: self.files[name] for name in parts}
         made["dtype"] = torch.float32
         return load_codec(self.config.codec, files, decode_only=part == "decoder", **made)
+
+    def _fitted(self, network: MDSGen) -> MDSGen:
+        """The network as this machine and the artist's precision want it."""
+        if self.loading.precision == "fp8":
+            # Not the Reducer: its convolution is over frames, not along them.
+            for block in network.blocks:
+                narrow(block)
+        elif can_pack(self.dtype, self.device):
+            pack(network)
+        return network
 
     def tell(
         self,

@@ -1,0 +1,169 @@
+"""MDSGen from a video to the sound with small nets: long clips, its limits, how it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from foleystage.core import mdsgen_model
+from foleystage.core.encoders.cavp import CavpVideo
+from foleystage.core.errors import FoleyError
+from foleystage.core.generators import MDSGen, Prepared, mdsgen_config
+from foleystage.core.generators.mdsgen_packed import PackedMLP
+from foleystage.core.generators.packed import can_pack
+from foleystage.core.media import ImageFrames
+from foleystage.core.model_base import Loading
+from foleystage.core.pipeline import Request, generate
+from foleystage.core.sampling import LINEAR
+from foleystage.core.weights.narrow import NarrowLinear
+from safetensors.torch import save_file
+from torch import nn
+
+FPS = 4.0
+SHADE = 0.8
+QUICK = Request(steps=4, loudness=None)
+
+
+class Brightness(CavpVideo):
+    """Of a frame its mean brightness, at every place of the vector."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.anchor = nn.Parameter(torch.ones(()))
+
+    def window_bytes(self, frames):
+        return frames
+
+    def look(self, frames):
+        return (frames.float() / 255).mean((2, 3, 4))[..., None].expand(-1, -1, 512) * self.anchor
+
+
+class Oracle(MDSGen):
+    """Knows the noise in x of data that is as bright as the video at every moment."""
+
+    def prepare(self, conditions, seconds=None, *, lengths=None, batch=None):
+        if not conditions:
+            return Prepared({"video": torch.zeros(batch, self.config.frames, 1)})
+        moments = ((torch.arange(self.config.frames) + 0.5) / self.config.latent_rate * FPS).long()
+        return Prepared({"video": self.features(conditions)[:, moments.clamp_max(31), :1]})
+
+    def forward(self, x, t, prepared):
+        alpha, sigma = LINEAR.alpha_sigma((float(t[0]) + 1) / 1000)
+        return (x - alpha * prepared.batched["video"]) / sigma
+
+
+class Levels(nn.Module):
+    """A latent's mean as the sound."""
+
+    def decode(self, latent):
+        return latent.mean(2).repeat_interleave(640, dim=1)[:, None] * 4.0
+
+
+def tiny_config():
+    return replace(mdsgen_config("b"), depth=2, decode_layer=1, hidden_dim=16, num_heads=2)
+
+
+def random_network():
+    net = MDSGen(replace(tiny_config(), side_block=False), rng=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for value in net.parameters():
+            value.add_(torch.randn(value.shape, generator=torch.Generator().manual_seed(1)) * 0.05)
+    return net.eval()
+
+
+class Small(mdsgen_model.MDSGenModel):
+    network = staticmethod(random_network)
+    encoder = Brightness
+
+    def _load(self, part):
+        if part == "cavp":
+            return self.encoder()
+        return self._fitted(self.network()) if part == "generator" else Levels()
+
+
+@pytest.fixture
+def made(tmp_path):
+    def make(network=random_network, encoder=Brightness, **loading):
+        shapes = {"x_embedder.proj.weight": (768, 8, 2, 2), "decoder_pos_embed": (1, 816, 768)}
+        tensors = {k: torch.zeros(v, dtype=torch.float16) for k, v in shapes.items()}
+        for name in mdsgen_model.FILES:
+            save_file(tensors, tmp_path / f"{name}.safetensors")
+        files = {name: tmp_path / f"{name}.safetensors" for name in mdsgen_model.FILES}
+        model = Small("mdsgen_b", files, "cpu", Loading(**loading))
+        model.network, model.encoder = network, encoder
+        return model
+
+    return make
+
+
+def film(seconds, flashes):
+    """Dark frames, bright ones at some places."""
+    images = torch.zeros(round(seconds * FPS), 8, 8, 3)
+    images[list(flashes)] = SHADE
+    return ImageFrames(images, FPS)
+
+
+def oracle():
+    # Packing is for weights that are used.
+    return Oracle(replace(tiny_config(), side_block=False), rng=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("seconds", [8.0, 8.25, 12.0, 21.0, 45.5])
+def test_every_moment_of_a_long_clip_sounds_once_and_at_its_level(made, seconds):
+    flashes = range(1, round(seconds * FPS), 3)
+    takes = generate(film(seconds, flashes), made(oracle), replace(QUICK, cfg=1.0))
+    sound = takes.waveforms[0, 0]
+    assert len(sound) == round(seconds * 16000)
+    quarters = sound.unflatten(0, (-1, 4000))
+    expected = torch.zeros(len(quarters))
+    expected[list(flashes)] = SHADE
+    # Latent frames are 40 ms long: the ends of a quarter belong to its neighbours. A window's last
+    # 0.16 s have no frame of their own, but also little weight.
+    assert torch.allclose(quarters[:, 640:-640].mean(1), expected, atol=0.03)
+
+
+def test_a_long_clip_with_random_nets_gives_a_whole_sound(made):
+    takes = generate(film(20.0, range(0, 80, 5)), made(), replace(QUICK, steps=2))
+    assert takes.waveforms.shape == (1, 1, 320000)
+    assert bool(torch.isfinite(takes.waveforms).all())
+    # The level of a random net is even, so a joint would be seen as a step.
+    level = takes.waveforms[0, 0].unflatten(0, (20, -1)).square().mean(1).sqrt()
+    assert float(level.max() / level.min()) < 2.0
+
+
+def test_an_encoder_that_gives_no_numbers_is_one_sentence(made):
+    class Broken(Brightness):
+        def look(self, frames):
+            return super().look(frames) / 0.0 * 0.0
+
+    with pytest.raises(FoleyError, match="infinite or undefined"):
+        generate(film(2.0, [1]), made(encoder=Broken), QUICK)
+
+
+@pytest.mark.parametrize(
+    ("figures", "sentence"),
+    [
+        ({"steps": 0}, "steps must be 1"),
+        ({"cfg": 1e6}, "guidance scale must be 0 to 100"),
+        ({"cfg": float("nan")}, "guidance scale must be 0 to 100"),
+    ],
+)
+def test_figures_that_make_no_take_are_one_sentence(made, figures, sentence):
+    with pytest.raises(FoleyError, match=sentence):
+        generate(film(2.0, [1]), made(), replace(QUICK, **figures))
+
+
+def test_no_guidance_at_all_gives_a_sound(made):
+    sound = generate(film(2.0, [1]), made(), replace(QUICK, cfg=0.0)).waveforms
+    assert bool(torch.isfinite(sound).all()) and float(sound.abs().max()) > 0
+
+
+def test_the_network_is_packed_or_narrow_as_asked(made):
+    with made().using("generator") as network:
+        packs = can_pack(torch.float32, "cpu")
+        assert isinstance(network.blocks[0].mlp, PackedMLP) == packs
+    with made(precision="fp8").using("generator") as network:
+        assert isinstance(network.blocks[0].mlp.fc1, NarrowLinear)
+    takes = generate(film(2.0, [1]), made(precision="fp8"), replace(QUICK, steps=1))
+    assert bool(torch.isfinite(takes.waveforms).all())
