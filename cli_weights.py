@@ -59,8 +59,8 @@ def _described(listed: Listed) -> str:
     from .core.weights.registry import Manual
 
     row = listed.entry
-    size = row.about if listed.bytes is None else size_text(listed.bytes)
-    facts = "; ".join(fact for fact in (row.part, size, row.terms) if fact)
+    size = (row.about or "size not stated") if listed.bytes is None else size_text(listed.bytes)
+    facts = "; ".join((row.part, size, row.terms))
     source = row.source
     if listed.path is not None:
         where = str(listed.path)

@@ -54,6 +54,8 @@ def test_models_lists_every_row_with_licence_terms_and_place(folder, capsys):
     assert "codec; 2.5 MB; CC-BY-NC-4.0, not for commercial use" in shown
     assert str(folder / "v1-16.pth") in shown
     assert "not here: foleystage download ac_foley\n" in shown
+    assert "specvqgan_melgan  (vocoder; size not stated; " in shown
+    assert "mel_picture_codec  (codec; " in shown and "0.0 MB" not in shown
     assert "not here: get mdsgen_audioldm.pt by hand from Google Drive" in shown
 
 
