@@ -85,6 +85,6 @@ class ImageVAECodec(GaussianCodec):
         picture = decode_picture(self.vae, picture, window=c.window, axis=3, progress=progress)
         mel = picture[:, c.channel]
         if c.vocoder is None:
-            return sound_of_mel(mel, c.mel, generator)[:, None]
+            return sound_of_mel(mel, c.mel, generator, progress=progress)[:, None]
         log_mel = unit_to_magnitudes(mel).clamp(min=FLOOR).log()
         return through(self.vocoder.sections(), log_mel, progress=progress)

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from .spectral import griffin_lim, mel_filters, random_phase
+from .spectral import griffin_lim, mel_filters, random_angles
+from .tiling import Progress, tiles
 
 FLOOR = 1e-5
 MAGNITUDE_EPS = 1e-9
@@ -21,6 +22,8 @@ MAGNITUDE_EPS = 1e-9
 PIECE = 2048
 INVERSION_STEPS = 200
 GRIFFIN_LIM_STEPS = 32
+# Frames of one piece of what Griffin and Lim's way makes: a minute.
+SOUND_TILE = 3750
 
 
 @dataclass(frozen=True)
@@ -116,18 +119,39 @@ def linear_magnitudes(mel: Tensor, config: MelConfig) -> Tensor:
     return spectra
 
 
-def sound_of_mel(mel: Tensor, config: MelConfig, generator: Generator | None) -> Tensor:
+def sound_of_mel(
+    mel: Tensor,
+    config: MelConfig,
+    generator: Generator | None,
+    *,
+    tile: int = SOUND_TILE,
+    progress: Progress | None = None,
+) -> Tensor:
     """A 0..1 decibel mel `[B, n_mels, N]` to a waveform `[B, N * hop]` by Griffin and Lim.
 
-    `generator` draws the phases to start from; None starts from the same ones each time.
+    `generator` draws the phases to start from; None starts from the same ones each time. What a
+    sample depends on is bounded, so more than `tile` frames are made in overlapping pieces, equal
+    to one but for rounding.
     """
-    magnitudes = linear_magnitudes(unit_to_magnitudes(mel.float()), config)
+    mel = mel.to(torch.promote_types(mel.dtype, torch.float32))
+    batch, _, n_frames = mel.shape
+    hop = config.hop
     # The transform below centres frames half a hop later than this mel does: one more frame, and
     # half a hop less at the front.
-    magnitudes = torch.cat((magnitudes, magnitudes[..., -1:]), dim=2)
+    mel = torch.cat((mel, mel[..., -1:]), dim=2)
     drawn = generator or torch.Generator().manual_seed(0)
-    phase = random_phase(tuple(magnitudes.shape), drawn).to(magnitudes.device)
-    waveform = griffin_lim(
-        magnitudes, config.n_fft, config.hop, iterations=GRIFFIN_LIM_STEPS, phase=phase
-    )
-    return waveform[:, config.hop // 2 : config.hop // 2 + mel.shape[2] * config.hop]
+    angles = random_angles((batch, config.n_fft // 2 + 1, n_frames + 1), drawn)
+    out = mel.new_empty(batch, n_frames * hop)
+    context = (GRIFFIN_LIM_STEPS + 1) * (config.n_fft // hop)
+    for start, stop in tiles(n_frames, tile):
+        low, high = max(0, start - context), min(n_frames, stop + context) + 1
+        magnitudes = linear_magnitudes(unit_to_magnitudes(mel[..., low:high]), config)
+        phase = torch.polar(torch.ones_like(magnitudes), angles[..., low:high].to(magnitudes))
+        sound = griffin_lim(
+            magnitudes, config.n_fft, hop, iterations=GRIFFIN_LIM_STEPS, phase=phase
+        )
+        first = hop // 2 - low * hop
+        out[:, start * hop : stop * hop] = sound[:, first + start * hop : first + stop * hop]
+        if progress is not None:
+            progress(stop, n_frames)
+    return out

@@ -96,7 +96,11 @@ def griffin_lim(
     return istft(magnitudes * phase, n_fft, hop)
 
 
+def random_angles(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    """Uniformly random angles, float32 in 0..2 pi."""
+    return torch.rand(shape, generator=generator) * (2 * torch.pi)
+
+
 def random_phase(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
     """Unit complex numbers of uniformly random angle."""
-    angle = torch.rand(shape, generator=generator) * (2 * torch.pi)
-    return torch.polar(torch.ones(shape), angle)
+    return torch.polar(torch.ones(shape), random_angles(shape, generator))

@@ -96,7 +96,7 @@ def test_wrong_shapes_are_named(name):
         codec.encode(torch.zeros(1, 1, 0))
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "image-vae"])
+@pytest.mark.parametrize("name", NAMES)
 def test_progress_can_cancel(name):
     def cancel(done, total):
         raise Cancelled("stop")

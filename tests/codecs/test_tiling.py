@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from foleystage.core.codecs import mel_vae, tiling, whole_norms
+from foleystage.core.codecs import mel, mel_vae, tiling, whole_norms
 from foleystage.core.codecs.hifigan import HiFiGAN, HiFiGANConfig
 from foleystage.core.codecs.kl_vae import Decoder, Encoder
+from foleystage.core.codecs.mel import DIFF_FOLEY_MEL, sound_of_mel
 from foleystage.core.errors import Cancelled
 from small_codecs import random_latent, small_codec
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -296,3 +297,28 @@ def test_the_work_on_a_long_picture_can_be_stopped():
 
     with torch.no_grad(), pytest.raises(Cancelled):
         codec.vae.decode_in_tiles(torch.randn(1, 8, 40, 16), tile=8, axis=2, progress=stop)
+
+
+@pytest.fixture
+def few_rounds(monkeypatch):
+    monkeypatch.setattr(mel, "GRIFFIN_LIM_STEPS", 5)
+    monkeypatch.setattr(mel, "INVERSION_STEPS", 20)
+
+
+def test_long_sounds_of_griffin_and_lim_are_made_in_pieces_as_in_one(few_rounds):
+    # In float64: the iteration lets rounding grow.
+    unit = torch.rand(1, 128, 151, generator=torch.Generator().manual_seed(0)).double()
+    seen = []
+    pieces = sound_of_mel(
+        unit, DIFF_FOLEY_MEL, None, tile=40, progress=lambda *step: seen.append(step)
+    )
+    whole = sound_of_mel(unit, DIFF_FOLEY_MEL, None)
+    assert pieces.shape == (1, 151 * 256) and relative(pieces, whole) < 1e-9
+    assert len(seen) == 4 and seen[-1] == (151, 151)
+
+
+def test_pieces_of_griffin_and_lim_without_context_would_differ(few_rounds):
+    unit = torch.rand(1, 128, 100, generator=torch.Generator().manual_seed(0)).double()
+    whole = sound_of_mel(unit, DIFF_FOLEY_MEL, None)
+    parts = [sound_of_mel(part, DIFF_FOLEY_MEL, None) for part in unit.split(50, dim=2)]
+    assert relative(torch.cat(parts, 1), whole) > 0.1
