@@ -18,8 +18,6 @@ from ..core.encoders.mini_text import MiniTextEncoder
 from ..core.encoders.mini_video import REQUEST, watch
 from ..core.errors import FoleyError
 from ..core.generators import ACFoley, Generator, ac_foley_mini
-from ..core.generators.mdsgen_files import mini_figures
-from ..core.generators.mdsgen_mini import MDSGenMini
 from ..core.media import FrameRequest
 from ..core.model_base import ReferencePick
 from ..core.weights.detect import detect
@@ -141,10 +139,6 @@ def _listen_mini(
     return load_reference((sound, rate), model, pick)
 
 
-def _build_mdsgen_mini(**made: Any) -> Generator:
-    return MDSGenMini(mini_figures(mini_path("mdsgen_mini")), **made)
-
-
 def _load_mini_codec(path: Path) -> Codec:
     # Imported when used: the codecs of all papers would slow ComfyUI's start.
     from ..core.codecs.foley_mini import FoleyMiniCodec
@@ -173,21 +167,6 @@ GENERATORS: dict[str, GeneratorPart] = {
         listen=_listen_mini,
         memory_factor=0.3,
         guidance=3.0,
-    ),
-    "mdsgen_mini": GeneratorPart(
-        name="mdsgen_mini",
-        title="MDSGen in small: the picture alone, fast; 32 kHz mono, bundled",
-        licence="Apache-2.0",
-        weights=mini_path("mdsgen_mini"),
-        family="mdsgen",
-        build=_build_mdsgen_mini,
-        prefix="",
-        video="mini_video_encoder",
-        text="",
-        codec="mel_picture_codec",
-        listen=None,
-        memory_factor=0.3,
-        guidance=2.0,
     ),
 }
 
@@ -300,14 +279,15 @@ def require(part: str, wanted: str, what: str, loader: str) -> None:
         )
 
 
-def _add_family() -> None:
-    """The rows of AC-Foley and MMAudio, which have a file of their own."""
-    from . import mmaudio_rows
+def _add_families() -> None:
+    """The rows of MDSGen, and of AC-Foley and MMAudio, which have files of their own."""
+    from . import mdsgen_rows, mmaudio_rows
 
-    GENERATORS.update(mmaudio_rows.generators())
-    VIDEO_ENCODERS.update(mmaudio_rows.video_encoders())
     TEXT_ENCODERS.update(mmaudio_rows.text_encoders())
-    CODECS.update(mmaudio_rows.codecs())
+    for rows in (mdsgen_rows, mmaudio_rows):
+        GENERATORS.update(rows.generators())
+        VIDEO_ENCODERS.update(rows.video_encoders())
+        CODECS.update(rows.codecs())
 
 
-_add_family()
+_add_families()

@@ -37,9 +37,11 @@ def mdsgen_plan(
         FoleyError: no MDSGen, or not of the size or codec that is asked for.
     """
     patches, positions = shapes.get("x_embedder.proj.weight"), shapes.get("decoder_pos_embed")
-    if not patches or not positions or patches[1] not in _CODECS or positions[2] not in _WIDTHS:
+    found = ("", "")
+    if patches and positions:
+        found = (_WIDTHS.get(positions[2], ""), _CODECS.get(patches[1], ""))
+    if not all(found) or positions[1] != mdsgen_config(*found).tokens:
         raise FoleyError(f"{name} is not a file of MDSGen T, S, B or L; use the right one.")
-    found = (_WIDTHS[positions[2]], _CODECS[patches[1]])
     if size is not None and size != found[0]:
         raise FoleyError(
             f"{name} holds MDSGen-{found[0].upper()}, not {size.upper()}; load it as "
@@ -70,8 +72,15 @@ def load_mdsgen(
     """
     shapes = {k: v for k, v in read_shapes(path).items() if _used(k)}
     config = mdsgen_plan(shapes, Path(path).name, size=size, codec=codec)
-    tensors = read_weights(path, dtype=dtype, device=device, keep=_used)
+    tensors = read_mdsgen(path, dtype=dtype, device=device)
     return fill_module(MDSGen(config, device="meta", **factory), tensors, path)
+
+
+def read_mdsgen(
+    path: Path | str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
+    """The weights of a published file that inference uses. dtype None: as stored."""
+    return read_weights(path, dtype=dtype, device=device, keep=_used)
 
 
 def _used(key: str) -> bool:

@@ -68,8 +68,12 @@ def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
-def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str) -> nn.Module:
+def fill_module(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str, *, assign: bool = True
+) -> nn.Module:
     """Gives a module, built on the meta device, exactly these tensors; ready for inference.
+
+    assign: False copies them into a module that has its memory and type.
 
     Raises:
         FoleyError: a key is missing, left over or of another shape; names the file and at most
@@ -85,7 +89,7 @@ def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | s
     _none_of(wrong, f"{name} has weights of another shape")
     for key in wanted.keys() - needed:
         found[key] = torch.zeros((), dtype=torch.int64)
-    module.load_state_dict(found, assign=True)
+    module.load_state_dict(found, assign=assign)
     return module.eval().requires_grad_(False)
 
 

@@ -1,0 +1,138 @@
+"""Published MDSGen in the nodes, with small nets beside it: found, loaded, sampled as in core."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from safetensors.torch import save_file
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """MDSGen-T under the name by which the published file is found, and stand-ins."""
+    import folder_paths
+    from foleystage.core.generators import MDSGen, mdsgen_config
+    from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
+    from foleystage.nodes import extension  # noqa: F401 - registers the folder
+
+    folder = tmp_path_factory.mktemp("mdsgen")
+    shallow = pytest.MonkeyPatch()
+    tiny = {"depth": 2, "decode_layer": 1, "hidden_dim": 192, "num_heads": 3}
+    sizes = import_module("foleystage.core.generators.mdsgen_config")._SIZES
+    shallow.setitem(sizes, "t", tiny)
+    with torch.inference_mode(False):
+        rng = torch.Generator().manual_seed(0)
+        for codec, name in (("audioldm", "mdsgen_b"), ("image-vae", "pictures")):
+            net = MDSGen(mdsgen_config("t", codec), rng=rng)
+            for value in net.parameters():
+                value.data += torch.randn(value.shape, generator=rng) * 0.02
+            save_file(net.state_dict(), folder / f"{name}.safetensors")
+        mini = MDSGenMini(mdsgen_mini(depth=3, hidden_dim=32, num_heads=2, side_block=False))
+        figures = {"depth": 3, "hidden_dim": 32, "num_heads": 2}
+        about = {"family": "mdsgen", "figures": json.dumps(figures)}
+        save_file(mini.state_dict(), folder / "own_mini.safetensors", about)
+    for name in ("cavp", "audioldm_vae", "audioldm_hifigan"):
+        save_file({"anchor": torch.zeros(1)}, folder / f"{name}.safetensors")
+    before = dict(folder_paths.folder_names_and_paths)
+    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
+    yield folder
+    shallow.undo()
+    folder_paths.folder_names_and_paths.clear()
+    folder_paths.folder_names_and_paths.update(before)
+
+
+class Levels(torch.nn.Module):
+    """A latent's mean as the sound, below full scale."""
+
+    sample_rate, channels, latent_dim, samples_per_latent = 16000, 1, 128, 640
+
+    def decode(self, latent):
+        return latent.mean(2).tanh().repeat_interleave(640, dim=1)[:, None] / 2
+
+
+@pytest.fixture
+def small(found, monkeypatch):
+    """Stand-ins for the encoder and the codec, in core and in the nodes."""
+    from foleystage.core import codecs, mdsgen_model
+    from foleystage.core.encoders.cavp import CavpVideo
+
+    class Brightness(CavpVideo):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+            self.anchor = torch.nn.Parameter(torch.ones(()))
+
+        def window_bytes(self, frames):
+            return frames
+
+        def look(self, frames):
+            shade = (frames.float() / 255).mean((2, 3, 4))[..., None]
+            return torch.cos(shade * torch.arange(512.0) / 8) * self.anchor
+
+    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(found))
+    monkeypatch.setattr(CavpVideo, "load", classmethod(lambda cls, *a, **k: Brightness()))
+    for module in (codecs, mdsgen_model):
+        monkeypatch.setattr(module, "load_codec", lambda *a, **k: Levels())
+
+
+def load(call, name="mdsgen_b"):
+    return call("LoadModel", name=name, weight_dtype="float32")[0]
+
+
+def test_found_files_are_offered_by_name(found, nodes):
+    rows = {"Model": "mdsgen_b", "VideoEncoder": "cavp", "Codec": "audioldm_codec"}
+    for node, name in rows.items():
+        assert name in nodes[f"FoleyStageLoad{node}"].define_schema().inputs[0].options
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2.0, 10.0])
+def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
+    from foleystage.core.media import ImageFrames
+    from foleystage.core.models import load_model
+    from foleystage.core.pipeline import Request, generate
+
+    images = torch.rand(round(seconds * 4), 8, 8, 3, generator=torch.Generator().manual_seed(0))
+    model, codec = load(call), call("LoadCodec", name="audioldm_codec")[0]
+    encoder = call("LoadVideoEncoder", name="cavp")[0]
+    seen = call("EncodeVideo", video_encoder=encoder, video=images, fps=4.0)[0]
+    told = call("Conditioning", model=model, video=seen)
+    guider = call(
+        "PowerCosineGuider", model=model, positive=told[0], negative=told[1], cfg=5.0, power=0.01
+    )[0]
+    from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
+
+    latent = sampled(guider, told[2], "dpmpp_2m", sigmas_of(model, PUBLISHED, 10, 1.0), 3)
+    native = call("Decode", samples={**told[2], "samples": latent}, codec=codec)[0]["waveform"][0]
+    core = generate(
+        ImageFrames(images, 4.0), load_model("mdsgen_b"), Request(seed=3, steps=10)
+    ).waveforms[0]
+    assert native.shape == core.shape == (1, round(seconds * 16000))
+    assert float((native - core).norm() / core.norm()) < 1e-2
+
+
+def test_a_file_is_the_network_that_it_holds(found, call):
+    own, pictures = (load(call, f"{name}.safetensors") for name in ("own_mini", "pictures"))
+    assert own.model.diffusion_model.config.hidden_dim == 32
+    assert own.model.part.codec == "mel_picture_codec"
+    assert pictures.model.diffusion_model.config.codec == "image-vae"
+    assert pictures.model.part.codec == "image_vae_codec"
+
+
+def test_the_image_codec_with_an_audioldm_file_is_refused_by_name(small, call):
+    from foleystage.nodes.native.managed import managed
+    from foleystage.nodes.parts import CODECS
+
+    model = load(call)
+    latent = call("EmptyLatent", model=model, seconds=8.0)[0]
+    codec = managed(CODECS["image_vae_codec"], Levels())
+    with pytest.raises(FoleyError, match="audioldm_codec"):
+        call("Decode", samples=latent, codec=codec)
+
+
+def test_words_are_refused(small, call, text):
+    with pytest.raises(FoleyError, match="takes no text"):
+        call("Conditioning", model=load(call), text=text[0])
