@@ -87,9 +87,15 @@ def nodes():
 
 
 @pytest.fixture(scope="session")
-def model(weights, call):
+def random_model(weights, call):
     """A MODEL with random weights, float32."""
     return call("LoadModel", name="random_mini.safetensors", weight_dtype="float32")[0]
+
+
+@pytest.fixture(scope="session")
+def model(random_model):
+    """The MODEL of most tests; some modules have one of their own."""
+    return random_model
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +126,11 @@ def text(weights, call):
     """Positive and negative text features."""
     encoder = call("LoadTextEncoder", name="random_mini.safetensors")[0]
     return call("EncodeText", text_encoder=encoder, prompt="metal hit", negative_prompt="wood")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made_first(random_model, features, text):
+    """Before a module puts other files where these are looked for."""
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from foleystage.nodes.parts import GENERATORS
 
 EULER = {"sampler_name": "euler", "scheduler": "published", "steps": 2}
 # Smaller weights are moved whole, whatever layer holds them.
-SMALL = 2**17
+SMALL = 2**20
 WHOLE = management.LoadedModel.model_load
 
 

@@ -12,6 +12,9 @@ from foleystage.core.errors import FoleyError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
 
+ABSENT = "mmaudio_medium_44k"
+
+
 @pytest.fixture(scope="module")
 def family(tmp_path_factory):
     """Reduced files in the folders foley and mmaudio, where the loaders find them."""
@@ -32,8 +35,9 @@ def family(tmp_path_factory):
 def test_found_files_are_offered_by_name(family, nodes):
     offered = nodes["FoleyStageLoadModel"].define_schema().inputs[0].options
     assert {"ac_foley", "mmaudio_large_44k_v2", "ac_foley_mini"} <= set(offered)
-    assert "mmaudio_medium_44k" not in offered
-    assert offered[0] == "ac_foley_mini"
+    assert offered[0] == "ac_foley_mini" and offered.index("ac_foley") < offered.index(ABSENT)
+    quick = next(i for i in nodes["FoleyStageQuick"].define_schema().inputs if i.id == "model")
+    assert "ac_foley" in quick.options and ABSENT not in quick.options
 
 
 def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch):
