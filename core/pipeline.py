@@ -274,18 +274,24 @@ def _sample(
 ) -> Tensor:
     scale = model.guidance if request.cfg is None else request.cfg
     with model.using("generator") as generator:
-        return sample(
-            generator,
-            told.streams,
-            model.guide(scale, told.avoided),
-            seconds=seconds,
-            steps=request.steps,
-            seed=request.seed,
-            takes=request.takes,
-            windows=Windows(),
-            progress=progress and (lambda step, total: progress("sampling", step, total)),
-            cancelled=cancelled,
-        )
+        try:
+            return sample(
+                generator,
+                told.streams,
+                model.guide(scale, told.avoided),
+                seconds=seconds,
+                steps=request.steps,
+                seed=request.seed,
+                takes=request.takes,
+                windows=Windows(),
+                progress=progress and (lambda step, total: progress("sampling", step, total)),
+                cancelled=cancelled,
+            )
+        except torch.OutOfMemoryError as error:
+            raise FoleyError(
+                f"{model.name} ran out of memory on {model.device}; make fewer takes at once or a "
+                "shorter part, or load it in 8 bits (fp8)."
+            ) from error
 
 
 def window_seconds(available: float, request: Request) -> float:

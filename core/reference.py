@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHORTEST = 0.05  # seconds
-LONGEST = 60.0  # seconds that are read of a file
+LONGEST = 60.0  # seconds of a sound that are looked through
 MOST_WINDOWS = 64
 _SILENT = 1e-4
 
@@ -53,11 +53,25 @@ def _read(path: str | os.PathLike[str], pick: ReferencePick) -> tuple[Tensor, in
             f"A reference cannot be listened to from {pick.start:g} s; give 0 or more."
         )
     # Long files are never read whole; the level is then that of the part that is read.
-    start = pick.start if pick.start > LONGEST / 2 else 0.0
+    start = _first_second(pick)
     waveform, rate = read_audio(path, start=start, seconds=LONGEST, mono=True)
     if waveform.shape[-1] >= round(LONGEST * rate):
         log.info("Of the reference sound, %g s from %g s are read.", LONGEST, start)
     return waveform, rate, replace(pick, start=pick.start - start)
+
+
+def _first_second(pick: ReferencePick) -> float:
+    """Where the LONGEST seconds begin in which the windows are looked for."""
+    return pick.start if pick.start > LONGEST / 2 else 0.0
+
+
+def _shortened(waveform: Tensor, rate: int, pick: ReferencePick) -> tuple[Tensor, ReferencePick]:
+    """As `_read`, of a sound that is in memory."""
+    if waveform.shape[-1] <= round(LONGEST * rate):
+        return waveform, pick
+    start = _first_second(pick)
+    part = waveform[:, round(start * rate) : round((start + LONGEST) * rate)]
+    return part, replace(pick, start=pick.start - start)
 
 
 @dataclass(frozen=True)
@@ -84,8 +98,9 @@ def cut_windows(
 
     What is missing at the end is silence; windows that are silent are left out of several.
     """
+    _check(waveform.shape[-1] / rate, pick)
+    waveform, pick = _shortened(waveform, rate, pick)
     seconds = waveform.shape[-1] / rate
-    _check(seconds, pick)
     size = model.reference_samples
     sound = level(waveform, rate)[0]
     first = round(pick.start * model.sample_rate)

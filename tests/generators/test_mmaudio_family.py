@@ -197,6 +197,29 @@ def test_other_weight_types_stay_close_to_float32(net, dtype):
     assert (other.float() - exact).norm() / exact.norm() < (2e-2 if dtype.itemsize < 4 else 1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_time_and_positions_stay_float32_in_narrow_types(dtype):
+    """v2 has time frequencies up to 10,000: a time of 0.04 rounded to 16 bits would be another."""
+    rng = seeded()
+    built = MMAudio(replace(SMALL, v2=True, time_scale=10000.0), rng=rng)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=rng)
+        given, x, t = conditions(built), latent(built), torch.tensor(0.04)
+        exact = built(x, t, built.prepare(given, SECONDS))
+        embedded, rounded = (
+            built.t_embed(time[None], torch.float32) for time in (t, t.to(dtype).float())
+        )
+        built.to(dtype)
+        prepared = built.prepare({k: v.to(dtype) for k, v in given.items()}, SECONDS)
+        narrow = built(x.to(dtype), t, prepared).float()
+        time = built.t_embed(t[None], dtype).float()
+    assert prepared.shared["latent_table"].dtype == torch.float32
+    assert prepared.shared["clip_table"].dtype == torch.float32
+    assert (narrow - exact).norm() / exact.norm() < 2e-2
+    assert (time - embedded).norm() < 0.2 * (rounded - embedded).norm()
+
+
 def test_one_network_serves_changing_lengths(net):
     with torch.no_grad():
         before = net(latent(net), torch.tensor(0.5), net.prepare(conditions(net), SECONDS))

@@ -106,6 +106,7 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         (["CLIP", "--reference", "REF", "--reference-start", "nan"], "give 0 or more"),
         (["CLIP", "--reference", "REF", "--reference-start", "-1"], "give 0 or more"),
         (["CLIP", "--reference", "REF", "--reference-start", "9"], "start earlier"),
+        (["CLIP", "--reference", "REF", "--reference-start", "1000"], "reference"),
         (["CLIP", "--reference", "REF", "--reference-windows", "0"], "1 to 64"),
         (["CLIP", "--reference", "REF", "--reference-windows", "65"], "1 to 64"),
         (["CLIP", "--model", "mmaudio_large_44k", "--reference", "REF"], "takes no reference"),

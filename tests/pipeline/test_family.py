@@ -196,6 +196,37 @@ def test_an_hour_and_eight_channels_at_192_khz_are_listened_to(ac_foley, tmp_pat
     assert read[0]["seconds"] <= 60 and read[0]["start"] == 1800
 
 
+def test_of_an_hour_in_memory_a_minute_is_listened_to(ac_foley):
+    sound = torch.zeros(1, 3600 * 4000)
+    sound[:, 2000 * 4000 :] = tone(1600, 4000)[0].roll(7)
+    calls = []
+    level = ac_foley.level
+    ac_foley.level = lambda waveform, rate: (
+        calls.append(waveform.shape[-1]) or level(waveform, rate)
+    )
+    heard = ac_foley.listen(sound, 4000, ReferencePick(start=2000.0, windows=2))
+    assert heard.shape[1:] == (2 * 87, 40) or heard.shape[1:] == (87, 40)
+    assert calls == [60 * 4000]
+    with pytest.raises(FoleyError, match="silent in its first 2.02 s"):
+        ac_foley.listen(sound, 4000)
+
+
+@pytest.mark.slow
+def test_a_file_of_an_hour_is_read_where_it_is_listened_to(ac_foley, tmp_path):
+    import soundfile
+    from foleystage.core.reference import load_reference
+
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(tmp_path / "hour.wav", "w", 8000, 1) as file:
+        for minute in range(60):
+            loud = 0.3 if minute == 50 else 0.0
+            file.write(loud * rng.standard_normal(60 * 8000))
+    pick = ReferencePick(start=50 * 60 + 5.0)
+    assert load_reference(tmp_path / "hour.wav", ac_foley, pick).shape == (1, 87, 40)
+    with pytest.raises(FoleyError, match="silent"):
+        load_reference(tmp_path / "hour.wav", ac_foley)
+
+
 @pytest.mark.parametrize(
     ("reference", "pick", "says"),
     [
@@ -343,6 +374,17 @@ def test_out_of_memory_falls_back_and_says_so(clip, ac_foley, monkeypatch, caplo
     assert (again - plain).norm() / plain.norm() < 1e-3
 
 
+def test_a_take_that_never_fits_is_one_sentence(clip, ac_foley, monkeypatch):
+    from foleystage.core.generators import MMAudio
+
+    def full(self, x, t, prepared):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(MMAudio, "forward", full)
+    with pytest.raises(FoleyError, match="ac_foley ran out of memory on cpu; make fewer takes"):
+        waveform(clip, ac_foley)
+
+
 @pytest.mark.slow
 @torch.no_grad()
 def test_a_compiled_network_takes_changing_lengths(found):
@@ -350,11 +392,31 @@ def test_a_compiled_network_takes_changing_lengths(found):
     plain = load_network(found / "ac_foley.pth")
     compiled = load_network(found / "ac_foley.pth")
     compiled.compile(dynamic=True, backend="aot_eager")
-    for seconds in (1.0, 1.7, 2.3, 0.9):
+
+    def compare(seconds: float) -> None:
         told = plain.prepare({}, seconds)
         x = torch.randn(1, *plain.latent_shape(seconds), generator=seeded())
         t = torch.tensor([0.4])
         torch.testing.assert_close(compiled(x, t, told), plain(x, t, told), atol=1e-4, rtol=1e-4)
+
+    for seconds in (2.0, 2.6):
+        compare(seconds)
+    # Another length is no other graph (torch itself parts those of 80 frames and less).
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for seconds in (2.3, 3.1, 4.0):
+            compare(seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="compiling needs a C++ compiler")
+def test_compiled_takes_of_changing_lengths_are_those_of_the_plain_network(found, clip):
+    torch._dynamo.reset()
+    plain, compiled = (load_model("ac_foley", loading=Loading(compile=c)) for c in (False, True))
+    for seconds in (2.0, 2.6):
+        a, b = (
+            waveform(None, model, seconds=seconds, prompt="rain") for model in (plain, compiled)
+        )
+        assert a.shape == b.shape and (a - b).norm() / a.norm() < 1e-3
 
 
 def test_every_public_model_is_listed_with_its_files():
