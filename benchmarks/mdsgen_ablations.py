@@ -136,9 +136,10 @@ def _interval(values: np.ndarray, sign: str = "") -> str:
 
 def _table(results: dict[str, list[dict]], steps: int) -> str:
     first = next(iter(results.values()))
+    plural = "s" if len(first) > 1 else ""
     lines = [
-        f"{steps} steps of {BASE['batch']} clips each, {len(first)} seeds, 95 % intervals over the "
-        f"seeds (Student); {SCENES} held-out scenes told the true events, {SAMPLING_STEPS} steps, "
+        f"{steps} steps of {BASE['batch']} clips each, {len(first)} seed{plural}, 95 % intervals over "
+        f"the seeds (Student); {SCENES} held-out scenes told the true events, {SAMPLING_STEPS} steps, "
         f"guidance {GUIDANCE:g}. The rows after the first differ from it in what they name; "
         "differences are those of runs of the same seed.",
         "",
