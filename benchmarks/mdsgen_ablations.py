@@ -140,9 +140,8 @@ def _table(results: dict[str, list[dict]], steps: int) -> str:
     lines = [
         f"{steps} steps of {BASE['batch']} clips each, {len(first)} seed{plural}, 95 % intervals "
         f"over the seeds (Student); {SCENES} held-out scenes told the true events, "
-        f"{SAMPLING_STEPS} steps, guidance {GUIDANCE:g}. The rows after the first differ from it in "
-        "what they name; "
-        "differences are those of runs of the same seed.",
+        f"{SAMPLING_STEPS} steps, guidance {GUIDANCE:g}. The rows after the first differ from it "
+        "in what they name; differences are those of runs of the same seed.",
         "",
         "| variant | onset F1, 60 ms | difference | shuffled | noise error | difference |",
         "|---|---|---|---|---|---|",
