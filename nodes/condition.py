@@ -51,6 +51,13 @@ class Conditioning(io.ComfyNode):
                     tooltip="Length of the take in seconds where no video is connected; a video "
                     "brings its own.",
                 ),
+                io.Boolean.Input(
+                    "ignore_look",
+                    optional=True,
+                    default=False,
+                    tooltip="On: only how the picture moves is heard, not what it shows. For "
+                    "AC-Foley and MMAudio, where the sound is to be of something else.",
+                ),
             ],
             [
                 io.Conditioning.Output(
@@ -72,12 +79,21 @@ class Conditioning(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, seconds, video=None, text=None, negative_text=None, reference=None
+        cls,
+        model,
+        seconds,
+        video=None,
+        text=None,
+        negative_text=None,
+        reference=None,
+        ignore_look=False,
     ) -> io.NodeOutput:
         inner = foley_model(model)
         streams: dict[str, torch.Tensor] = {}
         for features, kind in ((video, "video"), (text, "text"), (reference, "reference")):
             streams |= _checked(features, kind, inner)
+        if ignore_look:
+            streams.pop("clip", None)
         avoided = _checked(negative_text, "text", inner)
         asked = seconds if video is None else video.seconds
         covered = inner.covered(asked if video is None else video.covered)

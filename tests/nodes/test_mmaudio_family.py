@@ -85,6 +85,21 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch):
     assert (native - core).norm() / core.norm() < 1e-2
 
 
+def test_what_the_picture_shows_can_be_left_out(family, call, clip):
+    from comfy_api.latest import InputImpl
+    from foleystage.nodes.values import KEY
+
+    model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
+    encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
+    video = InputImpl.VideoFromFile(str(clip))
+    seen = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8)[0]
+    plain, deaf = (
+        call("Conditioning", model=model, video=seen, ignore_look=ignore)[0][0][1][KEY]
+        for ignore in (False, True)
+    )
+    assert set(plain.streams) == {"clip", "sync"} and set(deaf.streams) == {"sync"}
+
+
 def test_windows_of_a_reference_can_be_chosen(family, call):
     model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
     codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
