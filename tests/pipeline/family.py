@@ -86,3 +86,14 @@ def write_family(folder: Path) -> Path:
         wave = calm(filled(BigVGAN(vocoder, device="meta")))
         save_file(wave, folder / f"bigvgan_{rate}.safetensors")
     return folder
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def tone(seconds: float, rate: int = 44100, channels: int = 1) -> tuple[torch.Tensor, int]:
+    time = torch.arange(round(seconds * rate)) / rate
+    return (0.3 * torch.sin(2 * torch.pi * 700 * time) * torch.exp(-3 * time)).expand(
+        channels, -1
+    ), rate

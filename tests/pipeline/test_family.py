@@ -7,36 +7,24 @@ import shutil
 import weakref
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from family import CONFIGS, write_generator
+from family import CONFIGS, seeded, tone, write_generator
 from foleystage.core.codecs import load_codec
 from foleystage.core.encoders.base import pixels
 from foleystage.core.encoders.clip import MEAN, STD, DFN5BClip
 from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators.mmaudio_files import load_network
-from foleystage.core.media import ImageFrames, limit, read_frames, resample, write_audio
+from foleystage.core.media import ImageFrames, limit, read_frames, resample
 from foleystage.core.mmaudio_model import MMAudioModel
-from foleystage.core.model_base import Loading, ReferencePick
+from foleystage.core.model_base import Loading
 from foleystage.core.models import MODELS, load_model
 from foleystage.core.pipeline import Request, generate, look
 from foleystage.core.weights.detect import detect
 
 SECONDS = 0.72
 QUICK = Request(seconds=SECONDS, steps=2, loudness=None)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def tone(seconds: float, rate: int = 44100, channels: int = 1) -> tuple[torch.Tensor, int]:
-    time = torch.arange(round(seconds * rate)) / rate
-    return (0.3 * torch.sin(2 * np.pi * 700 * time) * torch.exp(-3 * time)).expand(
-        channels, -1
-    ), rate
 
 
 @pytest.fixture
@@ -164,83 +152,6 @@ def test_a_take_of_40_s_is_made(ac_foley):
     frames = torch.rand(40, 8, 8, 3, generator=seeded())
     takes = generate(ImageFrames(frames, 1.0), ac_foley, replace(QUICK, seconds=None, steps=1))
     assert takes.waveforms.shape[-1] == 40 * 44100
-
-
-def test_windows_of_a_reference(ac_foley):
-    sound = torch.cat([tone(3)[0], torch.randn(1, 3 * 44100, generator=seeded()) * 0.1], 1)
-    first = ac_foley.listen(sound, 44100)
-    assert first.shape == (1, 87, 40)
-    later = ac_foley.listen(sound, 44100, ReferencePick(start=3.5))
-    assert not torch.allclose(first, later, atol=1e-2)
-    several = ac_foley.listen(sound, 44100, ReferencePick(windows=3))
-    assert several.shape == (1, 3 * 87, 40)
-    assert torch.allclose(several[:, :87], first, atol=1e-4)
-    # No more windows than the sound is long.
-    assert ac_foley.listen(sound[:, :44100], 44100, ReferencePick(windows=9)).shape[1] == 87
-
-
-def test_an_hour_and_eight_channels_at_192_khz_are_listened_to(ac_foley, tmp_path, monkeypatch):
-    from foleystage.core import reference
-
-    sound, rate = tone(1.0, 192_000, 8)
-    write_audio(tmp_path / "wide.wav", sound.contiguous(), rate)
-    assert reference.load_reference(tmp_path / "wide.wav", ac_foley).shape == (1, 87, 40)
-    read = []
-    monkeypatch.setattr(
-        reference,
-        "read_audio",
-        lambda path, **how: read.append(how) or (torch.ones(1, 60 * 8000), 8000),
-    )
-    pick = ReferencePick(start=1800.0)
-    assert reference.load_reference("hour.wav", ac_foley, pick).shape == (1, 87, 40)
-    assert read[0]["seconds"] <= 60 and read[0]["start"] == 1800
-
-
-def test_of_an_hour_in_memory_a_minute_is_listened_to(ac_foley):
-    sound = torch.zeros(1, 3600 * 4000)
-    sound[:, 2000 * 4000 :] = tone(1600, 4000)[0].roll(7)
-    calls = []
-    level = ac_foley.level
-    ac_foley.level = lambda waveform, rate: (
-        calls.append(waveform.shape[-1]) or level(waveform, rate)
-    )
-    heard = ac_foley.listen(sound, 4000, ReferencePick(start=2000.0, windows=2))
-    assert heard.shape[1:] == (2 * 87, 40) or heard.shape[1:] == (87, 40)
-    assert calls == [60 * 4000]
-    with pytest.raises(FoleyError, match="silent in its first 2.02 s"):
-        ac_foley.listen(sound, 4000)
-
-
-@pytest.mark.slow
-def test_a_file_of_an_hour_is_read_where_it_is_listened_to(ac_foley, tmp_path):
-    import soundfile
-    from foleystage.core.reference import load_reference
-
-    rng = np.random.default_rng(0)
-    with soundfile.SoundFile(tmp_path / "hour.wav", "w", 8000, 1) as file:
-        for minute in range(60):
-            loud = 0.3 if minute == 50 else 0.0
-            file.write(loud * rng.standard_normal(60 * 8000))
-    pick = ReferencePick(start=50 * 60 + 5.0)
-    assert load_reference(tmp_path / "hour.wav", ac_foley, pick).shape == (1, 87, 40)
-    with pytest.raises(FoleyError, match="silent"):
-        load_reference(tmp_path / "hour.wav", ac_foley)
-
-
-@pytest.mark.parametrize(
-    ("reference", "pick", "says"),
-    [
-        ((torch.zeros(1, 90000), 44100), ReferencePick(), "silent"),
-        ((torch.ones(1, 3), 44100), ReferencePick(), "0 ms long"),
-        (tone(2), ReferencePick(start=2.5), "2.00 s long"),
-        (tone(2), ReferencePick(start=-1), "start earlier"),
-        (tone(2), ReferencePick(windows=0), "windows"),
-        ((torch.full((1, 44100), torch.nan), 44100), ReferencePick(), "not numbers"),
-    ],
-)
-def test_references_that_cannot_be_heard_are_refused(ac_foley, reference, pick, says):
-    with pytest.raises(FoleyError, match=says):
-        generate(None, ac_foley, replace(QUICK, reference=reference, pick=pick))
 
 
 def test_mmaudio_takes_no_reference(found, clip):
