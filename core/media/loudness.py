@@ -105,19 +105,26 @@ def normalize_loudness(
     *,
     peak_dbfs: float = -1.0,
     max_gain_db: float = 40.0,
+    limit_db: float = 6.0,
 ) -> torch.Tensor:
-    """Scales float [C, T] to `target_lufs`, by one gain for the whole sound.
+    """Scales float [C, T] to `target_lufs`, by one gain for the whole sound but its sharpest peaks.
 
-    The gain stops where the true peak would pass `peak_dbfs` (a few sharp hits therefore stay
-    quieter than the target, but whole) and at `max_gain_db`, so that a noise floor is not blown up.
-    Silence comes back as it is.
+    The true peak ends at `peak_dbfs` or lower. A limiter takes up to `limit_db` off the milliseconds
+    that would pass it; where that is not enough the gain stops, so a few sharp hits stay quieter
+    than the target. It stops at `max_gain_db` too, so that a noise floor is not blown up. Silence
+    comes back as it is.
     """
     loudness = integrated_loudness(waveform, sample_rate)
     if math.isinf(loudness):
         return waveform.clone()
     gain = 10 ** (min(target_lufs - loudness, max_gain_db) / 20)
+    ceiling = 10 ** (peak_dbfs / 20)
     peak = true_peak(waveform, sample_rate)
-    return waveform * min(gain, 10 ** (peak_dbfs / 20) / peak)
+    if gain * peak <= ceiling:
+        return waveform * gain
+    gain = min(gain, ceiling / peak * 10 ** (limit_db / 20))
+    limited = limit(waveform * gain, sample_rate, ceiling)
+    return limited * min(1.0, ceiling / true_peak(limited, sample_rate))
 
 
 def limiter_reach(sample_rate: int) -> int:

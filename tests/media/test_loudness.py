@@ -121,11 +121,22 @@ def test_normalising_reaches_the_target_where_the_peak_allows(target):
 
 def test_normalising_never_passes_the_peak():
     sound = hits()
-    got = normalize_loudness(sound, 44100, -5.0, peak_dbfs=-1.0)
+    got = normalize_loudness(sound, 44100, -5.0, peak_dbfs=-1.0, limit_db=0.0)
     assert true_peak(got, 44100) == pytest.approx(10 ** (-1 / 20), rel=1e-3)
     ratio = got / sound.where(sound.abs() > 1e-6, torch.ones(()))
     kept = ratio[sound.abs() > 1e-6]
     assert (kept - kept[0]).abs().max() / kept[0].abs() < 1e-3  # one gain, no distortion
+
+
+def test_sharp_peaks_give_way_to_the_loudness_as_far_as_they_may():
+    sound = hits()
+    whole = normalize_loudness(sound, 44100, -5.0, limit_db=0.0)
+    limited = normalize_loudness(sound, 44100, -5.0, limit_db=6.0)
+    assert true_peak(limited, 44100) <= 10 ** (-1 / 20) * 1.001
+    gained = integrated_loudness(limited, 44100) - integrated_loudness(whole, 44100)
+    assert 1.5 < gained <= 6.0
+    quiet = whole.abs() < 0.02
+    assert limited[quiet].abs().max() <= 2.001 * whole[quiet].abs().max()
 
 
 def test_normalising_lowers_what_is_too_loud():
