@@ -35,7 +35,7 @@ def main(paths: list[str]) -> None:
         sound, rate = read_audio(path, seconds=takes.seconds)
         truth = detect_onsets(sound, rate)
         found = detect_onsets(takes.waveforms[0], takes.sample_rate)
-        frames = read_frames(path, {"video": model.request}, seconds=takes.seconds)["video"]
+        frames = read_frames(path, model.requests, seconds=takes.seconds)["video"]
         curve = stop_curve(measure_motion(frames[None]))[0]
         weightless = peaks(events_of_curve(curve)[:, 0].numpy(), 0.4, BIN_RATE)
         cells = [Path(path).stem, str(len(truth)), str(len(found))]

@@ -109,10 +109,10 @@ def normalize_loudness(
 ) -> torch.Tensor:
     """Scales float [C, T] to `target_lufs`, by one gain for the whole sound but its sharpest peaks.
 
-    The true peak ends at `peak_dbfs` or lower. A limiter takes up to `limit_db` off the milliseconds
-    that would pass it; where that is not enough the gain stops, so a few sharp hits stay quieter
-    than the target. It stops at `max_gain_db` too, so that a noise floor is not blown up. Silence
-    comes back as it is.
+    The true peak ends at `peak_dbfs` or lower. A limiter takes up to `limit_db` off the
+    milliseconds that would pass it; where that is not enough the gain stops, so a few sharp hits
+    stay quieter than the target. It stops at `max_gain_db` too, so that a noise floor is not blown
+    up. Silence comes back as it is.
     """
     loudness = integrated_loudness(waveform, sample_rate)
     if math.isinf(loudness):
