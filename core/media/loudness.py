@@ -105,7 +105,7 @@ def normalize_loudness(
     *,
     peak_dbfs: float = -1.0,
     max_gain_db: float = 40.0,
-    limit_db: float = 6.0,
+    limit_db: float = 3.0,
 ) -> torch.Tensor:
     """Scales float [C, T] to `target_lufs`, by one gain for the whole sound but its sharpest peaks.
 
