@@ -73,6 +73,11 @@ def picture_of(video: Any, fps: float = 0.0) -> Picture:
     return Picture(video.get_stream_source(), float(start), float(seconds) or None)
 
 
+def still_of(video: Any) -> ImageFrames | None:
+    """An IMAGE of one frame, in which nothing moves."""
+    return ImageFrames(video, 1.0) if isinstance(video, Tensor) and len(video) == 1 else None
+
+
 def whole_file(video: Any, fps: float = 0.0) -> Source:
     """Like `picture_of`, for copying packets: a trimmed VIDEO is written out first."""
     picture = picture_of(video, fps)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_args
 
 import torch
 from comfy_api.latest import io
@@ -13,12 +15,13 @@ from ..core.media import FrameRequest, ImageFrames, probe, read_frames
 from ..core.media.masking import hide, hold_last
 from ..core.model_base import ReferencePick
 from . import common
-from .border import Picture, one_sound, picture_of
+from .border import Picture, one_sound, picture_of, still_of
 from .common import fps_input, picture_input, schema
+from .looking import Timing, made_seconds
 from .native.managed import Managed
 from .native.model import foley_model
 from .notices import shown_on
-from .parts import require
+from .parts import Watched, require
 from .progress import progress_bar, stop_if_cancelled
 from .values import Features
 
@@ -35,7 +38,10 @@ class EncodeVideo(io.ComfyNode):
                 common.VideoEncoder.Input(
                     "video_encoder", tooltip="From Load Foley Video Encoder."
                 ),
-                picture_input("The VIDEO to give a sound to, or an IMAGE batch of all its frames."),
+                picture_input(
+                    "The VIDEO to give a sound to, or an IMAGE batch of all its frames. A single "
+                    "IMAGE tells AC-Foley and MMAudio what is heard, but not when."
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -60,6 +66,15 @@ class EncodeVideo(io.ComfyNode):
                     "8 is what most models were trained on; more is made in joined windows.",
                 ),
                 fps_input(),
+                io.Combo.Input(
+                    "timing",
+                    options=list(get_args(Timing)),
+                    default="nearest",
+                    optional=True,
+                    tooltip="Which frame stands for an instant. nearest: the one nearest in time. "
+                    "reference: the first one at or after it, as MMAudio's own code has it, which "
+                    "at 25 frames a second comes up to one frame late.",
+                ),
             ],
             [
                 common.Features.Output(
@@ -79,27 +94,60 @@ class EncodeVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, video_encoder: Managed, video, start, seconds, fps, mask=None
+        cls, video_encoder: Managed, video, start, seconds, fps, mask=None, timing="nearest"
     ) -> io.NodeOutput:
-        picture = picture_of(video, fps)
+        still, eyes = still_of(video), video_encoder.part.eyes
         with shown_on(cls.hidden.unique_id):
-            features = watch(video_encoder, picture, start, seconds or None, mask)
+            if still is not None and eyes is not None and eyes.still:
+                features = glance(video_encoder, still, seconds or None, mask)
+                return io.NodeOutput(features, features.seconds, 0.0)
+            picture = picture_of(video, fps)
+            features = watch(video_encoder, picture, start, seconds or None, mask, timing)
         return io.NodeOutput(features, features.seconds, start)
 
 
 def watch(
-    encoder: Managed, picture: Picture, start: float, seconds: float | None, mask
+    encoder: Managed,
+    picture: Picture,
+    start: float,
+    seconds: float | None,
+    mask: torch.Tensor | None = None,
+    timing: Timing = "nearest",
 ) -> Features:
     """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
     part = encoder.part
     if part.eyes is not None and mask is None:
         span = _span(picture.seconds or probe(picture.source).seconds, start, seconds)
-        seen, span = part.eyes.look(encoder.ready(), picture, start, span, to_end=seconds is None)
+        seen, span = part.eyes.look(
+            encoder.ready(), picture, start, span, to_end=seconds is None, timing=timing
+        )
     else:
-        frames, span = _frames(part.requests, picture, start, seconds, mask)
-        seen = part.watch(encoder.ready(), frames, span, stop_if_cancelled)
+        requests = {name: replace(r, timing=timing) for name, r in part.requests.items()}
+        frames, span = _frames(requests, picture, start, seconds, mask)
+        rates = {name: request.fps for name, request in requests.items()}
+        made = made_seconds({k: len(f) for k, f in frames.items()}, rates, span, timing)
+        frames = {k: hold_last(f, math.ceil(made * rates[k] - 1e-6)) for k, f in frames.items()}
+        seen = part.watch(encoder.ready(), frames, made, stop_if_cancelled)
+    return _features(part.name, seen, start, span)
+
+
+def glance(
+    encoder: Managed, picture: ImageFrames, seconds: float | None, mask: torch.Tensor | None
+) -> Features:
+    """Features of a single picture, for a take of `seconds` or of what the model was trained on."""
+    part, eyes = encoder.part, encoder.part.eyes
+    requests = {name: part.requests[name] for name in eyes.still}
+    frames = read_frames(picture, requests)
+    if mask is not None:
+        masks = read_frames(_mask_source(mask, 1.0, 1.0), requests)
+        frames = {name: hide(frame[:1], masks[name][:1]) for name, frame in frames.items()}
+    span = seconds or eyes.still_seconds
+    return _features(part.name, eyes.glance(encoder.ready(), frames, span), 0.0, span)
+
+
+def _features(part: str, seen: Watched, start: float, span: float) -> Features:
     streams = {name: value.float().cpu() for name, value in seen.streams.items()}
-    return Features("video", part.name, streams, start, span, seen.seconds, seen.chance)
+    return Features("video", part, streams, start, span, seen.seconds, seen.chance)
 
 
 def _frames(
@@ -109,7 +157,7 @@ def _frames(
     seconds: float | None,
     mask: torch.Tensor | None,
 ) -> tuple[dict[str, torch.Tensor], float]:
-    """Frames of a window, uint8 [T, H, W, 3] by request, and the seconds that they span."""
+    """Frames of a window that were there, uint8 [T, H, W, 3] by request, and its seconds."""
     info = probe(picture.source)
     length = picture.seconds or info.seconds
     span = _span(length, start, seconds)
@@ -129,8 +177,7 @@ def _frames(
         shown = _mask_source(mask, length, info.fps)
         masks = read_frames(shown, requests, start=start, seconds=read, cancelled=stop_if_cancelled)
         frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
-    counts = {k: math.ceil(span * requests[k].fps - 1e-6) for k in frames}
-    return {k: hold_last(f, counts[k]) for k, f in frames.items()}, span
+    return frames, span
 
 
 def _span(length: float, start: float, seconds: float | None) -> float:

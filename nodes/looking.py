@@ -5,18 +5,31 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
 from ..core.encoders.base import VideoEncoder
 from ..core.encoders.cache import FeatureCache, cache_of
 from ..core.encoders.video import encode_frames, encode_video
+from ..core.media import common_length
 from ..core.media.masking import hold_last
 from .border import Picture
 from .parts import Watched
 from .progress import progress_bar, stop_if_cancelled
 
 _SLACK = 1e-6
+Timing = Literal["nearest", "reference"]
+
+
+def made_seconds(
+    counts: Mapping[str, int], rates: Mapping[str, float], seconds: float, timing: Timing
+) -> float:
+    """Seconds that are made of a window: with reference timing no more than every stream fills."""
+    if timing == "nearest":
+        return seconds
+    slowest_first = {name: counts[name] for name in sorted(counts, key=rates.__getitem__)}
+    return common_length(slowest_first, rates, seconds)[0]
 
 
 @functools.cache
@@ -28,25 +41,36 @@ def features() -> FeatureCache:
 @dataclass(frozen=True)
 class Eyes:
     """of(module): the encoders of a row's module, by request. snap: the seconds that a model makes
-    for a take of so many."""
+    for a take of so many. still: the requests that a single picture tells something; still_seconds:
+    how long its take is, where nothing is asked."""
 
     of: Callable[[nn.Module], Mapping[str, VideoEncoder]]
     snap: Callable[[float], float]
+    still: tuple[str, ...] = ()
+    still_seconds: float = 0.0
 
     def look(
-        self, module: nn.Module, picture: Picture, start: float, seconds: float, *, to_end: bool
+        self,
+        module: nn.Module,
+        picture: Picture,
+        start: float,
+        seconds: float,
+        *,
+        to_end: bool,
+        timing: Timing = "nearest",
     ) -> tuple[Watched, float]:
         """A window of a picture, and the seconds that it turned out to have, which may be less
         where all `to_end` is asked for: a file may hold less than it declares."""
         encoders = self.of(module)
-        span = seconds
+        span = made = seconds
 
         def fit(counts: Mapping[str, int]) -> dict[str, int]:
-            nonlocal span
+            nonlocal span, made
             rates = {name: one.frame_request.fps for name, one in encoders.items()}
             if to_end:
                 span = min(span, max(count / rates[name] for name, count in counts.items()))
-            return {name: self._count(rate, span) for name, rate in rates.items()}
+            made = made_seconds(counts, rates, span, timing)
+            return {name: self._count(rate, made) for name, rate in rates.items()}
 
         first, read = picture.window(start, seconds)
         seen = encode_video(
@@ -54,13 +78,14 @@ class Eyes:
             encoders,
             start=first,
             seconds=read,
+            timing=timing,
             fit=fit,
             cache=features(),
             progress=progress_bar(),
             cancelled=stop_if_cancelled,
         )
         streams = {name: stream.values for name, stream in seen.items()}
-        return Watched(streams, self.snap(span)), span
+        return Watched(streams, self.snap(made)), span
 
     def watch(
         self,
@@ -76,6 +101,16 @@ class Eyes:
             held = hold_last(frames[name], count)[:count]
             seen = encode_frames(held, encoder, cache=features(), cancelled=cancelled)
             streams[name] = seen.values
+        return Watched(streams, self.snap(seconds))
+
+    def glance(self, module: nn.Module, frames: Mapping[str, Tensor], seconds: float) -> Watched:
+        """A single picture, uint8 [1, H, W, 3] by request, held for a take of `seconds`."""
+        encoders = self.of(module)
+        streams = {}
+        for name in self.still:
+            count = self._count(encoders[name].frame_request.fps, seconds)
+            seen = encode_frames(frames[name][:1], encoders[name], cache=features())
+            streams[name] = seen.values.expand(1, count, -1)
         return Watched(streams, self.snap(seconds))
 
     def _count(self, rate: float, seconds: float) -> int:

@@ -138,7 +138,12 @@ def _load_words(path: Path) -> nn.Module:
 
 def video_encoders() -> dict[str, VideoEncoderPart]:
     """CLIP and Synchformer, which look at the same frames."""
-    eyes = Eyes(lambda module: {"clip": module.clip, "sync": module.sync}, L44.snap)
+    eyes = Eyes(
+        lambda module: {"clip": module.clip, "sync": module.sync},
+        L44.snap,
+        still=("clip",),
+        still_seconds=L44.trained_seconds,
+    )
     return {
         VIDEO: VideoEncoderPart(
             name=VIDEO,

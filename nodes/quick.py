@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder, Node
 
 from . import common
+from .border import picture_of, still_of
 from .common import fps_input, known_choices, picture_input, schema, seed_input
 from .folders import choices, found_file, licences, stamp
 from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
@@ -106,6 +107,8 @@ class Quick(io.ComfyNode):
         audioUI=None,  # noqa: N803
     ) -> io.NodeOutput:
         part, _ = find_part(GENERATORS, model, found_file)
+        if still_of(video) is not None:
+            picture_of(video, fps)  # says that a single picture makes no video
         # Links instead of values: the steps inside are then cached like those of any graph.
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()

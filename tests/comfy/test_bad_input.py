@@ -150,6 +150,7 @@ def test_a_mistake_is_one_sentence_on_the_node(server, graph, words):
         ("sample", {"steps": 0}),
         ("sample", {"seed": -1}),
         ("seen", {"seconds": -1.0}),
+        ("seen", {"timing": "soonest"}),
         ("model", {"name": "no_such_model"}),
         ("decode", {"samples": ["told", 0]}),
     ],

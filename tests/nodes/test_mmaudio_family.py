@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,8 @@ def test_found_files_are_offered_by_name(family, nodes):
     assert "ac_foley" in quick.options and ABSENT not in quick.options
 
 
-def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch):
+@pytest.mark.parametrize("timing", ["nearest", "reference"])
+def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, timing):
     from comfy_api.latest import InputImpl
     from foleystage.core.models import load_model
     from foleystage.core.pipeline import Request, generate
@@ -51,7 +54,7 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch):
     model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
     codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
     encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
-    seen = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8)[0]
+    seen = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8, timing=timing)[0]
     words = call(
         "EncodeText",
         text_encoder=call("LoadTextEncoder", name="clip_text")[0],
@@ -80,6 +83,7 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch):
     )[0]
     native = call("Decode", samples=latent, codec=codec)[0]["waveform"][0]
     request = Request("rain", "music", (sound[0], 48000), seconds=0.8, seed=3, steps=2)
+    request = replace(request, timing=timing)
     core = generate(str(clip), load_model("ac_foley"), request).waveforms[0]
     assert native.shape == core.shape
     assert (native - core).norm() / core.norm() < 1e-2
@@ -98,6 +102,50 @@ def test_what_the_picture_shows_can_be_left_out(family, call, clip):
         for ignore in (False, True)
     )
     assert set(plain.streams) == {"clip", "sync"} and set(deaf.streams) == {"sync"}
+
+
+def test_the_rule_that_picks_frames_can_be_chosen(family, call, clip):
+    _, nearest = encoded(call, clip, seconds=0.8)
+    _, reference = encoded(call, clip, seconds=0.8, timing="reference")
+    nearest, reference = nearest().streams, reference().streams
+    assert nearest["sync"].shape == reference["sync"].shape
+    assert not torch.allclose(nearest["sync"], reference["sync"], atol=1e-3)
+
+
+@pytest.mark.parametrize("timing", ["nearest", "reference"])
+def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip, timing):
+    _, encode = encoded(call, clip, seconds=0.8, timing=timing)
+    _, masked = encoded(call, clip, seconds=0.8, timing=timing, mask=torch.ones(1, 36, 64))
+    plain, seen = encode(), masked()
+    for name in ("clip", "sync"):
+        assert torch.allclose(plain.streams[name], seen.streams[name], atol=1e-5)
+    assert plain.seconds == seen.seconds
+
+
+def test_a_single_picture_says_what_is_heard(family, call, monkeypatch):
+    from foleystage.core.media import ImageFrames
+    from foleystage.core.models import load_model
+    from foleystage.core.pipeline import Request, generate
+
+    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
+    image = torch.rand(1, 48, 64, 3, generator=torch.Generator().manual_seed(0))
+    model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
+    encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
+    look = partial(call, "EncodeVideo", video_encoder=encoder, video=image)
+    seen, seconds, start = look(seconds=0.8)
+    assert set(seen.streams) == {"clip"} and (seconds, start) == (0.8, 0)
+    assert look(seconds=0.0)[1] == 8.0
+    dark = look(seconds=0.8, mask=torch.zeros(1, 48, 64))[0]
+    assert not torch.allclose(dark.streams["clip"], seen.streams["clip"], atol=1e-3)
+    told = call("Conditioning", model=model, video=seen)
+    sampled = {"positive": told[0], "negative": told[1], "latent": told[2], "seed": 3, "steps": 2}
+    latent = call("Sampler", model=model, cfg=4.5, **sampled)[0]
+    codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
+    native = call("Decode", samples=latent, codec=codec)[0]["waveform"][0]
+    request = Request(seconds=0.8, seed=3, steps=2)
+    core = generate(ImageFrames(image, 1.0), load_model("ac_foley"), request).waveforms[0]
+    assert native.shape == core.shape
+    assert (native - core).norm() / core.norm() < 1e-2
 
 
 def test_windows_of_a_reference_can_be_chosen(family, call):
@@ -145,12 +193,3 @@ def test_a_video_that_was_seen_is_not_looked_at_again(family, call, clip, monkey
     first, again = encode(), encode()
     assert len(looks) == 2
     assert all(torch.equal(first.streams[n], again.streams[n]) for n in ("clip", "sync"))
-
-
-def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip):
-    _, encode = encoded(call, clip, seconds=0.8)
-    _, masked = encoded(call, clip, seconds=0.8, mask=torch.ones(1, 36, 64))
-    plain, seen = encode(), masked()
-    for name in ("clip", "sync"):
-        assert torch.allclose(plain.streams[name], seen.streams[name], atol=1e-5)
-    assert plain.seconds == seen.seconds
