@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
@@ -11,7 +12,8 @@ from foleystage.core.media import (
     normalize_loudness,
     true_peak,
 )
-from foleystage.core.media.loudness import k_weighting, limiter_reach
+from foleystage.core.media.loudness import _k_weighted, k_weighting, limiter_reach
+from scipy.signal import sosfilt
 
 
 def sine(rate: int, seconds: float, hertz: float = 997.0, dbfs: float = 0.0) -> torch.Tensor:
@@ -194,3 +196,10 @@ def test_nan_and_wrong_shapes_are_refused(measure):
         measure(sound, 44100)
     with pytest.raises(FoleyError, match="channels, samples"):
         measure(torch.zeros(44100), 44100)
+
+
+@pytest.mark.parametrize("rate, samples", [(48000, 1), (4000, 30000), (44100, 200001)])
+def test_the_filter_is_the_recursion_of_the_standard(rate, samples):
+    noise = np.random.default_rng(0).standard_normal((2, samples)) + 0.5
+    got = np.concatenate(list(_k_weighted(noise, rate)), axis=-1)
+    assert np.abs(got - sosfilt(k_weighting(rate), noise, axis=-1)).max() < 1e-9
