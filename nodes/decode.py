@@ -43,7 +43,7 @@ class Decode(io.ComfyNode):
                     max=-5.0,
                     step=0.5,
                     tooltip="Loudness in LUFS (ITU-R BS.1770): -20 for foley in a mix, -14 for the "
-                    "web. Peaks never pass -1 dB.",
+                    "web. Peaks never pass -1 dB, so a take of a few sharp hits stays quieter.",
                 ),
             ],
             [
