@@ -18,6 +18,7 @@ from .encoders.base import Features, VideoEncoder
 from .encoders.cache import cache_of, content_key, file_fingerprint
 from .encoders.gaze import Eye
 from .encoders.video import encode_frames
+from .heap import trim_heap
 from .model_base import CancelCheck, Loading, Model, Progress
 from .precision import compute_dtype
 
@@ -102,3 +103,4 @@ class StagedModel(Model):
     def _free(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        trim_heap()

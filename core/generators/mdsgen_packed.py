@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..heap import trim_heap
 from .mdsgen import MDSGen
 from .mdsgen_blocks import MLP, Attention
 from .packed import Packed
@@ -20,6 +21,7 @@ def pack(network: MDSGen) -> MDSGen:
     for block in network.blocks:
         block.attn = PackedAttention(block.attn)
         block.mlp = PackedMLP(block.mlp)
+        trim_heap()
     return network
 
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..heap import trim_heap
 from .mmdit import Attention, GatedMLP
 
 # Rows that the blocks are chosen for; any number works.
@@ -42,6 +43,7 @@ def pack(module: nn.Module) -> nn.Module:
             pack(child)
         else:
             setattr(module, name, packed)
+            trim_heap()
     return module
 
 

@@ -24,6 +24,9 @@ PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 _LEVELS = ("state_dict", "model_state_dict", "generator", "weights", "model", "ema", "encoder")
 # Pages of a mapped file count as memory while it is open: it is opened anew after so many bytes.
 _GROUP_BYTES = 64 << 20
+# Smaller tensors are copied: else a bias would keep the pages of the weights beside it in memory
+# after those have been let go, as when they are repacked.
+_COPIED_BYTES = 1 << 20
 # Tensors of one checkpoint may share memory; together they are at most this times the file.
 _MOST_SHARED = 4
 # A zip archive, or a pickle of protocol 2 and later.
@@ -42,8 +45,8 @@ def read_weights(
     """The tensors of a .safetensors, .pth, .pt, .ckpt or .bin file by name.
 
     dtype: of the floating-point ones, None as stored; scaled fp8 files are unscaled. keep: which
-    names. Tensors that need no change may be views of the mapped file. While loading, no more than
-    the result and 64 MB, or the largest tensor, is in memory.
+    names. Large tensors that need no change may be views of the mapped file. While loading, no more
+    than the result and 64 MB, or the largest tensor, is in memory.
 
     Raises:
         FoleyError: no such file; damaged, truncated, of another kind; a pickle that holds more
@@ -205,7 +208,8 @@ def _unscaled(file, key: str, scales: Mapping[str, str], dtype: torch.dtype | No
 
 
 def _as(tensor: Tensor, dtype: torch.dtype | None, device: torch.device) -> Tensor:
-    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+    small = tensor.numel() * tensor.element_size() < _COPIED_BYTES
+    return tensor.to(device, dtype if tensor.is_floating_point() else None, copy=small)
 
 
 def _read_checkpoint(

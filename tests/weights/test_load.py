@@ -257,3 +257,14 @@ def test_loading_needs_hardly_more_memory_than_the_weights(tmp_path, suffix, dty
     # 1.2 times at the 1 GB of a real checkpoint; buffers of fixed size weigh more in a small file.
     size = layers * 2048 * 2048 * {"None": 2, "torch.float32": 4, "torch.bfloat16": 2}[dtype]
     assert (float(done.stdout) - 1) * size < max(0.2 * size, 0.2e9 * 0.5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says is mapped")
+def test_small_weights_do_not_keep_the_file_of_large_ones_mapped(tmp_path):
+    path = tmp_path / "whole.safetensors"
+    save_file({"bias": torch.ones(8), "weight": torch.ones(1 << 19)}, path)
+    tensors = read_weights(path)
+    mapped = lambda: path.name in Path("/proc/self/maps").read_text()  # noqa: E731
+    assert mapped(), "large weights are views of the file"
+    del tensors["weight"]
+    assert not mapped() and tensors["bias"].sum() == 8
