@@ -16,7 +16,7 @@ from ..core.media.masking import hide, hold_last
 from ..core.model_base import ReferencePick
 from . import common
 from .border import Picture, one_sound, picture_of, still_of
-from .common import fps_input, picture_input, schema
+from .common import fps_input, known_choices, picture_input, schema
 from .looking import Timing, made_seconds
 from .native.managed import Managed
 from .native.model import foley_model
@@ -91,6 +91,10 @@ class EncodeVideo(io.ComfyNode):
             aliases=("video features", "sync features", "watch video"),
             hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def validate_inputs(cls, timing: str | None = None) -> bool | str:
+        return known_choices(cls, timing=timing)
 
     @classmethod
     def execute(
