@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.machinery
+import signal
 import sys
 import types
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,3 +29,9 @@ def _alias_package(name: str, root: Path) -> None:
 
 _alias_package("foleystage", ROOT)
 sys.path.insert(0, str(ROOT / "tests" / "golden"))
+
+
+@pytest.fixture
+def heed_interrupts():
+    """For `preexec_fn`: what runs tests in the background has its children ignore Ctrl-C."""
+    return lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -147,14 +147,16 @@ def test_a_damaged_weights_file_is_named(clip, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_interrupt_leaves_nothing(clip, tmp_path):
+def test_interrupt_leaves_nothing(clip, tmp_path, heed_interrupts):
     runner = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); import conftest; "
         "from foleystage.cli import main; raise SystemExit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", runner, str(ROOT / "tests"), "generate", str(clip)]
     command += ["-o", str(tmp_path / "out.mp4"), "--steps", "1000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     time.sleep(8)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=20)

@@ -113,7 +113,7 @@ def test_an_unknown_name_stops_before_anything_is_fetched(hub, folder, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals and terminals")
-def test_interrupt_keeps_what_came_and_the_next_run_goes_on(hub, folder):
+def test_interrupt_keeps_what_came_and_the_next_run_goes_on(hub, folder, heed_interrupts):
     import pty
 
     content = os.urandom(24_000_000)
@@ -121,7 +121,10 @@ def test_interrupt_keeps_what_came_and_the_next_run_goes_on(hub, folder):
     hub.pace = 0.1
     screen, terminal = pty.openpty()
     process = subprocess.Popen(
-        command("download", "ac_foley"), stderr=terminal, stdout=subprocess.PIPE
+        command("download", "ac_foley"),
+        stderr=terminal,
+        stdout=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
     )
     os.close(terminal)
     part = folder / "ac_foley.pth.part"
