@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,11 +19,12 @@ from .errors import Cancelled, FoleyError
 from .media import (
     FrameRequest,
     Source,
+    Timing,
     VideoInfo,
-    common_length,
     fit_length,
     integrated_loudness,
     limit,
+    made_seconds,
     normalize_loudness,
     probe,
     read_frames,
@@ -66,7 +66,7 @@ class Request:
     offset: float = 0.0
     loudness: float | None = LOUDNESS
     pick: ReferencePick = ReferencePick()
-    timing: Literal["nearest", "reference"] = "nearest"
+    timing: Timing = "nearest"
     ignore_look: bool = False
 
     def check(self) -> None:
@@ -242,10 +242,7 @@ class _Span:
         if self._request.seconds is None:
             # A file may end before the length that it states.
             self.seconds = min(self.seconds, max(counts[k] / rate for k, rate in rates.items()))
-        made = self.seconds
-        if self._request.timing == "reference":
-            slowest_first = {k: counts[k] for k in sorted(rates, key=rates.__getitem__)}
-            made, _ = common_length(slowest_first, rates, made)
+        made = made_seconds(counts, rates, self.seconds, self._request.timing)
         self.covered = _covered(self._model, made)
         return {k: int(rate * self.covered + _SLACK) for k, rate in rates.items()}
 

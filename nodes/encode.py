@@ -11,13 +11,12 @@ import torch
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
-from ..core.media import FrameRequest, ImageFrames, probe, read_frames
+from ..core.media import FrameRequest, ImageFrames, Timing, made_seconds, probe, read_frames
 from ..core.media.masking import hide, hold_last
 from ..core.model_base import ReferencePick
 from . import common
 from .border import Picture, one_sound, picture_of, still_of
 from .common import fps_input, known_choices, picture_input, schema
-from .looking import Timing, made_seconds
 from .native.managed import Managed
 from .native.model import foley_model
 from .notices import shown_on
@@ -141,10 +140,10 @@ def glance(
     """Features of a single picture, for a take of `seconds` or of what the model was trained on."""
     part, eyes = encoder.part, encoder.part.eyes
     requests = {name: part.requests[name] for name in eyes.still}
-    frames = read_frames(picture, requests)
+    frames = {name: frames[:1] for name, frames in read_frames(picture, requests).items()}
     if mask is not None:
         masks = read_frames(_mask_source(mask, 1.0, 1.0), requests)
-        frames = {name: hide(frame[:1], masks[name][:1]) for name, frame in frames.items()}
+        frames = {name: hide(frame, masks[name][:1]) for name, frame in frames.items()}
     span = seconds or eyes.still_seconds
     return _features(part.name, eyes.glance(encoder.ready(), frames, span), 0.0, span)
 

@@ -5,31 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
 from ..core.encoders.base import VideoEncoder
 from ..core.encoders.cache import FeatureCache, cache_of
 from ..core.encoders.video import encode_frames, encode_video
-from ..core.media import common_length
+from ..core.media import Timing, made_seconds
 from ..core.media.masking import hold_last
 from .border import Picture
 from .parts import Watched
 from .progress import progress_bar, stop_if_cancelled
 
 _SLACK = 1e-6
-Timing = Literal["nearest", "reference"]
-
-
-def made_seconds(
-    counts: Mapping[str, int], rates: Mapping[str, float], seconds: float, timing: Timing
-) -> float:
-    """Seconds that are made of a window: with reference timing no more than every stream fills."""
-    if timing == "nearest":
-        return seconds
-    slowest_first = {name: counts[name] for name in sorted(counts, key=rates.__getitem__)}
-    return common_length(slowest_first, rates, seconds)[0]
 
 
 @functools.cache
@@ -109,7 +97,7 @@ class Eyes:
         streams = {}
         for name in self.still:
             count = self._count(encoders[name].frame_request.fps, seconds)
-            seen = encode_frames(frames[name][:1], encoders[name], cache=features())
+            seen = encode_frames(frames[name], encoders[name], cache=features())
             streams[name] = seen.values.expand(1, count, -1)
         return Watched(streams, self.snap(seconds))
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Literal
 
 from torch import Tensor
 
-from ..media import FrameRequest, Source, common_length, pour_frames
+from ..media import FrameRequest, Source, Timing, common_length, pour_frames
 from .base import CancelCheck, Features, Progress, VideoEncoder, check_frames
 from .cache import FeatureCache
 from .gaze import Eye, Gaze, eye_of
@@ -29,7 +28,7 @@ def encode_video(
     *,
     start: float = 0.0,
     seconds: float | None = None,
-    timing: Literal["nearest", "reference"] = "nearest",
+    timing: Timing = "nearest",
     fit: Callable[[Counts], Counts] | None = None,
     cache: FeatureCache | None = None,
     memory: int | None = None,
@@ -112,7 +111,7 @@ def _sink(gaze: Gaze, gazes: Mapping[str, Gaze], hold: int) -> Callable[[Tensor,
 
 
 def _common(
-    requests: Mapping[str, FrameRequest], timing: str, seconds: float | None
+    requests: Mapping[str, FrameRequest], timing: Timing, seconds: float | None
 ) -> Callable[[Counts], Counts]:
     """All frames; with reference timing and a length, MMAudio's common length."""
     rates = {name: request.fps for name, request in requests.items()}
@@ -120,8 +119,7 @@ def _common(
     def fit(counts: Counts) -> Counts:
         if timing != "reference" or seconds is None:
             return counts
-        ordered = {name: counts[name] for name in sorted(rates, key=rates.__getitem__)}
-        kept = common_length(ordered, rates, seconds)[1]
+        kept = common_length(counts, rates, seconds)[1]
         return {name: max(1, count) for name, count in kept.items()}
 
     return fit

@@ -8,18 +8,20 @@ from .mux import mux
 from .probe import VideoInfo, probe
 from .resample import resample
 from .source import ImageFrames, Source
-from .timing import common_length
+from .timing import Timing, common_length, made_seconds
 
 __all__ = [
     "FrameRequest",
     "ImageFrames",
     "Source",
+    "Timing",
     "VideoInfo",
     "common_length",
     "encode_frames",
     "fit_length",
     "integrated_loudness",
     "limit",
+    "made_seconds",
     "mux",
     "normalize_loudness",
     "pour_frames",

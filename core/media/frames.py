@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import av
 import torch
@@ -26,7 +25,7 @@ from .source import (
     require_picture,
     use_threads,
 )
-from .timing import NearestPicker, ReferencePicker, frame_count
+from .timing import NearestPicker, ReferencePicker, Timing, frame_count
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class FrameRequest:
     fps: float
     size: int | tuple[int, int]
     crop: Crop = "stretch"
-    timing: Literal["nearest", "reference"] = "nearest"
+    timing: Timing = "nearest"
     resample: Resample = "bicubic"
     shorter_side: int | None = None
     gray: bool = False

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
+
+# Which source frame stands for an instant, see `FrameRequest`.
+Timing = Literal["nearest", "reference"]
 
 # Time stamps are rationals; two roads to the same instant differ by less than this, in seconds.
 _SAME_INSTANT = 1e-6
@@ -19,14 +23,20 @@ def common_length(
 ) -> tuple[float, dict[str, int]]:
     """MMAudio's rule for clips shorter than the window: one length that all rates can fill.
 
-    counts: frames read at each rate (by name), in the order in which they are compared; rates: the
-    frames a second; seconds: the length asked for. Returns the length in seconds and the frames
-    kept at each rate, floor(rate * length) in float64 as published (so 29 frames at 25 fps keep
-    28).
+    counts: frames read at each rate (by name); rates: the frames a second; seconds: the length
+    asked for. Returns the length in seconds and the frames kept at each rate, floor(rate * length)
+    in float64 as published (so 29 frames at 25 fps keep 28).
     """
     for name, count in counts.items():
         seconds = min(seconds, count / rates[name])
     return seconds, {name: int(rates[name] * seconds) for name in counts}
+
+
+def made_seconds(
+    counts: Mapping[str, int], rates: Mapping[str, float], seconds: float, timing: Timing
+) -> float:
+    """Seconds that are made of a window: with reference timing no more than every stream fills."""
+    return seconds if timing == "nearest" else common_length(counts, rates, seconds)[0]
 
 
 class NearestPicker:

@@ -59,3 +59,9 @@ def found(family, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return family
+
+
+@pytest.fixture
+def ac_foley(found):
+    """AC-Foley from reduced files."""
+    return load_model("ac_foley")

@@ -27,11 +27,6 @@ SECONDS = 0.72
 QUICK = Request(seconds=SECONDS, steps=2, loudness=None)
 
 
-@pytest.fixture
-def ac_foley(found):
-    return load_model("ac_foley")
-
-
 @torch.no_grad()
 def test_a_take_is_what_the_parts_make_by_hand(found, clip, ac_foley):
     sound, rate = torch.randn(2, 100_000, generator=seeded(1)) * 0.1, 48000

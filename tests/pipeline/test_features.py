@@ -17,11 +17,6 @@ QUICK = Request(seconds=0.72, steps=2, loudness=None)
 
 
 @pytest.fixture
-def ac_foley(found):
-    return load_model("ac_foley")
-
-
-@pytest.fixture
 def loaded(monkeypatch):
     """The parts that are loaded, in order."""
     parts = []

@@ -11,15 +11,9 @@ from family import seeded, tone
 from foleystage.core.errors import FoleyError
 from foleystage.core.media import write_audio
 from foleystage.core.model_base import ReferencePick
-from foleystage.core.models import load_model
 from foleystage.core.pipeline import Request, generate
 
 QUICK = Request(seconds=0.72, steps=2, loudness=None)
-
-
-@pytest.fixture
-def ac_foley(found):
-    return load_model("ac_foley")
 
 
 def test_windows_of_a_reference(ac_foley):
