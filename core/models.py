@@ -22,7 +22,7 @@ from .mdsgen_model import load_public as load_mdsgen
 from .media import fit_length, resample
 from .mmaudio_model import load_mmaudio
 from .model_base import CancelCheck, Loading, Model, ModelCard, Progress, ResidentModel, Told
-from .sampling import Guidance, cfg_negative
+from .sampling import Guidance, cfg_negative, rescaled
 from .weights.files import load_into, read_metadata
 from .weights.minis import mini_path
 
@@ -36,7 +36,8 @@ class MiniModel(ResidentModel):
     guidance = 3.0
 
     def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
-        return cfg_negative(scale, avoided, kept=self.generator.unguided)
+        guidance = cfg_negative(scale, avoided, kept=self.generator.unguided)
+        return rescaled(guidance, self.generator.rescale)
 
     def watch(self, frames: Tensor, cancelled: Callable[[], bool] | None = None) -> Seen:
         """Streams of grey frames (T, 64, 64)."""

@@ -10,6 +10,7 @@ from . import common
 from .common import known_choices, schema
 from .native.guider import IntervalGuider, TermGuider, silenced, terms_of, until
 from .native.model import foley_model
+from .native.rescale import rescaling
 from .scale import SCALE, scale_input
 from .values import TermList, heard_of
 
@@ -277,4 +278,40 @@ class CombineGuidance(io.ComfyNode):
         return io.NodeOutput(guider)
 
 
-NODES = [Guider, PowerCosineGuider, StreamGuider, GuidanceTerm, CombineGuidance]
+class RescaleGuidance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "RescaleGuidance",
+            "Rescale Foley Guidance",
+            "Keeps a high cfg from making the sound too loud and coarse, with every sampler and "
+            "guider that gets this MODEL.",
+            [
+                io.Model.Input("model", tooltip="From Load Foley Model."),
+                io.Float.Input(
+                    "share",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How far the strength that guidance adds is taken back: 1 wholly, 0.7 "
+                    "mostly, 0 not at all. ac_foley_mini has 1 by itself, the others 0 as "
+                    "published.",
+                ),
+            ],
+            [
+                io.Model.Output(
+                    "rescaled", display_name="model", tooltip="For a sampler or a guider."
+                )
+            ],
+            folder="guide",
+            aliases=("rescale cfg", "guidance rescale", "too loud"),
+        )
+
+    @classmethod
+    def execute(cls, model, share) -> io.NodeOutput:
+        foley_model(model)
+        return io.NodeOutput(rescaling(model, share))
+
+
+NODES = [Guider, PowerCosineGuider, StreamGuider, GuidanceTerm, CombineGuidance, RescaleGuidance]

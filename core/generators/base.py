@@ -75,6 +75,7 @@ class Generator(nn.Module, abc.ABC):
     required_streams: tuple[str, ...] = ()
     optional_streams: tuple[str, ...] = ()
     unguided: tuple[str, ...] = ()  # heard on both sides of plain guidance
+    rescale: float = 0.0  # share by which its guidance is rescaled unless asked otherwise
     codec: str = ""
     parameterization: Parameterization = "flow"
     latent_dim: int = 0

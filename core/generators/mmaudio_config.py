@@ -54,6 +54,7 @@ class MMAudioConfig:
     seconds_step: float | None = None
     reference_samples: int = 0
     unguided: tuple[str, ...] = ()
+    rescale: float = 0.0
 
     @property
     def latent_rate(self) -> float:

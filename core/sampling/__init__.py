@@ -20,6 +20,7 @@ from .guidance import (
     interval,
     per_stream,
     power_cosine,
+    rescaled,
 )
 from .sample import sample
 from .windows import Windowed, Windows
@@ -43,6 +44,7 @@ __all__ = [
     "midpoint",
     "per_stream",
     "power_cosine",
+    "rescaled",
     "sample",
     "sample_flow",
     "sample_noise_predictor",

@@ -24,6 +24,7 @@ Predict = Callable[[Tensor, float], Tensor]
 
 SUM_TOLERANCE = 1e-4
 ZERO_WEIGHT = 1e-9
+LEAST_SPREAD = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +36,19 @@ class Term:
         keep: names of the streams that are kept, the others are the learned null; None keeps all.
         drop: names of kept streams that are nulled after all.
         replace: streams put in place of what is left, e.g. a negative prompt; `[B or 1, N, D]`.
+        spread: how far the sum gets the spread of this prediction back, 0 to 1; see `rescaled`.
     """
 
     weight: Weight
     keep: frozenset[str] | None = None
     drop: frozenset[str] = frozenset()
     replace: Mapping[str, Tensor] = field(default_factory=dict)
+    spread: float = 0.0
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether this prediction hears everything that is given, and nothing else."""
+        return self.keep is None and not self.drop and not self.replace
 
     def at(self, t: float) -> float:
         """The weight at flow time t."""
@@ -147,6 +155,36 @@ def interval(guidance: Guidance, start: float, stop: float) -> Guidance:
     return (*(gated(term, 0.0) for term in guidance), gated(Term(0.0), 1.0))
 
 
+def rescaled(guidance: Guidance, share: float = 1.0) -> Guidance:
+    """`guidance` of a flow model that makes x_1 no wider than the prediction that hears everything.
+
+    A large scale widens the predicted x_1, and the sound gets too loud. Its standard deviation over
+    a take is brought back by `share` of the way: guidance rescale, Lin et al., arXiv 2305.08891,
+    section 3.4, where the share is phi. 0 changes nothing.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise FoleyError(f"Guidance can be rescaled by 0 to 1, not by {share:g}.")
+    return tuple(replace(term, spread=share) if term.hears_all else term for term in guidance)
+
+
+def rescale(total: Tensor, leading: Tensor | None, x: Tensor, t: float, share: float) -> Tensor:
+    """Velocity whose x_1 has the spread of the leading velocity's, see `rescaled`; all `[B, N, C]`.
+
+    Without a leading velocity, and where nothing is left to go, it is `total` as it is.
+    """
+    left = 1.0 - t
+    if leading is None or left <= 0.0:
+        return total
+    return (spread_as(x + left * total, x + left * leading, share) - x) / left
+
+
+def spread_as(data: Tensor, like: Tensor, share: float) -> Tensor:
+    """Takes whose standard deviation is brought `share` of the way to that of `like`, both
+    `[B, N, C]` or `[B, C, N]`."""
+    own = data.std((1, 2), keepdim=True).clamp_min(LEAST_SPREAD)
+    return data * (1 + share * (like.std((1, 2), keepdim=True) / own - 1))
+
+
 class Guided:
     """The weighted sum as one prediction: `guided(x, t)`, float32 `[B, N, C]`.
 
@@ -159,7 +197,8 @@ class Guided:
         batch: number of takes; conditions of batch 1 serve all of them.
 
     Raises:
-        FoleyError: the weights do not sum to 1 at some t of the call.
+        FoleyError: the weights do not sum to 1 at some t of the call; a sum is rescaled that is
+            not of a flow model.
     """
 
     def __init__(
@@ -177,12 +216,18 @@ class Guided:
         self._terms: list[list[Term]] = []
         self._prepared: list[Prepared] = []
         self._joined: dict[tuple[int, ...], Prepared] = {}
+        self._leading: int | None = None
+        self.share = max((term.spread for term in guidance), default=0.0)
+        if self.share and generator.parameterization != "flow":
+            raise FoleyError("Only the guidance of flow models can be rescaled.")
         seen: dict[tuple, int] = {}
         for term in guidance:
             for stream in (term.keep or frozenset()) | term.drop:
                 generator.check_stream(stream)
             heard = term.conditions(conditions)
             key = tuple(sorted((name, id(value)) for name, value in heard.items()))
+            if term.spread:
+                self._leading = seen.get(key, len(self._terms))
             if key in seen:
                 self._terms[seen[key]].append(term)
                 continue
@@ -201,6 +246,10 @@ class Guided:
         return {i: w for i, w in enumerate(weights) if abs(w) > ZERO_WEIGHT}
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
+        return rescale(*self.sums(x, t), x, t, self.share)
+
+    def sums(self, x: Tensor, t: float) -> tuple[Tensor, Tensor | None]:
+        """The weighted sum, and the prediction whose spread it gets; None when it stays as it is."""
         active = self.active(self.generator.moment(t))
         if self.batched and len(active) > 1:
             try:
@@ -211,7 +260,9 @@ class Guided:
                 self._joined.clear()
         return self._one_by_one(x, t, active)
 
-    def _together(self, x: Tensor, t: float, active: Mapping[int, float]) -> Tensor:
+    def _together(
+        self, x: Tensor, t: float, active: Mapping[int, float]
+    ) -> tuple[Tensor, Tensor | None]:
         key = tuple(active)
         if key not in self._joined:
             joined = Prepared.cat([self._prepared[i] for i in key])
@@ -219,13 +270,20 @@ class Guided:
         predictions = self._predict(x.repeat(len(key), 1, 1), t, self._joined[key])
         predictions = predictions.unflatten(0, (len(key), -1))  # (terms, B, N, C)
         weights = torch.tensor(list(active.values()), device=predictions.device)
-        return torch.einsum("k,kbnc->bnc", weights, predictions)
+        leading = predictions[key.index(self._leading)] if self._leading in active else None
+        return torch.einsum("k,kbnc->bnc", weights, predictions), leading
 
-    def _one_by_one(self, x: Tensor, t: float, active: Mapping[int, float]) -> Tensor:
+    def _one_by_one(
+        self, x: Tensor, t: float, active: Mapping[int, float]
+    ) -> tuple[Tensor, Tensor | None]:
         total = torch.zeros_like(x, dtype=torch.float32)
+        leading = None
         for i, weight in active.items():
-            total = total + weight * self._predict(x, t, self._prepared[i])
-        return total
+            prediction = self._predict(x, t, self._prepared[i])
+            total = total + weight * prediction
+            if i == self._leading and len(active) > 1:
+                leading = prediction
+        return total, leading
 
     def _predict(self, x: Tensor, t: float, prepared: Prepared) -> Tensor:
         like = next(iter(prepared.batched.values()))

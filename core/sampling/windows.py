@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import FoleyError
 from ..generators.base import Generator, Window
-from .guidance import Guidance, Guided
+from .guidance import Guidance, Guided, rescale
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,13 @@ class Windowed:
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         total = torch.zeros_like(x, dtype=torch.float32)
+        leading = torch.zeros_like(total)
+        led = False
         for part, predict, weight in zip(self.parts, self.predictions, self.weights, strict=True):
-            velocity = predict(x[:, part.first : part.last], t)
-            total[:, part.first : part.last] += weight.to(x.device) * velocity
-        return total
+            weight = weight.to(x.device)
+            velocity, lead = predict.sums(x[:, part.first : part.last], t)
+            total[:, part.first : part.last] += weight * velocity
+            if lead is not None:
+                leading[:, part.first : part.last] += weight * lead
+                led = True
+        return rescale(total, leading if led else None, x, t, self.predictions[0].share)

@@ -24,6 +24,7 @@ from ...core.sampling.windows import crossfades
 from ...core.weights.files import load_into
 from ..parts import GeneratorPart
 from ..values import Heard, heard_of
+from .rescale import rescaling
 
 DTYPES = {
     "default": None,
@@ -252,7 +253,7 @@ def load_model(part: GeneratorPart, path: Path, weight_dtype: str = "default"):
     else:
         load_into(model.diffusion_model, path, prefix=part.prefix)
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    return patcher(model, device, offload)
+    return rescaling(patcher(model, device, offload), empty.rescale)
 
 
 def foley_model(model) -> FoleyModel:

@@ -14,6 +14,7 @@ from foleystage.core.sampling import (
     draw_noise,
     interval,
     per_stream,
+    rescaled,
     sample_flow,
 )
 from foleystage.core.weights.files import load_into
@@ -37,8 +38,9 @@ def noise(told):
     return draw_noise(torch.Generator().manual_seed(5), 2, samples.shape[2], samples.shape[1])
 
 
-def core_take(network, told, guidance, noise, seconds):
+def core_take(network, told, guidance, noise, seconds, share=1.0):
     streams = told[0][0][1][KEY].streams
+    guidance = rescaled(guidance, share)
     return sample_flow(network, streams, guidance, seconds=seconds, steps=STEPS, noise=noise)
 
 
@@ -73,6 +75,21 @@ def test_native_euler_equals_core_with_a_negative_prompt(model, network, told, n
     made = native_take(cfg_guider(model, told), noise)
     assert expected.std() > 0.1
     assert relative(made, expected) < 1e-3
+
+
+def test_guidance_is_rescaled_as_core_does_it(model, network, told, noise, call):
+    heard = told[0][0][1][KEY]
+    guidance = cfg_negative(60.0, told[1][0][1][KEY].streams)
+    plain, half, whole = (
+        core_take(network, told, guidance, noise, heard.seconds, share) for share in (0.0, 0.5, 1.0)
+    )
+    assert relative(plain, whole) > 0.05
+    assert network.rescale == 1.0, "what its MODEL does by itself"
+    halfway = call("RescaleGuidance", model=model, share=0.5)[0]
+    for patched, expected in ((model, whole), (halfway, half)):
+        assert relative(native_take(cfg_guider(patched, told, 60.0), noise), expected) < 1e-3
+    off = call("RescaleGuidance", model=halfway, share=0.0)[0]
+    assert relative(native_take(cfg_guider(off, told, 60.0), noise), plain) < 1e-3
 
 
 def test_guidance_inside_an_interval_equals_core(model, network, told, noise):
@@ -110,7 +127,7 @@ def test_a_take_longer_than_trained_equals_core_in_windows(model, network, call,
     silent = [[positive[0][0], {KEY: type(heard)({}, streams, heard.seconds, heard.part)}]]
     x = draw_noise(torch.Generator().manual_seed(1), 1, latent["samples"].shape[2], 32)
     expected = sample_flow(
-        network, streams, cfg(4.5), seconds=20.0, steps=2, noise=x, windows=Windows()
+        network, streams, rescaled(cfg(4.5)), seconds=20.0, steps=2, noise=x, windows=Windows()
     )
     made = native_take(cfg_guider(model, (told, silent)), x, steps=2)
     assert relative(made, expected) < 1e-3

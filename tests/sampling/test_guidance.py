@@ -13,6 +13,7 @@ from foleystage.core.sampling import (
     cfg_negative,
     interval,
     per_stream,
+    rescaled,
 )
 
 X = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(3))
@@ -23,6 +24,8 @@ PRESETS = {
     "negative": cfg_negative(3.0, {"text": torch.ones(1, 4, 3)}),
     "per stream": per_stream({"sync": 6.0, "text": 3.0, "clip": 1.5}),
     "interval": interval(cfg(4.5), 0.2, 0.8),
+    "rescaled": rescaled(cfg(4.5)),
+    "interval of rescaled": interval(rescaled(cfg(4.5), 0.5), 0.2, 0.8),
     "interval of negative": interval(cfg_negative(2.0, {"text": torch.ones(1, 4, 3)}), 0.2, 0.8),
 }
 
@@ -139,6 +142,44 @@ def test_interval_spends_one_prediction_outside(counting, streams):
         if counts[-1] == 1:
             assert torch.equal(result, velocity(counting, streams, t))
     assert counts == [1, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_rescaled_guidance_brings_the_spread_of_x1_back(small, heard, share):
+    given, t = heard(0.8, batch=2), 0.4
+    x = torch.randn(2, 25, 32, generator=torch.Generator().manual_seed(0))
+    options = {"lengths": small.lengths(given, 0.8), "batch": 2}
+    with torch.no_grad():
+        alone, plain, made = (
+            x + (1 - t) * Guided(small, given, g, **options)(x, t)
+            for g in (CONDITIONAL, cfg(30.0), rescaled(cfg(30.0), share))
+        )
+    wide, narrow = (v.std((1, 2), keepdim=True) for v in (plain, alone))
+    assert (wide / narrow).min() > 1.05
+    torch.testing.assert_close(made, plain * (share * narrow / wide + 1 - share))
+
+
+def test_rescaling_leaves_the_conditional_prediction_as_it_is(counting, streams):
+    for guidance in (CONDITIONAL, cfg(1.0), interval(cfg(3.0), 0.5, 0.9)):
+        made = guided(counting, streams, rescaled(guidance))(X, 0.3)
+        assert torch.equal(made, guided(counting, streams, guidance)(X, 0.3))
+    at_the_end = guided(counting, streams, rescaled(cfg(3.0)))(X, 1.0)
+    assert torch.isfinite(at_the_end).all()
+
+
+def test_rescaling_a_silent_prediction_is_finite(counting, streams):
+    counting.forward = lambda x, t, prepared: torch.zeros_like(x)
+    made = guided(counting, streams, rescaled(cfg(3.0)))(torch.zeros_like(X), 0.3)
+    assert torch.equal(made, torch.zeros_like(X))
+
+
+def test_rescaling_is_refused_where_it_means_nothing(counting, streams):
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(FoleyError, match="rescaled by 0 to 1"):
+            rescaled(cfg(3.0), share)
+    counting.parameterization = "epsilon"
+    with pytest.raises(FoleyError, match="flow models"):
+        guided(counting, streams, rescaled(cfg(3.0)))
 
 
 def test_terms_that_hear_the_same_are_evaluated_once(counting, streams):

@@ -1,0 +1,31 @@
+"""Rescaled guidance as ComfyUI patches it into a MODEL: every guider and KSampler then do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ...core.sampling.guidance import spread_as
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """What is done to a guided prediction; share as of `core.sampling.rescaled`."""
+
+    share: float
+
+    def __call__(self, step: dict[str, Any]) -> Tensor:
+        return spread_as(step["denoised"], step["cond_denoised"], self.share)
+
+
+def rescaling(model, share: float):
+    """The MODEL with its guidance rescaled by `share`, whatever it was rescaled by before."""
+    name = "sampler_post_cfg_function"
+    patches = [p for p in model.model_options.get(name, []) if not isinstance(p, Rescale)]
+    if share:
+        patches.append(Rescale(share))
+    patched = model.clone()
+    patched.model_options[name] = patches
+    return patched
