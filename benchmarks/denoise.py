@@ -5,8 +5,8 @@
 
 Random weights. The published way is two separate forwards a step of the plain network in float32.
 Each run is a process of its own; a take measures its peak memory itself, with 10.5 GB of weights
-files beside in a temporary folder, and is held against the same take with all parts kept in float32;
-looking at 8 s takes a CPU minutes in bfloat16, a quarter of an hour in float32. Writes the tables of
+files beside in a temporary folder, against the same take with all parts kept in float32; looking at
+8 s takes a CPU minutes in bfloat16, a quarter of an hour in float32. Writes the tables of
 `benchmarks/README.md`. `--fast` is a small network, to see that everything runs, and prints alone.
 """
 

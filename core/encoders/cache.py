@@ -5,10 +5,12 @@ The key is what the features depend on: the frames or prompts, the weights, the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,17 +29,24 @@ _FORMAT = "foleystage-features-1"
 _print_lock = threading.Lock()
 # Names the folder of a cache where none is asked for.
 FOLDER_VARIABLE = "FOLEYSTAGE_CACHE"
+_OWN_FILE = re.compile(r"[0-9a-f]{64}\.safetensors")
 _HEAD, _STEP, _BLOCK = 1 << 16, 1 << 20, 64
 
 
 class FeatureCache:
-    """Least recently used features first to go. bytes: room in memory; folder: also on disk.
+    """Least recently used features first to go. room: bytes in memory; folder: also on disk, where
+    its own files together take `disk_room` bytes at most.
 
     Safe to use from several threads. A damaged file in the folder is computed again.
     """
 
-    def __init__(self, room: int = 256 << 20, folder: Path | str | None = None) -> None:
-        self.room = room
+    def __init__(
+        self,
+        room: int = 256 << 20,
+        folder: Path | str | None = None,
+        disk_room: int = 8 << 30,
+    ) -> None:
+        self.room, self.disk_room = room, disk_room
         self.folder = None if folder is None else Path(folder)
         self._kept: OrderedDict[str, Features] = OrderedDict()
         self._lock = threading.Lock()
@@ -84,7 +93,10 @@ class FeatureCache:
                 about = file.metadata() or {}
                 # A copy: the file may be deleted while the features live.
                 values = file.get_tensor("values").clone()
-            return Features(values, float(about["rate"]))
+            found = Features(values, float(about["rate"]))
+            with contextlib.suppress(OSError):  # a folder that is only read
+                os.utime(self._path(key))  # used now: what was not goes first
+            return found
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, KeyError, ValueError) as error:
@@ -103,9 +115,25 @@ class FeatureCache:
             about = {"format": _FORMAT, "rate": repr(features.rate)}
             save_file({"values": features.values}, beside, about)
             os.replace(beside, path)
+            self._prune(path)
         except Exception as error:  # noqa: BLE001 - a full disk must not cost the features
             beside.unlink(missing_ok=True)
             log.warning("Features could not be kept in %s: %s", self.folder, error)
+
+    def _prune(self, newest: Path) -> None:
+        """Deletes the files that were not used for longest; others' files in the folder stay."""
+        kept = []
+        for path in self.folder.glob("??/*.safetensors"):
+            if _OWN_FILE.fullmatch(path.name) and path != newest:
+                with contextlib.suppress(OSError):  # another program may prune as well
+                    about = path.stat()
+                    kept.append((about.st_mtime_ns, about.st_size, path))
+        room = self.disk_room - newest.stat().st_size
+        for _, size, path in sorted(kept, reverse=True):
+            room -= size
+            if room < 0:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"

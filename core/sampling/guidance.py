@@ -249,7 +249,7 @@ class Guided:
         return rescale(*self.sums(x, t), x, t, self.share)
 
     def sums(self, x: Tensor, t: float) -> tuple[Tensor, Tensor | None]:
-        """The weighted sum, and the prediction whose spread it gets; None when it stays as it is."""
+        """The weighted sum, and the prediction whose spread it gets; None: it stays as it is."""
         active = self.active(self.generator.moment(t))
         if self.batched and len(active) > 1:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 import torch
@@ -69,6 +70,29 @@ def test_a_folder_outlives_the_memory(tmp_path):
     FeatureCache(folder=tmp_path).get("ab12", lambda: some(1))
     found = FeatureCache(folder=tmp_path).get("ab12", lambda: pytest.fail("computed again"))
     assert torch.equal(found.values, some(1).values) and found.rate == 8.0
+
+
+def test_a_folder_keeps_to_its_room_and_to_its_own_files(tmp_path):
+    keys = [content_key(str(number)) for number in range(4)]
+    FeatureCache(folder=tmp_path).get(keys[0], lambda: some(0))
+    (first,) = tmp_path.glob("??/*.safetensors")
+    room = 2 * first.stat().st_size + 1
+    (tmp_path / "ab").mkdir(exist_ok=True)
+    foreign = tmp_path / "ab" / "model.safetensors"
+    foreign.write_bytes(bytes(room))
+
+    def ask(number: int) -> bool:
+        made = []
+        cache = FeatureCache(folder=tmp_path, disk_room=room)
+        cache.get(keys[number], lambda: made.append(1) or some(number))
+        for path in tmp_path.glob("??/*.safetensors"):  # a while passes
+            about = path.stat()
+            os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns - 10**9))
+        return bool(made)
+
+    # 1 makes room for 2: it was 0 that was used since.
+    assert [ask(number) for number in (1, 0, 2, 0, 1)] == [True, False, True, False, True]
+    assert len(list(tmp_path.glob("??/*.safetensors"))) == 3 and foreign.exists()
 
 
 def test_a_damaged_file_is_made_again(tmp_path):
