@@ -311,7 +311,7 @@ class RescaleGuidance(io.ComfyNode):
     @classmethod
     def execute(cls, model, share) -> io.NodeOutput:
         foley_model(model)
-        return io.NodeOutput(rescaling(model, share))
+        return io.NodeOutput(rescaling(model.clone(), share))
 
 
 NODES = [Guider, PowerCosineGuider, StreamGuider, GuidanceTerm, CombineGuidance, RescaleGuidance]

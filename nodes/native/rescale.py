@@ -21,11 +21,10 @@ class Rescale:
 
 
 def rescaling(model, share: float):
-    """The MODEL with its guidance rescaled by `share`, whatever it was rescaled by before."""
+    """The MODEL, its guidance now rescaled by `share` whatever it was before; not a copy."""
     name = "sampler_post_cfg_function"
     patches = [p for p in model.model_options.get(name, []) if not isinstance(p, Rescale)]
     if share:
         patches.append(Rescale(share))
-    patched = model.clone()
-    patched.model_options[name] = patches
-    return patched
+    model.model_options[name] = patches
+    return model
