@@ -77,6 +77,7 @@ class TermGuider(FoleyGuider):
     def set_terms(self, terms: Sequence[WeightedConditioning]) -> None:
         """Sums these predictions."""
         self.weights = [weight for _, weight in terms]
+        self.heard = [max(len(heard_of(options).streams) for _, options in c) for c, _ in terms]
         self.inner_set_conds({f"term {i}": cond for i, (cond, _) in enumerate(terms)})
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
@@ -92,8 +93,9 @@ class TermGuider(FoleyGuider):
         conds = [self.conds[f"term {i}"] for i in active]
         parts = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
         denoised = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-        # Patches know two sides: the terms that count most and least stand for them.
-        most, least = weights.index(max(weights)), weights.index(min(weights))
+        # Patches know two sides: the term that hears most, and the one that counts least.
+        ranks = [(self.heard[i], weight) for i, weight in zip(active, weights, strict=True)]
+        most, least = ranks.index(max(ranks)), weights.index(min(weights))
         for patch in model_options.get("sampler_post_cfg_function", []):
             denoised = patch(
                 {

@@ -17,6 +17,12 @@ WORDS = ("drum", "gravel", "hit", "metal", "wood")
 def write_random_minis(folder: Path) -> None:
     """A generator with its words, and a video encoder, as the recipes write them."""
     rng = torch.Generator().manual_seed(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        _write(folder, rng)
+
+
+def _write(folder: Path, rng: torch.Generator) -> None:
     generator = ACFoley(ac_foley_mini())
     generator.initialise(rng)
     with torch.no_grad():
