@@ -115,20 +115,20 @@ class FeatureCache:
             about = {"format": _FORMAT, "rate": repr(features.rate)}
             save_file({"values": features.values}, beside, about)
             os.replace(beside, path)
-            self._prune(path)
+            self._prune()
         except Exception as error:  # noqa: BLE001 - a full disk must not cost the features
             beside.unlink(missing_ok=True)
             log.warning("Features could not be kept in %s: %s", self.folder, error)
 
-    def _prune(self, newest: Path) -> None:
+    def _prune(self) -> None:
         """Deletes the files that were not used for longest; others' files in the folder stay."""
         kept = []
         for path in self.folder.glob("??/*.safetensors"):
-            if _OWN_FILE.fullmatch(path.name) and path != newest:
+            if _OWN_FILE.fullmatch(path.name):
                 with contextlib.suppress(OSError):  # another program may prune as well
                     about = path.stat()
                     kept.append((about.st_mtime_ns, about.st_size, path))
-        room = self.disk_room - newest.stat().st_size
+        room = self.disk_room
         for _, size, path in sorted(kept, reverse=True):
             room -= size
             if room < 0:

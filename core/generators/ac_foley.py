@@ -49,7 +49,7 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         reference_samples=61440,
         # Told events are followed as they are; guided, they come out 5 to 10 dB too loud.
         unguided=("sync",),
-        # Guidance of 3 made takes 4 dB louder and coarser than the sounds that it was trained on.
+        # Guidance of 3 made takes 4 dB louder than none, and 2 dB louder than the true sounds.
         rescale=1.0,
     )
     return replace(config, **figures)

@@ -8,7 +8,7 @@ of attention grows with the length, not its square.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -117,14 +117,18 @@ class Windowed:
         self.weights = crossfades(self.parts, self.parts[-1].last)
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
+        sums = [
+            predict.sums(x[:, part.first : part.last], t)
+            for part, predict in zip(self.parts, self.predictions, strict=True)
+        ]
+        totals, leads = zip(*sums, strict=True)
+        # Windows share their guidance, so at any t all of them have a leading velocity or none has.
+        leading = None if leads[0] is None else self._blended(leads, x)
+        return rescale(self._blended(totals, x), leading, x, t, self.predictions[0].share)
+
+    def _blended(self, velocities: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Velocities of the windows, cross-faded into one of the shape of x."""
         total = torch.zeros_like(x, dtype=torch.float32)
-        leading = torch.zeros_like(total)
-        led = False
-        for part, predict, weight in zip(self.parts, self.predictions, self.weights, strict=True):
-            weight = weight.to(x.device)
-            velocity, lead = predict.sums(x[:, part.first : part.last], t)
-            total[:, part.first : part.last] += weight * velocity
-            if lead is not None:
-                leading[:, part.first : part.last] += weight * lead
-                led = True
-        return rescale(total, leading if led else None, x, t, self.predictions[0].share)
+        for part, velocity, weight in zip(self.parts, velocities, self.weights, strict=True):
+            total[:, part.first : part.last] += weight.to(x.device) * velocity
+        return total

@@ -219,7 +219,7 @@ def test_weights_that_do_not_fit_name_file_and_keys(change, message):
 
 
 PEAK = """
-import sys, threading, time
+import sys
 sys.path.insert(0, {tests!r})
 import conftest, torch
 from foleystage.core.weights.load import fill_module, read_weights
