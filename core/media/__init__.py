@@ -5,6 +5,7 @@ from .encode import encode_frames
 from .frames import FrameRequest, pour_frames, read_frames
 from .loudness import integrated_loudness, limit, normalize_loudness, true_peak
 from .mux import mux
+from .preview import write_preview
 from .probe import VideoInfo, probe
 from .resample import resample
 from .source import ImageFrames, Source
@@ -31,4 +32,5 @@ __all__ = [
     "resample",
     "true_peak",
     "write_audio",
+    "write_preview",
 ]

@@ -36,6 +36,7 @@ def encode_frames(
     level_db: float = 0.0,
     crf: int = 18,
     preset: str = "veryfast",
+    keyframe_every: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> None:
@@ -44,7 +45,8 @@ def encode_frames(
     frames: a tensor [T, H, W, 3], uint8 or float 0..1, or an iterable of such pictures [H, W, 3];
     odd sides gain one pixel that repeats the border. waveform: float [C, T] at `sample_rate`, from
     `at` seconds on, scaled by `level_db`, cut or filled with silence to the picture's length. crf:
-    0 (lossless) to 51. progress(step, total): frames; total 0 when unknown.
+    0 (lossless) to 51. keyframe_every: frames from one to the next at most; None leaves it to the
+    encoder. progress(step, total): frames; total 0 when unknown.
     The file appears whole or not at all. Raises FoleyError for unusable frames or places, Cancelled
     when `cancelled()` says so.
     """
@@ -67,7 +69,10 @@ def encode_frames(
         first = next(pictures, None)
         if first is None:
             raise FoleyError("There is no frame to encode: give at least one.")
-        stream = _add_stream(container, first, rate, crf, preset)
+        options = {"crf": str(crf), "preset": preset}
+        if keyframe_every is not None:
+            options["g"] = str(keyframe_every)
+        stream = _add_stream(container, first, rate, options)
         mixer = None
         if waveform is not None:
             to_rate = encoder_rate(codec, sample_rate)
@@ -99,13 +104,12 @@ def _add_stream(
     container: av.container.OutputContainer,
     first: torch.Tensor,
     rate: Fraction,
-    crf: int,
-    preset: str,
+    options: dict[str, str],
 ) -> av.VideoStream:
     stream = container.add_stream("libx264", rate=rate)
     stream.height, stream.width = first.shape[:2]
     stream.pix_fmt = "yuv420p"
-    stream.options = {"crf": str(crf), "preset": preset}
+    stream.options = options
     # Said in the file, so that no player guesses.
     stream.codec_context.colorspace = Colorspace.ITU709
     stream.codec_context.color_range = ColorRange.MPEG
