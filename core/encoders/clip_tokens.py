@@ -17,13 +17,19 @@ MERGES = Path(__file__).parent / "clip_merges.json"
 START = 49406
 END = 49407
 PAD = 0
+# Words that stand for the marks themselves, also where they are typed.
+_MARKS = {"<start_of_text>": START, "<end_of_text>": END}
 _CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
 _QUOTES = str.maketrans("\u2018\u2019\u201a\u201b\u02bc\u201c\u201d\u201e\u201f", "'''''" + '""""')
-_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*[a-zA-Z]")
 # Letters written as one character, full-width and half-width forms.
 _COMPOSED = re.compile(
     "[\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\u3000\ufb00-\ufb06\uff01-\uffef]"
 )
+# Characters that leave no trace, among them the vertical tab; other white space stays.
+_DROPPED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]")
+# A lone control of the second kind is a byte of Windows' code page.
+_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(128, 160)}
 _LONGEST = 10_000
 
 
@@ -42,7 +48,7 @@ def encode(prompt: str) -> list[int]:
     vocabulary, _ = _tables()
     ids: list[int] = []
     for word in _words(clean(prompt)):
-        ids += [vocabulary[part] for part in _merged(word)]
+        ids += [_MARKS[word]] if word in _MARKS else [vocabulary[part] for part in _merged(word)]
     return ids
 
 
@@ -57,22 +63,22 @@ def clean(prompt: str) -> str:
 
 
 def _plain(text: str) -> str:
-    text = _TERMINAL.sub("", text).replace("\ufeff", "")
+    text = _TERMINAL.sub("", text).translate(_WINDOWS)
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     text = _COMPOSED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
-    text = text.translate(_QUOTES)
-    text = "".join(c for c in text if c.isspace() or unicodedata.category(c) != "Cc")
+    text = _DROPPED.sub("", text.translate(_QUOTES))
     return unicodedata.normalize("NFC", text)
 
 
 def _words(text: str) -> Iterator[str]:
-    """Runs of letters, single digits, contractions, and runs of anything else but spaces."""
+    """Marks, runs of letters, single digits, contractions, and runs of anything else but spaces."""
     at = 0
     while at < len(text):
         end = at + 1
         kind = _kind(text[at])
-        contraction = next((c for c in _CONTRACTIONS if text.startswith(c, at)), None)
-        if contraction:
-            end = at + len(contraction)
+        whole = next((w for w in (*_MARKS, *_CONTRACTIONS) if text.startswith(w, at)), None)
+        if whole:
+            end = at + len(whole)
         elif kind in ("letter", "other"):
             while end < len(text) and _kind(text[end]) == kind:
                 end += 1

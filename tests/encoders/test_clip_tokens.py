@@ -35,6 +35,25 @@ def test_curly_quotes_and_wide_letters_read_as_plain_ones():
     assert encode("it\u2019s \uff4c\uff4f\uff55\uff44 \ufb01re") == encode("it's loud fire")
 
 
+# Ids of open_clip's SimpleTokenizer with ftfy 6.3.
+@pytest.mark.parametrize(
+    ("prompt", "ids"),
+    [
+        ("a <start_of_text> hit", [320, 49406, 2341]),
+        ("dog<END_of_text>cat", [1929, 49407, 2368]),
+        ("&lt;start_of_text&gt;", [49406]),
+        ("!<start_of_text>", [0, 283, 1572, 318, 539, 318, 4160, 285]),
+        ("a\x0bb", [3937]),
+        ("a\x0cb", [320, 321]),
+        ("x\u206ab", [33678]),
+        ("\x80uro \x93quote\x94", [6309, 5925, 257, 4020, 257]),
+        ("\ud800abc", [39802, 5334]),
+    ],
+)
+def test_marks_and_controls_are_read_as_the_reference_reads_them(prompt, ids):
+    assert encode(prompt) == ids
+
+
 def test_entities_are_unescaped_twice():
     assert clean("rock &amp;amp; roll") == "rock & roll"
 
