@@ -54,7 +54,7 @@ def _add_wishes(group) -> None:
         help="follow how the picture moves, not what it shows: for a sound that does not match it",
     )
     group.add_argument("--cfg", type=float, help="guidance scale (default: the model's own)")
-    group.add_argument("--steps", type=int, default=25, help="sampling steps (default: 25)")
+    group.add_argument("--steps", type=int, help="sampling steps (default: the model's own)")
     group.add_argument("--seed", type=int, default=0, help="another seed is another take")
 
 
@@ -69,9 +69,17 @@ def _add_window(group) -> None:
     group.add_argument(
         "--timing",
         default="nearest",
-        choices=("nearest", "reference"),
-        help="frame that stands for an instant: the nearest (default), or the first at or after "
-        "it, as in MMAudio's tools",
+        choices=("nearest", "published", "reference"),  # the last is the second's old name
+        metavar="{nearest,published}",
+        help="frame that stands for an instant: the nearest (default), or the one that the "
+        "published code takes, which then also rules the length, the reference's noise, a --cfg "
+        "below 1 and --long",
+    )
+    group.add_argument(
+        "--long",
+        choices=("windows", "one-pass"),
+        help="takes beyond the trained length: joined windows (default; keeps time throughout and "
+        "costs by the second) or one pass (default with --timing published)",
     )
 
 
@@ -81,6 +89,11 @@ def _add_output(group) -> None:
     )
     group.add_argument(
         "--mix", type=float, metavar="DB", help="keep the original sound at this level in dB"
+    )
+    group.add_argument(
+        "--loudness",
+        metavar="LUFS",
+        help="loudness of each take, -70 to 0 LUFS (default: -20), or off: as the model makes it",
     )
     group.add_argument(
         "--offset", type=float, default=0.0, metavar="MS", help="shift the sound, later is positive"
@@ -170,12 +183,28 @@ def _request(options: Namespace):
         options.cfg,
         options.takes,
         options.offset,
+        _loudness(options.loudness),
         pick=pick,
         timing=options.timing,
         ignore_look=options.ignore_look,
+        long=options.long and options.long.replace("-", " "),
     )
     request.check()
     return request
+
+
+def _loudness(word: str | None) -> float | None:
+    from .core.errors import FoleyError
+    from .core.pipeline import LOUDNESS
+
+    if word is None:
+        return LOUDNESS
+    try:
+        return None if word == "off" else float(word)
+    except ValueError:
+        raise FoleyError(
+            f"--loudness takes a number of LUFS from -70 to 0, or off, not {word}."
+        ) from None
 
 
 def _loading(options: Namespace):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,9 +22,8 @@ from .generators.mdsgen_files import load_mdsgen, load_mdsgen_mini, mdsgen_plan
 from .generators.mdsgen_packed import pack
 from .generators.packed import can_pack
 from .model_base import CancelCheck, Loading, Model, Progress, ResidentModel, Told
-from .sampling import Guidance, power_cosine
 from .staged_model import StagedModel
-from .weights.files import load_into
+from .weights.fill import fill_from
 from .weights.load import read_shapes
 from .weights.minis import mini_path
 from .weights.narrow import narrow
@@ -41,7 +41,7 @@ FILES = {
 
 
 class _PictureAlone(Model):
-    """What both have in common: no words, no reference, power-cosine guidance."""
+    """What both have in common: no words, no reference."""
 
     bounded = True
 
@@ -49,13 +49,10 @@ class _PictureAlone(Model):
     def reference_samples(self) -> int:
         return 0
 
-    def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
-        return power_cosine(scale)
-
-    def level(self, waveform: Tensor, rate: int) -> Tensor:
+    def level(self, waveform: Tensor, rate: int, peak: float) -> Tensor:
         raise FoleyError(f"{self.name} takes no reference sound; leave it away.")
 
-    def hear(self, windows: Tensor) -> Tensor:
+    def hear(self, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
         raise FoleyError(f"{self.name} takes no reference sound; leave it away.")
 
     def _deaf_to(self, prompt: str, negative: str) -> None:
@@ -67,8 +64,12 @@ class MDSGenMiniModel(_PictureAlone, ResidentModel):
     """`mdsgen_mini`: the mini video encoder's events to 32 kHz sound, a 5.12 s window at a time."""
 
     requests = {"video": REQUEST}
-    guidance = 2.0
     bounded = False
+
+    def shown_seconds(self, made: float, covered: float) -> float:
+        # What a stream lacks of one window the network fills with stillness.
+        step = self.config.window_step
+        return min(covered, math.ceil(made / step - 1e-6) * step)
 
     def watch(self, frames: Tensor, cancelled: Callable[[], bool] | None = None) -> Seen:
         """Streams of grey frames (T, 64, 64)."""
@@ -95,7 +96,6 @@ class MDSGenModel(_PictureAlone, StagedModel):
 
     requests = {"cavp": CavpVideo.frame_request}
     looking = {"cavp": CavpVideo}
-    guidance = 5.0
 
     def __init__(
         self, name: str, files: Mapping[str, Path], device: str | torch.device, loading: Loading
@@ -173,7 +173,7 @@ def load_mini(
     if loading.precision not in ("auto", "float32") or loading.files:
         raise FoleyError(f"{name} comes whole, in float32; leave precision and files away.")
     generator = load_mdsgen_mini(mini_path(name), device=device)
-    video = load_into(MiniVideoEncoder(), mini_path("mini_video_encoder"))
+    video = fill_from(MiniVideoEncoder(), mini_path("mini_video_encoder"))
     parts = (generator, MelPictureCodec.load(), video)
     for part in parts:
         part.to(device).requires_grad_(False)

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 PEAK = 0.95
 _QUIETEST = 1e-4
-# The posterior of a reference is sampled, as published; always with the same noise, so that a
-# reference means the same in every take.
+# The posterior of a reference is sampled, as published; with the same noise unless a generator is
+# given, so that a reference means the same in every take.
 _REFERENCE_SEED = 0
 
 
@@ -126,12 +126,12 @@ class MMAudioModel(StagedModel):
         avoided = {"text": self._read("clip", negative, _read)} if negative.strip() else {}
         return Told(streams, avoided)
 
-    def level(self, waveform: Tensor, rate: int) -> Tensor:
-        return level_reference(waveform, rate, self.sample_rate)
+    def level(self, waveform: Tensor, rate: int, peak: float) -> Tensor:
+        return level_reference(waveform, rate, self.sample_rate, peak)
 
-    def hear(self, windows: Tensor) -> Tensor:
+    def hear(self, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
         with self.using("codec") as codec:
-            return hear_reference(codec, windows)
+            return hear_reference(codec, windows, rng)
 
 
 def listen_with(
@@ -144,27 +144,32 @@ def listen_with(
     """`Model.listen` of AC-Foley, where only its codec is at hand."""
     ear = Ear(config.reference_samples, config.sample_rate)
 
-    def level(sound: Tensor, of_rate: int) -> Tensor:
-        return level_reference(sound, of_rate, config.sample_rate)
+    def level(sound: Tensor, of_rate: int, peak: float) -> Tensor:
+        return level_reference(sound, of_rate, config.sample_rate, peak)
 
     return hear_reference(codec, cut_windows(level, waveform, rate, ear, pick))
 
 
-def level_reference(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
-    """A sound [C, T] as AC-Foley hears it: mono, peak at 0.95 unless it is silent, [1, T']."""
+def level_reference(
+    waveform: Tensor, rate: int, sample_rate: int, peak: float | None = None
+) -> Tensor:
+    """A sound [C, T] as AC-Foley hears it, [1, T']: mono, its peak at 0.95 unless it is silent.
+
+    peak: of the whole sound, where `waveform` is a part of it.
+    """
     mono = waveform.mean(0, keepdim=True)
-    peak = mono.abs().max()
-    if float(peak) >= _QUIETEST:
+    peak = float(mono.abs().max()) if peak is None else peak
+    if peak >= _QUIETEST:
         mono = mono / peak * PEAK
     return resample(mono, rate, sample_rate)
 
 
 @torch.inference_mode()
-def hear_reference(codec, windows: Tensor) -> Tensor:
+def hear_reference(codec, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
     """Reference stream [1, N, D] of windows [W, T]: a sample of the codec's posterior, not brought
-    to the generator's statistics, as published."""
+    to the generator's statistics, as published. rng: see `Model.hear`."""
     device = next(codec.parameters()).device
-    rng = torch.Generator().manual_seed(_REFERENCE_SEED)
+    rng = rng or torch.Generator().manual_seed(_REFERENCE_SEED)
     streams = [codec.sample(window[None, None].to(device), rng) for window in windows]
     return torch.cat(streams, 1).cpu()
 

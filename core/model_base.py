@@ -18,8 +18,9 @@ from .encoders.cache import FeatureCache
 from .encoders.gaze import Eye
 from .encoders.mini_video import Seen
 from .errors import FoleyError
+from .generators import Sampling
 from .media import FrameRequest
-from .sampling import Guidance, cfg_negative
+from .sampling import Guidance, preset
 from .weights.store import find
 
 CancelCheck = Callable[[], bool]
@@ -88,13 +89,12 @@ class Told:
 class Model(abc.ABC):
     """A generator with its codec and encoders, ready to be given a video, words and a reference.
 
-    guidance: scale that is used unless asked otherwise. requests: the frames it looks at. still:
-    which of them one picture serves. reference_samples: of the codec's rate that one window of a
-    reference holds; 0 for a model that takes none. bounded: takes longer than trained lose quality.
+    requests: the frames it looks at. still: which of them one picture serves. reference_samples: of
+    the codec's rate that one window of a reference holds; 0 for a model that takes none. bounded:
+    takes longer than trained lose quality.
     """
 
     name: str
-    guidance: float = 4.5
     requests: Mapping[str, FrameRequest] = {}
     still: tuple[str, ...] = ()
     bounded = False
@@ -102,6 +102,11 @@ class Model(abc.ABC):
     device: torch.device
     sample_rate: int
     cache: FeatureCache | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a take is sampled unless asked otherwise."""
+        return self.config.sampling
 
     @property
     def reference_samples(self) -> int:
@@ -137,21 +142,39 @@ class Model(abc.ABC):
         """Streams of the frames by request (those that are there), or of what `eyes` saw in them,
         and of the words, for a take of `seconds`; `ignored` names streams that are left out."""
 
-    def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
-        """Guidance of a scale, away from the `avoided` streams."""
-        return cfg_negative(scale, avoided)
+    def shown_seconds(self, made: float, covered: float) -> float:
+        """Seconds of frames that are looked at for a take of `made` seconds, of which the network
+        makes `covered`; where there is no picture, its last frame is held."""
+        return covered
+
+    def guide(
+        self, scale: float, avoided: Mapping[str, Tensor], *, published: bool = False
+    ) -> Guidance:
+        """Guidance of a scale, away from the `avoided` streams; `published`: see `cfg`."""
+        kept = self.config.unguided
+        return preset(self.sampling, scale, avoided, kept=kept, published=published)
 
     @abc.abstractmethod
-    def level(self, waveform: Tensor, rate: int) -> Tensor:
-        """A sound [C, T] as this model listens to it: [1, T'] at the codec's rate."""
+    def level(self, waveform: Tensor, rate: int, peak: float) -> Tensor:
+        """A sound [C, T] as this model listens to it: [1, T'] at the codec's rate. peak: largest
+        value of the whole sound in mono, of which `waveform` may be a part."""
 
     @abc.abstractmethod
-    def hear(self, windows: Tensor) -> Tensor:
-        """Reference stream [1, N, D] of windows [W, reference_samples], their mean in the end."""
+    def hear(self, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Reference stream [1, N, D] of windows [W, reference_samples], their mean in the end. rng:
+        where noise is drawn from, if any is; None is the same noise each time."""
 
-    def listen(self, waveform: Tensor, rate: int, pick: ReferencePick = ReferencePick()) -> Tensor:  # noqa: B008
+    def listen(
+        self,
+        waveform: Tensor,
+        rate: int,
+        pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+        *,
+        peak: float | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
         """Reference stream [1, N, D] of a sound [C, T]. Frames of several windows stand side by
-        side, since the network takes the mean over them.
+        side, since the network takes the mean over them. peak, rng: see `level`, `hear`.
 
         Raises:
             FoleyError: the model takes no reference; a sound too short, or silent where it is
@@ -161,8 +184,8 @@ class Model(abc.ABC):
 
         if not self.reference_samples:
             raise FoleyError(f"{self.name} takes no reference sound; leave it away.")
-        windows = cut_windows(self.level, waveform, rate, self, pick)
-        return self.hear(windows)
+        windows = cut_windows(self.level, waveform, rate, self, pick, peak)
+        return self.hear(windows, rng)
 
 
 class ResidentModel(Model):

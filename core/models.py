@@ -22,8 +22,8 @@ from .mdsgen_model import load_public as load_mdsgen
 from .media import fit_length, resample
 from .mmaudio_model import load_mmaudio
 from .model_base import CancelCheck, Loading, Model, ModelCard, Progress, ResidentModel, Told
-from .sampling import Guidance, cfg_negative, rescaled
-from .weights.files import load_into, read_metadata
+from .weights.files import read_metadata
+from .weights.fill import fill_from
 from .weights.minis import mini_path
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,6 @@ class MiniModel(ResidentModel):
     """`ac_foley_mini` and what was trained with it."""
 
     requests = {"video": REQUEST}
-    guidance = 3.0
-
-    def guide(self, scale: float, avoided: Mapping[str, Tensor]) -> Guidance:
-        guidance = cfg_negative(scale, avoided, kept=self.generator.unguided)
-        return rescaled(guidance, self.generator.rescale)
 
     def watch(self, frames: Tensor, cancelled: Callable[[], bool] | None = None) -> Seen:
         """Streams of grey frames (T, 64, 64)."""
@@ -81,11 +76,11 @@ class MiniModel(ResidentModel):
         streams = {k: v for k, v in streams.items() if k not in ignored}
         return Told(streams, {} if avoided is None else {"text": avoided}, seen)
 
-    def level(self, waveform: Tensor, rate: int) -> Tensor:
+    def level(self, waveform: Tensor, rate: int, peak: float) -> Tensor:
         return resample(waveform.mean(0, keepdim=True), rate, self.sample_rate)
 
     @torch.inference_mode()
-    def hear(self, windows: Tensor) -> Tensor:
+    def hear(self, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Reference stream (1, N, 32) of mono windows (W, T) at the codec's rate."""
         size = self.generator.config.reference_samples
         there = next(self.codec.parameters()).device
@@ -110,9 +105,9 @@ def load_mini_model(
     """The mini from bundled names, or from weights files (.safetensors) of one's own training."""
     path = mini_path(generator)
     words = read_metadata(path).get("words", "").split()
-    network = load_into(ACFoley(ac_foley_mini()), path, prefix="generator.")
-    text = load_into(MiniTextEncoder(words), path, prefix="text.")
-    video = load_into(MiniVideoEncoder(), mini_path(encoder))
+    network = fill_from(ACFoley(ac_foley_mini()), path, prefix="generator.")
+    text = fill_from(MiniTextEncoder(words), path, prefix="text.")
+    video = fill_from(MiniVideoEncoder(), mini_path(encoder))
     parts = (network, FoleyMiniCodec.load(), video, text)
     for part in parts:
         part.to(device).requires_grad_(False)

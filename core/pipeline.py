@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -21,8 +22,10 @@ from .media import (
     Source,
     Timing,
     VideoInfo,
+    current_word,
     fit_length,
     integrated_loudness,
+    kept_frames,
     limit,
     made_seconds,
     normalize_loudness,
@@ -39,19 +42,25 @@ log = logging.getLogger(__name__)
 LOUDNESS = -20.0  # LUFS of a take
 _SILENT = -45.0  # LUFS below which a take is left as quiet as it is
 _STILL = 1.5  # frames below which a video is a picture
-_SLACK = 1e-6
 _LOOK = "clip"  # the stream of what the picture shows, apart from when it moves
 
 Progress = Callable[[str, int, int], None]
+# How a take beyond the trained length is made.
+Long = Literal["windows", "one pass"]
 
 
 @dataclass(frozen=True)
 class Request:
     """What the artist asks for. Times in seconds, `offset` in milliseconds (later is positive).
 
-    timing: which frame of the video stands for an instant, see `media.FrameRequest`. ignore_look:
-    what the picture shows is not listened to (the clip stream), only when it moves. seconds: None
-    is all of a video, and as long as the model was trained for a picture or none.
+    timing: which frame of the video stands for an instant, see `media.timing`; "published" also
+    counts lengths, ignores pixel aspect ratios, draws the reference's noise and guides below 1 as
+    the published code does ("reference" is its old name). long: how a take beyond the trained
+    length is made, in joined windows or in one pass, which a model of one length (MDSGen) makes
+    that long and no longer; None is one pass with published timing, windows otherwise. loudness:
+    LUFS; None leaves the level as the model makes it. ignore_look: what the picture shows is not
+    listened to (the clip stream), only when it moves. seconds: None is all of a video, and as long
+    as the model was trained for a picture or none.
     """
 
     prompt: str = ""
@@ -60,20 +69,34 @@ class Request:
     start: float = 0.0
     seconds: float | None = None
     seed: int = 0
-    steps: int = 25
-    cfg: float | None = None  # None: the model's own
+    steps: int | None = None  # None: the model's own, as of cfg
+    cfg: float | None = None
     takes: int = 1
     offset: float = 0.0
     loudness: float | None = LOUDNESS
     pick: ReferencePick = ReferencePick()
     timing: Timing = "nearest"
     ignore_look: bool = False
+    long: Long | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timing", current_word(self.timing))
+
+    @property
+    def published(self) -> bool:
+        """Whether a take is made as the published code does."""
+        return self.timing == "published"
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether a take beyond the trained length is made in one pass."""
+        return self.published if self.long is None else self.long == "one pass"
 
     def check(self) -> None:
         """FoleyError for a figure that makes no take."""
         if not 1 <= self.takes <= 64:
             raise FoleyError(f"The number of takes must be 1 to 64, not {self.takes}.")
-        if not 1 <= self.steps <= 1000:
+        if self.steps is not None and not 1 <= self.steps <= 1000:
             raise FoleyError(f"The number of steps must be 1 to 1000, not {self.steps}.")
         if self.cfg is not None and not (math.isfinite(self.cfg) and 0 <= self.cfg <= 100):
             raise FoleyError(f"The guidance scale must be 0 to 100, not {self.cfg}.")
@@ -81,6 +104,14 @@ class Request:
             raise FoleyError(f"The offset must be within 10,000 ms, not {self.offset}.")
         if not 0 <= self.seed < 2**63:
             raise FoleyError(f"The seed must be 0 to 2^63 - 1, not {self.seed}.")
+        if self.loudness is not None and not -70 <= self.loudness <= 0:
+            raise FoleyError(
+                f"The loudness must be -70 to 0 LUFS, or off, not {self.loudness:g}: -20 is usual."
+            )
+        if self.timing not in get_args(Timing):
+            raise FoleyError(f"The timing must be nearest or published, not '{self.timing}'.")
+        if self.long is not None and self.long not in get_args(Long):
+            raise FoleyError(f"Long takes are made in windows or in one pass, not '{self.long}'.")
 
 
 @dataclass(frozen=True)
@@ -127,7 +158,10 @@ def generate(
     """
     request.check()
     clock = _Clock()
-    reference = load_reference(request.reference, model, request.pick)
+    rng = torch.Generator().manual_seed(request.seed)
+    # The published code draws the reference's noise first, from the generator of the take.
+    noise = rng if request.published else None
+    reference = load_reference(request.reference, model, request.pick, noise)
     clock("reference")
     view = look(source, model, request, cancelled, progress)
     clock("decode")
@@ -143,7 +177,7 @@ def generate(
     if reference is not None:
         told = replace(told, streams={**told.streams, "audio": reference})
     clock("condition")
-    latents = _sample(model, told, view.covered, request, progress, cancelled)
+    latents = _sample(model, told, view.covered, request, rng, progress, cancelled)
     clock("sample")
     if cancelled is not None and cancelled():
         raise Cancelled
@@ -178,12 +212,13 @@ def look(
         FoleyError: a window that cannot be, a picture for a model that hears motion alone.
     """
     if source is None:
-        return _view(model, {}, _asked(request, model))
+        return _view(model, {}, _asked(request, model), request)
     info = probe(source)
-    requests = {k: replace(r, timing=request.timing) for k, r in model.requests.items()}
+    requests = {k: r.timed(request.timing) for k, r in model.requests.items()}
     if is_picture(info):
         return _picture(source, model, request)
-    span = _Span(model, requests, request, window_seconds(info.seconds, request))
+    seconds = _makeable(model, request, window_seconds(info.seconds, request))
+    span = _Span(model, requests, request, seconds)
     window = {"start": request.start, "seconds": span.seconds, "cancelled": cancelled}
     eyes = {k: v for k, v in model.eyes.items() if not (request.ignore_look and k == _LOOK)}
     if eyes:
@@ -213,17 +248,32 @@ def _picture(source: Source, model: Model, request: Request) -> View:
     if not requests:
         raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
     frames = read_frames(source, requests)
-    return _view(model, {k: v[:1] for k, v in frames.items()}, _asked(request, model))
+    return _view(model, {k: v[:1] for k, v in frames.items()}, _asked(request, model), request)
 
 
 def _asked(request: Request, model: Model) -> float:
     """Seconds of a take that no video tells."""
     seconds = model.config.trained_seconds if request.seconds is None else request.seconds
-    return window_seconds(seconds, replace(request, start=0.0))
+    return _makeable(model, request, window_seconds(seconds, replace(request, start=0.0)))
 
 
-def _view(model: Model, frames: Mapping[str, Tensor], seconds: float) -> View:
-    return View(frames, seconds, _covered(model, seconds))
+def _makeable(model: Model, request: Request, seconds: float) -> float:
+    """Seconds of a take, of those that are there: one pass of some models has one length alone."""
+    longest = model.config.trained_seconds
+    if not request.one_pass or model.config.any_length or seconds <= longest:
+        return seconds
+    log.warning(
+        "%s makes %.2f s in one pass, so the sound ends there, %.2f s before the picture; "
+        "windows make all of it (--long windows).",
+        model.name,
+        longest,
+        seconds - longest,
+    )
+    return longest
+
+
+def _view(model: Model, frames: Mapping[str, Tensor], seconds: float, request: Request) -> View:
+    return View(frames, seconds, _covered(model, seconds, request))
 
 
 class _Span:
@@ -234,29 +284,31 @@ class _Span:
     ) -> None:
         self.seconds, self.covered = seconds, seconds
         self._model, self._request = model, request
-        self._rates = {name: one.fps for name, one in requests.items()}
+        self._requests = requests
 
     def fit(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The frames of a take that the model can make, of those that were read."""
-        rates = {k: rate for k, rate in self._rates.items() if k in counts}
         if self._request.seconds is None:
             # A file may end before the length that it states.
-            self.seconds = min(self.seconds, max(counts[k] / rate for k, rate in rates.items()))
-        made = made_seconds(counts, rates, self.seconds, self._request.timing)
-        self.covered = _covered(self._model, made)
-        return {k: int(rate * self.covered + _SLACK) for k, rate in rates.items()}
+            read = max(count / self._requests[k].fps for k, count in counts.items())
+            self.seconds = min(self.seconds, read)
+        made = made_seconds(counts, self._requests, self.seconds)
+        self.covered = _covered(self._model, made, self._request)
+        shown = self._model.shown_seconds(made, self.covered)
+        return kept_frames(counts, self._requests, shown, made=made)
 
 
-def _covered(model: Model, seconds: float) -> float:
+def _covered(model: Model, seconds: float, request: Request) -> float:
     """The seconds that a model makes for a take of `seconds`."""
     covered = model.config.snap(seconds)
     if model.bounded and covered > 1.25 * model.config.trained_seconds:
         log.warning(
-            "%.1f s is far beyond the %g s that %s was trained on: it is made in joined windows, "
+            "%.1f s is far beyond the %g s that %s was trained on: it is made in %s, "
             "and quality drops; shorter parts sound better.",
             covered,
             model.config.trained_seconds,
             model.name,
+            "one pass" if request.one_pass else "joined windows",
         )
     return covered
 
@@ -266,21 +318,23 @@ def _sample(
     told: Told,
     seconds: float,
     request: Request,
+    rng: torch.Generator,
     progress: Progress | None,
     cancelled: Callable[[], bool] | None,
 ) -> Tensor:
-    scale = model.guidance if request.cfg is None else request.cfg
+    scale = model.sampling.scale if request.cfg is None else request.cfg
+    steps = model.sampling.steps if request.steps is None else request.steps
     with model.using("generator") as generator:
         try:
             return sample(
                 generator,
                 told.streams,
-                model.guide(scale, told.avoided),
+                model.guide(scale, told.avoided, published=request.published),
                 seconds=seconds,
-                steps=request.steps,
-                seed=request.seed,
+                steps=steps,
+                rng=rng,
                 takes=request.takes,
-                windows=Windows(),
+                windows=None if request.one_pass else Windows(),
                 progress=progress and (lambda step, total: progress("sampling", step, total)),
                 cancelled=cancelled,
             )
@@ -310,7 +364,10 @@ def window_seconds(available: float, request: Request) -> float:
 
 
 def _finish(waveform: Tensor, rate: int, size: int, request: Request) -> Tensor:
-    """Offset, length and level of one take (C, T); never above full scale, never NaN."""
+    """Offset, length and level of one take (C, T); never above full scale, never NaN.
+
+    Without a loudness it is the model's own, touched only where it passes full scale.
+    """
     if not torch.isfinite(waveform).all():
         raise FoleyError(
             "The generated sound left the finite numbers; try another seed or a smaller "
@@ -319,7 +376,9 @@ def _finish(waveform: Tensor, rate: int, size: int, request: Request) -> Tensor:
     shift = round(request.offset / 1000 * rate)
     waveform = torch.nn.functional.pad(waveform, (shift, 0)) if shift > 0 else waveform[:, -shift:]
     waveform = fit_length(waveform, size)
-    if request.loudness is not None and integrated_loudness(waveform, rate) > _SILENT:
+    if request.loudness is None:
+        return limit(waveform, rate, 1.0)
+    if integrated_loudness(waveform, rate) > _SILENT:
         return normalize_loudness(waveform, rate, request.loudness)
     return limit(waveform, rate)
 

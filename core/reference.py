@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .errors import FoleyError
-from .media import fit_length, read_audio
+from .media import fit_length, mono_peak, read_audio
 
 if TYPE_CHECKING:
     from .model_base import Model, ReferencePick
@@ -26,8 +26,15 @@ MOST_WINDOWS = 64
 _SILENT = 1e-4
 
 
-def load_reference(reference, model: Model, pick: ReferencePick | None = None) -> Tensor | None:
+def load_reference(
+    reference,
+    model: Model,
+    pick: ReferencePick | None = None,
+    rng: torch.Generator | None = None,
+) -> Tensor | None:
     """The reference stream of a sound file, or of a (waveform [C, T], rate) pair; None without one.
+
+    rng: see `Model.hear`.
 
     Raises:
         FoleyError: it cannot be read, is too short, silent, or not a number.
@@ -37,27 +44,32 @@ def load_reference(reference, model: Model, pick: ReferencePick | None = None) -
     if reference is None:
         return None
     pick = pick or ReferencePick()
+    peak = None
     if isinstance(reference, tuple):
         waveform, rate = reference
     else:
-        waveform, rate, pick = _read(reference, pick)
+        waveform, rate, pick, peak = _read(reference, pick)
     if not torch.isfinite(waveform).all():
         raise FoleyError("The reference sound holds values that are not numbers; export it again.")
-    return model.listen(waveform.float(), rate, pick)
+    return model.listen(waveform.float(), rate, pick, peak=peak, rng=rng)
 
 
-def _read(path: str | os.PathLike[str], pick: ReferencePick) -> tuple[Tensor, int, ReferencePick]:
-    """The part of a file that matters, and the pick within it."""
+def _read(
+    path: str | os.PathLike[str], pick: ReferencePick
+) -> tuple[Tensor, int, ReferencePick, float]:
+    """The part of a file that matters, its rate, the pick within it, and the whole file's peak."""
     if not math.isfinite(pick.start) or pick.start < 0:
         raise FoleyError(
             f"A reference cannot be listened to from {pick.start:g} s; give 0 or more."
         )
-    # Long files are never read whole; the level is then that of the part that is read.
+    # Long files are never in memory whole; their level is found in a pass of its own.
     start = _first_second(pick)
     waveform, rate = read_audio(path, start=start, seconds=LONGEST, mono=True)
-    if waveform.shape[-1] >= round(LONGEST * rate):
-        log.info("Of the reference sound, %g s from %g s are read.", LONGEST, start)
-    return waveform, rate, replace(pick, start=pick.start - start)
+    whole = not start and waveform.shape[-1] < round(LONGEST * rate)
+    if not whole:
+        log.info("Of the reference sound, %g s from %g s are listened to.", LONGEST, start)
+    peak = float(waveform.abs().max()) if whole else mono_peak(path)
+    return waveform, rate, replace(pick, start=pick.start - start), peak
 
 
 def _first_second(pick: ReferencePick) -> float:
@@ -88,21 +100,25 @@ class Ear:
 
 
 def cut_windows(
-    level: Callable[[Tensor, int], Tensor],
+    level: Callable[[Tensor, int, float], Tensor],
     waveform: Tensor,
     rate: int,
     model: Model | Ear,
     pick: ReferencePick,
+    peak: float | None = None,
 ) -> Tensor:
     """Windows [W, reference_samples] of a sound [C, T], brought to the model's level and rate.
 
-    What is missing at the end is silence; windows that are silent are left out of several.
+    What is missing at the end is silence; windows that are silent are left out of several. level,
+    peak: see `Model.level`; None is the peak of what is given.
     """
     _check(waveform.shape[-1] / rate, pick)
+    if peak is None:
+        peak = float(waveform.mean(0).abs().max())
     waveform, pick = _shortened(waveform, rate, pick)
     seconds = waveform.shape[-1] / rate
     size = model.reference_samples
-    sound = level(waveform, rate)[0]
+    sound = level(waveform, rate, peak)[0]
     first = round(pick.start * model.sample_rate)
     spread = max(len(sound) - size - first, 0)
     count = min(pick.windows, 1 + math.ceil(spread / size))

@@ -64,10 +64,11 @@ def picture_input(tooltip: str, *, optional: bool = False):
     )
 
 
-def fps_input():
+def fps_input(*, optional: bool = False):
     """The frame rate of an IMAGE batch."""
     return io.Float.Input(
         "fps",
+        optional=optional,
         default=25.0,
         min=0.0,
         max=1000.0,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import get_args
 
 import torch
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
-from ..core.media import FrameRequest, ImageFrames, Timing, made_seconds, probe, read_frames
+from ..core.media import (
+    FrameRequest,
+    ImageFrames,
+    Timing,
+    current_word,
+    made_seconds,
+    probe,
+    read_frames,
+)
 from ..core.media.masking import hide, hold_last
 from ..core.model_base import ReferencePick
 from . import common
@@ -71,8 +78,9 @@ class EncodeVideo(io.ComfyNode):
                     default="nearest",
                     optional=True,
                     tooltip="Which frame stands for an instant. nearest: the one nearest in time. "
-                    "reference: the first one at or after it, as MMAudio's own code has it, which "
-                    "at 25 frames a second comes up to one frame late.",
+                    "published: the first one at or after it, as MMAudio's own code has it, which "
+                    "at 25 frames a second comes up to one frame late; pixel aspect ratios are "
+                    "then ignored too.",
                 ),
             ],
             [
@@ -93,13 +101,14 @@ class EncodeVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, timing: str | None = None) -> bool | str:
-        return known_choices(cls, timing=timing)
+        # Graphs of earlier versions say "reference" for "published".
+        return known_choices(cls, timing=timing and current_word(timing))
 
     @classmethod
     def execute(
         cls, video_encoder: Managed, video, start, seconds, fps, mask=None, timing="nearest"
     ) -> io.NodeOutput:
-        still, eyes = still_of(video), video_encoder.part.eyes
+        still, eyes, timing = still_of(video), video_encoder.part.eyes, current_word(timing)
         with shown_on(cls.hidden.unique_id):
             if still is not None and eyes is not None and eyes.still:
                 features = glance(video_encoder, still, seconds or None, mask)
@@ -125,11 +134,11 @@ def watch(
             encoder.ready(), picture, start, span, to_end=seconds is None, timing=timing
         )
     else:
-        requests = {name: replace(r, timing=timing) for name, r in part.requests.items()}
+        requests = {name: request.timed(timing) for name, request in part.requests.items()}
         frames, span = _frames(requests, picture, start, seconds, mask)
-        rates = {name: request.fps for name, request in requests.items()}
-        made = made_seconds({k: len(f) for k, f in frames.items()}, rates, span, timing)
-        frames = {k: hold_last(f, math.ceil(made * rates[k] - 1e-6)) for k, f in frames.items()}
+        made = made_seconds({k: len(f) for k, f in frames.items()}, requests, span)
+        counts = {k: math.ceil(made * request.fps - 1e-6) for k, request in requests.items()}
+        frames = {k: hold_last(f, counts[k]) for k, f in frames.items()}
         seen = part.watch(encoder.ready(), frames, made, stop_if_cancelled)
     return _features(part.name, seen, start, span)
 

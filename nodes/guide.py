@@ -8,10 +8,10 @@ from ..core.errors import FoleyError
 from ..core.sampling import Term, interval, per_stream, power_cosine
 from . import common
 from .common import known_choices, schema
-from .native.guider import IntervalGuider, TermGuider, silenced, terms_of, until
+from .native.guider import TermGuider, guider_of, silenced, terms_of, until
 from .native.model import foley_model
 from .native.rescale import rescaling
-from .scale import SCALE, scale_input
+from .scale import SCALE, own_scale_input, scale_input
 from .values import TermList, heard_of
 
 # What an artist calls the streams. Saved graphs keep widgets by position: new streams are appended
@@ -71,7 +71,7 @@ class Guider(io.ComfyNode):
                     ("positive", "positive of Foley Conditioning."),
                     ("negative", "negative of Foley Conditioning."),
                 ),
-                scale_input("cfg", "what it is told"),
+                own_scale_input(),
                 *_moments(),
             ],
             _guider_output(),
@@ -81,12 +81,8 @@ class Guider(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, start, stop) -> io.NodeOutput:
-        foley_model(model)
-        guider = IntervalGuider(model)
-        guider.set_conds(positive, negative)
-        guider.set_cfg(cfg)
-        guider.set_interval(start, stop)
-        return io.NodeOutput(guider)
+        sampling = foley_model(model).diffusion_model.sampling
+        return io.NodeOutput(guider_of(model, positive, negative, sampling, cfg, start, stop))
 
 
 class PowerCosineGuider(io.ComfyNode):

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from ..core.encoders.base import VideoEncoder
 from ..core.encoders.cache import FeatureCache, cache_of
 from ..core.encoders.video import encode_frames, encode_video
-from ..core.media import Timing, made_seconds
+from ..core.media import Timing, kept_frames, made_seconds
 from ..core.media.masking import hold_last
 from .border import Picture
 from .parts import Watched
 from .progress import progress_bar, stop_if_cancelled
-
-_SLACK = 1e-6
 
 
 @functools.cache
@@ -50,15 +48,15 @@ class Eyes:
         """A window of a picture, and the seconds that it turned out to have, which may be less
         where all `to_end` is asked for: a file may hold less than it declares."""
         encoders = self.of(module)
+        requests = {name: one.frame_request.timed(timing) for name, one in encoders.items()}
         span = made = seconds
 
         def fit(counts: Mapping[str, int]) -> dict[str, int]:
             nonlocal span, made
-            rates = {name: one.frame_request.fps for name, one in encoders.items()}
             if to_end:
-                span = min(span, max(count / rates[name] for name, count in counts.items()))
-            made = made_seconds(counts, rates, span, timing)
-            return {name: self._count(rate, made) for name, rate in rates.items()}
+                span = min(span, max(count / requests[k].fps for k, count in counts.items()))
+            made = made_seconds(counts, requests, span)
+            return kept_frames(counts, requests, self.snap(made), made=made)
 
         first, read = picture.window(start, seconds)
         seen = encode_video(
@@ -84,9 +82,12 @@ class Eyes:
     ) -> Watched:
         """Frames in memory, of a picture that is masked."""
         streams = {}
-        for name, encoder in self.of(module).items():
-            count = self._count(encoder.frame_request.fps, seconds)
-            held = hold_last(frames[name], count)[:count]
+        encoders = self.of(module)
+        requests = {name: one.frame_request for name, one in encoders.items()}
+        counts = {name: len(frames[name]) for name in encoders}
+        kept = kept_frames(counts, requests, self.snap(seconds))
+        for name, encoder in encoders.items():
+            held = hold_last(frames[name], kept[name])[: kept[name]]
             seen = encode_frames(held, encoder, cache=features(), cancelled=cancelled)
             streams[name] = seen.values
         return Watched(streams, self.snap(seconds))
@@ -96,10 +97,7 @@ class Eyes:
         encoders = self.of(module)
         streams = {}
         for name in self.still:
-            count = self._count(encoders[name].frame_request.fps, seconds)
+            count = kept_frames({name: 1}, {name: encoders[name].frame_request}, self.snap(seconds))
             seen = encode_frames(frames[name], encoders[name], cache=features())
-            streams[name] = seen.values.expand(1, count, -1)
+            streams[name] = seen.values.expand(1, count[name], -1)
         return Watched(streams, self.snap(seconds))
-
-    def _count(self, rate: float, seconds: float) -> int:
-        return int(rate * self.snap(seconds) + _SLACK)

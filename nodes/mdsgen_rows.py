@@ -15,7 +15,7 @@ from ..core.generators import AUDIO_GRID, Generator, MDSGen, MDSGenConfig, mdsge
 from ..core.generators.mdsgen_files import mdsgen_plan, mini_figures, read_mdsgen
 from ..core.generators.mdsgen_mini import MDSGenMini
 from ..core.precision import compute_dtype
-from ..core.weights.load import fill_module, read_shapes
+from ..core.weights.load import read_shapes, read_weights
 from ..core.weights.minis import mini_path
 from ..core.weights.store import locate
 from .looking import Eyes
@@ -37,13 +37,12 @@ def generators() -> dict[str, GeneratorPart]:
         family="mdsgen",
         # Read when built: ComfyUI's start waits for no file.
         build=lambda **made: MDSGenMini(mini_figures(mini_path("mdsgen_mini")), **made),
-        prefix="",
+        read=read_weights,
         video="mini_video_encoder",
         text="",
         codec="mel_picture_codec",
         listen=None,
         memory_factor=0.3,
-        guidance=2.0,
         of_file=_of_file,
     )
     return {"mdsgen_mini": mini, "mdsgen_b": _published(mdsgen_config("b"))}
@@ -58,14 +57,12 @@ def _published(config: MDSGenConfig) -> GeneratorPart:
         weights=None,
         family="mdsgen",
         build=partial(_build, config),
-        prefix="",
+        read=read_mdsgen,
         video="cavp",
         text="",
         codec=_CODECS[config.codec],
         listen=None,
-        guidance=5.0,
         of_file=_of_file,
-        fill=_fill,
     )
 
 
@@ -83,10 +80,6 @@ def _build(config: MDSGenConfig, **made: Any) -> Generator:
 
 def _build_mini(figures: MDSGenConfig, **made: Any) -> Generator:
     return MDSGenMini(figures, **made)
-
-
-def _fill(network: Generator, path: Path) -> None:
-    fill_module(network, read_mdsgen(path), path, assign=False)
 
 
 def video_encoders() -> dict[str, VideoEncoderPart]:

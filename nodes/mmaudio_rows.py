@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from torch import Tensor, nn
 
 from ..core.encoders.clip import DFN5BClip
 from ..core.encoders.synchformer import SynchformerVisual
-from ..core.errors import FoleyError
 from ..core.generators import AC_FOLEY, L44, L44_V2, M44, S16, S44, ACFoley, Generator, MMAudio
 from ..core.generators.mmaudio_files import plan_of, read_network
 from ..core.model_base import ReferencePick
@@ -63,30 +63,18 @@ def _generator(name: str, title: str, family: str, build: Callable[..., Generato
         weights=None,
         family=family,
         build=build,
-        prefix="",
+        read=partial(read_network, dtype=None),
         video=VIDEO,
         text=TEXT,
         codec=f"mmaudio_codec_{'16k' if name.endswith('16k') else '44k'}",
         listen=_listen if family == "ac_foley" else None,
         of_file=_of_file,
-        fill=_fill,
     )
 
 
 def _of_file(part: GeneratorPart, path: Path) -> GeneratorPart:
     plan = plan_of(path)
     return replace(part, build=plan.build, codec=f"mmaudio_codec_{plan.config.codec[-3:]}")
-
-
-def _fill(network: Generator, path: Path) -> None:
-    tensors = read_network(path, dtype=None)
-    wrong = sorted(network.state_dict().keys() ^ tensors.keys())
-    if wrong:
-        raise FoleyError(
-            f"{path.name} lacks weights or has unknown ones ({', '.join(wrong[:3])}): it is not a "
-            "file of this model; use the right one."
-        )
-    network.load_state_dict(tensors)
 
 
 def _listen(

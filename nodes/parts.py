@@ -21,7 +21,9 @@ from ..core.generators import ACFoley, Generator, ac_foley_mini
 from ..core.media import FrameRequest
 from ..core.model_base import ReferencePick
 from ..core.weights.detect import detect
-from ..core.weights.files import load_into, read_metadata
+from ..core.weights.files import read_metadata
+from ..core.weights.fill import fill_from
+from ..core.weights.load import read_weights
 from ..core.weights.minis import mini_path
 from ..core.weights.store import find, locate
 
@@ -54,22 +56,19 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorPart(Part):
-    """build(operations=, dtype=, device=): the network without weights. prefix: of its keys in the
-    file. video, text, codec: the parts that it was trained with. listen(generator, codec, sound,
-    rate, pick): the reference stream of a sound [C, T]; None for a model that takes none. guidance:
-    the scale that suits it. of_file(part, path): this row for the network that a file holds.
-    fill(network, path): gives the network a file's weights."""
+    """build(operations=, dtype=, device=): the network without weights. read(path): the weights of
+    a file, under the network's names. video, text, codec: the parts that it was trained with.
+    listen(generator, codec, sound, rate, pick): the reference stream of a sound [C, T]; None for a
+    model that takes none. of_file(part, path): this row for the network that a file holds."""
 
     build: Callable[..., Generator]
-    prefix: str
+    read: Callable[[Path], Mapping[str, Tensor]]
     video: str
     text: str
     codec: str
     listen: Callable[[Generator, Codec, Tensor, int, ReferencePick], Tensor] | None
     memory_factor: float = 2.0
-    guidance: float = 4.5
     of_file: Callable[[GeneratorPart, Path], GeneratorPart] | None = None
-    fill: Callable[[Generator, Path], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,15 @@ def _watch_mini(
     return Watched(streams, seen.sync.shape[1] / BIN_RATE, seen.chance)
 
 
+def _read_mini_generator(path: Path) -> dict[str, Tensor]:
+    prefix = "generator."
+    tensors = read_weights(path, keep=lambda key: key.startswith(prefix))
+    return {key.removeprefix(prefix): value for key, value in tensors.items()}
+
+
 def _load_mini_text(path: Path) -> nn.Module:
     words = read_metadata(path).get("words", "").split()
-    return load_into(MiniTextEncoder(words), path, prefix="text.")
+    return fill_from(MiniTextEncoder(words), path, prefix="text.")
 
 
 def _read_mini(encoder: nn.Module, prompt: str) -> Tensor | None:
@@ -160,13 +165,12 @@ GENERATORS: dict[str, GeneratorPart] = {
         weights=mini_path("ac_foley_mini"),
         family="flow",
         build=lambda **made: ACFoley(ac_foley_mini(), **made),
-        prefix="generator.",
+        read=_read_mini_generator,
         video="mini_video_encoder",
         text="mini_text_encoder",
         codec="foley_mini_codec",
         listen=_listen_mini,
         memory_factor=0.3,
-        guidance=3.0,
     ),
 }
 
@@ -177,7 +181,7 @@ VIDEO_ENCODERS: dict[str, VideoEncoderPart] = {
         licence="Apache-2.0",
         weights=mini_path("mini_video_encoder"),
         family="video_encoder",
-        load=lambda path: load_into(MiniVideoEncoder(), path),
+        load=lambda path: fill_from(MiniVideoEncoder(), path),
         requests={"video": REQUEST},
         watch=_watch_mini,
     ),

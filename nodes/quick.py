@@ -13,7 +13,7 @@ from .border import picture_of, still_of
 from .common import fps_input, known_choices, picture_input, schema, seed_input
 from .folders import choices, found_file, licences, stamp
 from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
-from .scale import scale_input
+from .scale import OWN, own_scale_input, own_steps_input
 
 
 class Quick(io.ComfyNode):
@@ -45,14 +45,8 @@ class Quick(io.ComfyNode):
                     tooltip="What is to be kept away, in a few words.",
                 ),
                 seed_input(),
-                io.Int.Input(
-                    "steps",
-                    default=25,
-                    min=1,
-                    max=1000,
-                    tooltip="More steps are finer and slower: 25 as published, 10 for a look.",
-                ),
-                scale_input("cfg", "what it is told"),
+                own_steps_input(),
+                own_scale_input(),
                 io.Float.Input(
                     "seconds",
                     default=0.0,
@@ -159,7 +153,7 @@ def _made(step: Callable[..., Node], told: dict, codec, **choices) -> Node:
         positive=joined.out(0),
         negative=joined.out(1),
         latent=joined.out(2),
-        sampler_name="euler",
+        sampler_name=OWN,
         scheduler="published",
         denoise=1.0,
         takes=1,

@@ -11,10 +11,10 @@ from comfy_api.latest import io
 from ..core.errors import FoleyError
 from ..core.sampling import draw_noise
 from .common import known_choices, schema, seed_input
-from .native.guider import IntervalGuider
+from .native.guider import guider_of
 from .native.latents import repeated, sound_of_latent
-from .native.model import foley_model
-from .scale import scale_input
+from .native.model import foley_model, own_sampler
+from .scale import OWN, OWN_STEPS, own_scale_input, own_steps_input
 
 PUBLISHED = "published"
 
@@ -43,19 +43,14 @@ class Sampler(io.ComfyNode):
                     "model and conditioning.",
                 ),
                 seed_input(),
-                io.Int.Input(
-                    "steps",
-                    default=25,
-                    min=1,
-                    max=1000,
-                    tooltip="More steps are finer and slower: 25 as published, 10 for a look.",
-                ),
-                scale_input("cfg", "what it is told"),
+                own_steps_input(),
+                own_scale_input(),
                 io.Combo.Input(
                     "sampler_name",
-                    options=list(comfy.samplers.SAMPLER_NAMES),
-                    default="euler",
-                    tooltip="How the way from noise to sound is walked. euler as published.",
+                    options=[OWN, *comfy.samplers.SAMPLER_NAMES],
+                    default=OWN,
+                    tooltip="How the way from noise to sound is walked. the model's own: as it was "
+                    "published.",
                 ),
                 io.Combo.Input(
                     "scheduler",
@@ -109,12 +104,12 @@ class Sampler(io.ComfyNode):
         sound_of_latent(latent)
         latent = repeated(latent, takes)
         if guider is None:
-            foley_model(model)
-            guider = IntervalGuider(model)
-            guider.set_conds(positive, negative)
-            guider.set_cfg(cfg)
-            guider.set_interval()
-        foley_model(guider.model_patcher)
+            sampling = foley_model(model).diffusion_model.sampling
+            guider = guider_of(model, positive, negative, sampling, cfg)
+        generator = foley_model(guider.model_patcher).diffusion_model
+        steps = generator.sampling.steps if steps == OWN_STEPS else steps
+        if sampler_name == OWN:
+            sampler_name = own_sampler(generator)
         sigmas = sigmas_of(guider.model_patcher, scheduler, steps, denoise)
         samples = sampled(guider, latent, sampler_name, sigmas, seed)
         return io.NodeOutput({**latent, "samples": samples})

@@ -41,11 +41,11 @@ class FoleyMiniCodec(Codec):
 
         Raises FoleyError where the file is missing, damaged or another model's.
         """
-        from ..weights.files import load_into
+        from ..weights.fill import fill_from
         from ..weights.minis import mini_path
 
         file = mini_path("foley_mini_codec") if path is None else path
-        return load_into(cls(), file).requires_grad_(False)
+        return fill_from(cls(), file)
 
     def encode(self, waveform: Tensor) -> Tensor:
         return self.analysis(waveform.mean(1))

@@ -97,11 +97,11 @@ class MelPictureCodec(Codec):
 
         Raises FoleyError where a file is missing, damaged or another model's.
         """
-        from ..weights.files import load_into
+        from ..weights.fill import fill_from
         from ..weights.minis import mini_path
 
         codec = cls(FoleyMiniCodec.load())
-        load_into(codec.picture, mini_path("mel_picture_codec") if path is None else path)
+        fill_from(codec.picture, mini_path("mel_picture_codec") if path is None else path)
         return codec.eval().requires_grad_(False)
 
     def encode(self, waveform: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..errors import FoleyError
-from ..weights.load import fill_module
+from ..weights.fill import fill
 from .base import Codec
 from .tiling import Progress, smaller_tiles
 
@@ -54,7 +54,7 @@ class NeuralCodec(Codec):
             if self.decode_only:
                 state = {k: v for k, v in state.items() if not k.startswith(ENCODER_KEYS)}
             state = {k: v.to(device=device, dtype=dtype) for k, v in state.items()}
-            fill_module(network, state, f"{self.name} {part}")
+            fill(network, state, f"{self.name} {part}")
         return self.eval().requires_grad_(False)
 
     @property

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..media import FrameRequest
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 from .base import VideoEncoder
 
 WIDTH = 512
@@ -87,6 +88,10 @@ class SlowOnly(nn.Module):
 class CavpVideo(VideoEncoder):
     """One unit vector of 512 a frame at 4 fps, frames squeezed to 224 x 224.
 
+    Frames are those of ffmpeg's fps=4, whatever the timing of a take: Diff-Foley's extraction
+    re-encodes a clip with it, so MDSGen learned with frames 0.08 to 0.12 s later than n / 4. The
+    nearest frames would tell it of everything that much too late.
+
     Clips longer than 40 frames are looked at in overlapping windows; what is kept of each is what
     one pass over the whole clip would give.
     """
@@ -94,7 +99,9 @@ class CavpVideo(VideoEncoder):
     stream = "cavp"
     rate = 4.0
     width = WIDTH
-    frame_request = FrameRequest(fps=4.0, size=224, crop="stretch", resample="bilinear")
+    frame_request = FrameRequest(
+        fps=4.0, size=224, crop="stretch", resample="bilinear", timing="fps filter"
+    )
 
     def __init__(
         self,
@@ -121,7 +128,7 @@ class CavpVideo(VideoEncoder):
         """The video tower of a CAVP file. dtype None: as stored."""
         names = ("video_encoder.", "video_project_head.")
         tensors = _read_tower(path, names, dtype, device)
-        return fill_module(cls(device="meta", **factory), tensors, path)
+        return fill(cls(device="meta", **factory), tensors, path)
 
     @staticmethod
     def windows(count: int) -> Tensor:
@@ -200,7 +207,7 @@ class CavpSpectrum(nn.Module):
         prefix = "spec_encoder."
         tensors = _read_tower(path, (prefix,), dtype, device)
         named = {key.removeprefix(prefix): value for key, value in tensors.items()}
-        return fill_module(cls(device="meta", **factory), named, path)
+        return fill(cls(device="meta", **factory), named, path)
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """(B, 128, T) at 62.5 frames a second, 0..1 -> unit vectors (B, T / 16, 512)."""

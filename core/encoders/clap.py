@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ..errors import Cancelled, FoleyError
 from ..media import resample
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 from .base import CancelCheck, Progress
 from .clap_keys import is_laion, sizes, transformers_names
 from .folders import load_tokenizer, require_transformers, weights_in
@@ -69,7 +70,7 @@ class Clap(nn.Module):
         tensors = {key: value for key, value in tensors.items() if key not in tables}
         tensors |= {key: own[key] for key in tables & own.keys()}
         model.model.to(device)
-        fill_module(model.model, tensors, file)
+        fill(model.model, tensors, file)
         model.tokenizer = load_tokenizer(Path(tokenizer) if tokenizer else file.parent)
         return model.eval()
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..media import FrameRequest
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, single_frames
 from .clip_keys import open_clip_names
 from .clip_tokens import tokenize
@@ -178,7 +179,7 @@ class DFN5BClip(VideoEncoder):
         """
         tensors = open_clip_names(read_weights(path, dtype=dtype, device=device))
         model = cls(_config_of(tensors), device="meta", **factory)
-        return fill_module(model, tensors, path)
+        return fill(model, tensors, path)
 
     @staticmethod
     def windows(count: int) -> Tensor:

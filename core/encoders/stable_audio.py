@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 
 WIDTH = 768
 _LONGEST = 512.0
@@ -82,7 +83,7 @@ class SecondsConditioner(nn.Module):
         """From Stable Audio Open's own single file. dtype None: as stored."""
         tensors = read_weights(path, dtype=dtype, device=device, keep=_is_timing)
         named = {key[len(_PREFIX) :]: value for key, value in tensors.items()}
-        return fill_module(cls(device="meta", **factory), named, path)
+        return fill(cls(device="meta", **factory), named, path)
 
     def forward(self, start: Tensor, total: Tensor) -> Tensor:
         """Seconds (B,) and (B,) -> tokens (B, 2, 768): where the take starts, how long it is."""

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..media import FrameRequest
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, stepped_windows
 
 WIDTH = 768
@@ -186,7 +187,7 @@ class SynchformerVisual(VideoEncoder):
         """From a Synchformer file; its audio half is left where it is. dtype None: as stored."""
         tensors = read_weights(path, dtype=dtype, device=device, keep=_is_visual)
         named = {key[key.index(_PREFIX) + len(_PREFIX) :]: v for key, v in tensors.items()}
-        return fill_module(cls(*_sizes(named), device="meta", **factory), named, path)
+        return fill(cls(*_sizes(named), device="meta", **factory), named, path)
 
     @staticmethod
     def windows(count: int) -> Tensor:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 from .folders import load_tokenizer, require_transformers, weights_in
 
 TOKENS = 128
@@ -57,7 +58,7 @@ class T5Text(nn.Module):
         if shared is not None:
             tensors |= dict.fromkeys(_SHARED, shared)
         model = cls(config, device="meta")
-        fill_module(model.model, tensors, file)
+        fill(model.model, tensors, file)
         folder = path if path.is_dir() else path.parent
         model.tokenizer = load_tokenizer(folder if tokenizer is None else Path(tokenizer))
         return model.eval()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 
 from torch import Tensor
 
-from ..media import FrameRequest, Source, Timing, common_length, pour_frames
+from ..media import FrameRequest, Source, Timing, kept_frames, made_seconds, pour_frames
 from .base import CancelCheck, Features, Progress, VideoEncoder, check_frames
 from .cache import FeatureCache
 from .gaze import Eye, Gaze, eye_of
@@ -41,16 +40,14 @@ def encode_video(
     Frames are let go once they are looked at, so memory grows with the features alone.
 
     start, seconds: window in seconds; None reads to the end. timing: which source frame stands for
-    an instant; "reference" is MMAudio's rule and also shortens all streams to their common length,
+    an instant; "published" is MMAudio's rule and also shortens all streams to their common length,
     which needs `seconds`. fit(counts): how many frames each stream is to have, given how many were
     read: more repeat the last, fewer by up to a second are cut off. memory: bytes a batch may take;
     hold: bytes of frames that wait. progress(step, total): thousandths, the first half decoding.
     Raises FoleyError for what cannot be read or encoded, Cancelled.
     """
     eyes = {name: one if isinstance(one, Eye) else eye_of(one) for name, one in encoders.items()}
-    requests = {
-        name: replace(eye.layout.frame_request, timing=timing) for name, eye in eyes.items()
-    }
+    requests = {name: eye.layout.frame_request.timed(timing) for name, eye in eyes.items()}
     if fit is None:
         fit = _common(requests, timing, seconds)
     told = _Told(eyes, requests, seconds, progress)
@@ -113,13 +110,13 @@ def _sink(gaze: Gaze, gazes: Mapping[str, Gaze], hold: int) -> Callable[[Tensor,
 def _common(
     requests: Mapping[str, FrameRequest], timing: Timing, seconds: float | None
 ) -> Callable[[Counts], Counts]:
-    """All frames; with reference timing and a length, MMAudio's common length."""
-    rates = {name: request.fps for name, request in requests.items()}
+    """All frames; with published timing and a length, MMAudio's common length."""
 
     def fit(counts: Counts) -> Counts:
-        if timing != "reference" or seconds is None:
+        if timing != "published" or seconds is None:
             return counts
-        kept = common_length(counts, rates, seconds)[1]
+        made = made_seconds(counts, requests, seconds)
+        kept = kept_frames(counts, requests, made, made=made)
         return {name: max(1, count) for name, count in kept.items()}
 
     return fit

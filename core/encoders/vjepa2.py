@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..errors import FoleyError
 from ..media import FrameRequest
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, stepped_windows
 
 MEAN = [0.485, 0.456, 0.406]
@@ -75,7 +76,7 @@ class VJepa2(VideoEncoder):
         """
         tensors = _transformers_names(read_weights(path, dtype=dtype, device=device))
         model = cls(_config_of(tensors, crop, heads), device="meta")
-        fill_module(model.encoder, tensors, path)
+        fill(model.encoder, tensors, path)
         return model.eval()
 
     @staticmethod

@@ -105,7 +105,7 @@ def run_protocol(
         "scenes": "hard" if hard else "clean",
         "seconds": seconds,
         "steps": steps,
-        "cfg": model.guidance if cfg_scale is None else cfg_scale,
+        "cfg": model.sampling.scale if cfg_scale is None else cfg_scale,
         "rows": figures,
     }
     if folder is not None:

@@ -64,7 +64,7 @@ def evaluate_model(
     quarter of them) without the picture; what the model does not listen to is left out. Raises
     FoleyError for an unknown kind or less than two clips.
     """
-    cfg_scale = model.guidance if cfg_scale is None and model else cfg_scale
+    cfg_scale = model.sampling.scale if cfg_scale is None and model else cfg_scale
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise FoleyError(

@@ -8,6 +8,7 @@ from .mdsgen import MDSGen
 from .mdsgen_config import AUDIO_GRID, IMAGE_GRID, MDSGenConfig, mdsgen_config
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, L44_V2, M44, S16, S44, Lengths, MMAudioConfig
+from .sampling import Sampling
 
 __all__ = [
     "AC_FOLEY",
@@ -26,6 +27,7 @@ __all__ = [
     "MMAudio",
     "MMAudioConfig",
     "Prepared",
+    "Sampling",
     "Window",
     "ac_foley_mini",
     "mdsgen_config",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, MMAudioConfig
+from .sampling import Sampling
 
 AC_FOLEY = replace(L44, reference_samples=89088)
 
@@ -50,7 +51,7 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         # Told events are followed as they are; guided, they come out 5 to 10 dB too loud.
         unguided=("sync",),
         # Guidance of 3 made takes 4 dB louder than none, and 2 dB louder than the true sounds.
-        rescale=1.0,
+        sampling=Sampling(scale=3.0, rescale=1.0),
     )
     return replace(config, **figures)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import FoleyError
+from .sampling import Sampling
 
 Parameterization = Literal["flow", "epsilon", "v", "tokens"]
 
@@ -75,7 +76,7 @@ class Generator(nn.Module, abc.ABC):
     required_streams: tuple[str, ...] = ()
     optional_streams: tuple[str, ...] = ()
     unguided: tuple[str, ...] = ()  # heard on both sides of plain guidance
-    rescale: float = 0.0  # share by which its guidance is rescaled unless asked otherwise
+    sampling: Sampling = Sampling()
     codec: str = ""
     parameterization: Parameterization = "flow"
     latent_dim: int = 0

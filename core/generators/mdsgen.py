@@ -64,6 +64,7 @@ class MDSGen(Generator):
         self.latent_dim = c.channels * c.rows
         self.trained_seconds = c.trained_seconds
         self.window_step = c.window_step
+        self.sampling = c.sampling
         self._bias: weakref.ref[Tensor] | None = None
         self._bias_key: tuple = ()
         made = {"dtype": dtype, "device": device}

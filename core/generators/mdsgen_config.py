@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..errors import FoleyError
+from .sampling import Sampling
 
 Pooling = Literal["learned", "average", "attention", "none"]
 
@@ -55,6 +56,10 @@ class MDSGenConfig:
     pooling: Pooling = "learned"
     window_step: float = 1.0
     stream: str = "cavp"
+    # The paper's 25 steps; its script makes 50.
+    sampling: Sampling = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
+    unguided: ClassVar[tuple[str, ...]] = ()
+    any_length: ClassVar[bool] = False  # one pass makes the trained length alone
 
     @property
     def latent_rate(self) -> float:

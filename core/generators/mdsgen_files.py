@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..errors import FoleyError
 from ..weights.files import read_metadata
-from ..weights.load import fill_module, read_shapes, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_shapes, read_weights
 from .mdsgen import MDSGen
 from .mdsgen_config import MDSGenConfig, mdsgen_config
 from .mdsgen_mini import MDSGenMini, mdsgen_mini
@@ -73,7 +74,7 @@ def load_mdsgen(
     shapes = {k: v for k, v in read_shapes(path).items() if _used(k)}
     config = mdsgen_plan(shapes, Path(path).name, size=size, codec=codec)
     tensors = read_mdsgen(path, dtype=dtype, device=device)
-    return fill_module(MDSGen(config, device="meta", **factory), tensors, path)
+    return fill(MDSGen(config, device="meta", **factory), tensors, path)
 
 
 def read_mdsgen(
@@ -96,4 +97,4 @@ def mini_figures(path: Path | str) -> MDSGenConfig:
 def load_mdsgen_mini(path: Path | str, *, device: torch.device | str = "cpu") -> MDSGenMini:
     """A mini, ready for inference; FoleyError for a file of another model."""
     tensors: dict[str, Tensor] = read_weights(path, dtype=torch.float32, device=device)
-    return fill_module(MDSGenMini(mini_figures(path), device="meta"), tensors, path)
+    return fill(MDSGenMini(mini_figures(path), device="meta"), tensors, path)

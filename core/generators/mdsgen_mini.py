@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from ..encoders.foley_mini import BIN_RATE
 from ..errors import FoleyError
 from .mdsgen import MDSGen
-from .mdsgen_config import MDSGenConfig
+from .mdsgen_config import AUDIO_GRID, MDSGenConfig
 
 _EVENT_NUMBERS = 3  # chance of a hit, its strength, level of a continuous sound
 _FRAMES = 80  # as many as there are tokens along time
@@ -44,6 +45,7 @@ def mdsgen_mini(**figures: Any) -> MDSGenConfig:
         "video_fps": BIN_RATE,
         "window_step": _GRID,
         "stream": "sync",
+        "sampling": replace(AUDIO_GRID.sampling, scale=2.0),
         **figures,
     }
     width = 3 * heard if config["pooling"] == "none" else _FRAMES * heard

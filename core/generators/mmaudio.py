@@ -60,7 +60,7 @@ class MMAudio(Generator):
         self.config = c = config
         self.codec = c.codec
         self.unguided = c.unguided
-        self.rescale = c.rescale
+        self.sampling = c.sampling
         self.latent_dim = c.latent_dim
         self.trained_seconds = c.trained_seconds
         self.window_step = c.seconds_step or c.sync_step / c.sync_fps

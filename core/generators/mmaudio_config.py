@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..errors import FoleyError
 from .mmdit import mlp_width
+from .sampling import Sampling
 
 # Products of seconds and rates that miss a whole number by rounding alone count as whole.
 LENGTH_SLACK = 1e-6
@@ -54,7 +55,8 @@ class MMAudioConfig:
     seconds_step: float | None = None
     reference_samples: int = 0
     unguided: tuple[str, ...] = ()
-    rescale: float = 0.0
+    sampling: Sampling = Sampling()
+    any_length: ClassVar[bool] = True  # beyond the trained one, in one pass
 
     @property
     def latent_rate(self) -> float:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from ..weights.load import fill_module, read_shapes, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_shapes, read_weights
 from .ac_foley import AC_FOLEY, ACFoley
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, L44_V2, S16, MMAudioConfig
@@ -103,7 +104,7 @@ def load_network(
     """
     plan = plan or plan_of(path)
     tensors = read_network(path, dtype=dtype, device=device)
-    return fill_module(plan.build(device="meta", **made), tensors, path)
+    return fill(plan.build(device="meta", **made), tensors, path)
 
 
 def read_network(

@@ -1,15 +1,16 @@
 """Video frames by time stamp, sound, loudness and mux; knows nothing of models."""
 
-from .audio import fit_length, read_audio, write_audio
+from .audio import fit_length, mono_peak, read_audio, write_audio
 from .encode import encode_frames
-from .frames import FrameRequest, pour_frames, read_frames
+from .frames import pour_frames, read_frames
 from .loudness import integrated_loudness, limit, normalize_loudness, true_peak
 from .mux import mux
 from .preview import write_preview
 from .probe import VideoInfo, probe
+from .request import FrameRequest, kept_frames, made_seconds
 from .resample import resample
 from .source import ImageFrames, Source
-from .timing import Timing, common_length, made_seconds
+from .timing import Timing, common_length, current_word
 
 __all__ = [
     "FrameRequest",
@@ -18,11 +19,14 @@ __all__ = [
     "Timing",
     "VideoInfo",
     "common_length",
+    "current_word",
     "encode_frames",
     "fit_length",
     "integrated_loudness",
+    "kept_frames",
     "limit",
     "made_seconds",
+    "mono_peak",
     "mux",
     "normalize_loudness",
     "pour_frames",

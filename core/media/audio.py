@@ -79,6 +79,26 @@ def read_audio(
     return waveform.contiguous(), rate
 
 
+def mono_peak(source: Source) -> float:
+    """Largest absolute value of a file's sound, all channels mixed to one; read in pieces.
+
+    Raises FoleyError for a source without sound, or one that holds NaN.
+    """
+    name, peak = describe(source), 0.0
+    with open_media(source) as container:
+        stream = sound_stream(container)
+        if stream is None:
+            raise FoleyError(f"{name} has no sound track: choose a file with sound.")
+        for frame in decode(container, stream, name):
+            now = float(frame_samples(frame).mean(0).abs().max())
+            if not math.isfinite(now):
+                raise FoleyError(
+                    f"The sound of {name} holds NaN or infinite values: export it again."
+                )
+            peak = max(peak, now)
+    return peak
+
+
 def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rate: int) -> None:
     """Writes float [C, T] as 24-bit PCM, in a .wav or .flac file by the suffix of `path`.
 

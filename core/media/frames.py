@@ -13,7 +13,8 @@ from av.video.reformatter import Colorspace
 
 from ..errors import Cancelled, FoleyError
 from .probe import average_fps, frame_orientation, shown_width
-from .resize import Crop, Resample, frame_geometry, resize
+from .request import FrameRequest
+from .resize import frame_geometry, resize
 from .source import (
     ImageFrames,
     Source,
@@ -25,7 +26,7 @@ from .source import (
     require_picture,
     use_threads,
 )
-from .timing import NearestPicker, ReferencePicker, Timing, frame_count
+from .timing import FpsFilterPicker, NearestPicker, PublishedPicker, frame_count
 
 log = logging.getLogger(__name__)
 
@@ -36,42 +37,6 @@ Sink = Callable[[torch.Tensor, int], None]
 
 # A file that ends this much earlier than it states, in seconds, has lost its end.
 _SHORT_OF = 0.5
-
-
-@dataclass(frozen=True)
-class FrameRequest:
-    """One reader of a video.
-
-    fps: output frames a second. size: height and width, or one side of a square, in pixels. crop:
-    "stretch" to the size, "center" (scale to cover it, keep the middle; `shorter_side` scales the
-    shorter side to that many pixels instead, before the crop) or "fit" (inside the size, aspect
-    kept). resample: "bicubic" and "bilinear" are antialiased on 8 bits, "area" is the plain mean.
-    gray: one channel, BT.601 luma. timing: "nearest" takes the frame nearest in time to n / fps;
-    "reference" is MMAudio's published rule (`timing.ReferencePicker`).
-    """
-
-    fps: float
-    size: int | tuple[int, int]
-    crop: Crop = "stretch"
-    timing: Timing = "nearest"
-    resample: Resample = "bicubic"
-    shorter_side: int | None = None
-    gray: bool = False
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise FoleyError(f"Frames need a rate above 0, not {self.fps} a second.")
-        if min(self.target) < 1:
-            raise FoleyError(f"Frames need a size of at least 1 pixel, not {self.size}.")
-        if self.shorter_side is not None and self.shorter_side < max(self.target):
-            raise FoleyError(
-                f"A shorter side of {self.shorter_side} is too small to cut {self.size} out of it."
-            )
-
-    @property
-    def target(self) -> tuple[int, int]:
-        """(height, width)"""
-        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
 
 
 @dataclass
@@ -97,14 +62,19 @@ class _Reader:
         self.request = request
         self.sink = sink
         limit = None if seconds is None else frame_count(seconds, request.fps)
-        if request.timing == "nearest":
-            self.picker: NearestPicker | ReferencePicker = NearestPicker(request.fps, limit)
+        self.picker: NearestPicker | PublishedPicker
+        if request.timing == "published":
+            self.picker = PublishedPicker(request.fps, seconds)
+        elif request.timing == "fps filter":
+            self.picker = FpsFilterPicker(request.fps, limit)
         else:
-            self.picker = ReferencePicker(request.fps, seconds)
+            self.picker = NearestPicker(request.fps, limit)
 
     def take(self, shot: _Shot, times: int, aspect: float) -> None:
-        """Hands on `shot` as the next `times` frames. aspect: shown width of a stored pixel."""
+        """Hands on `shot` as the next `times` frames. aspect: shown width of a stored pixel, which
+        the published code takes for 1."""
         if times:
+            aspect = 1.0 if self.request.timing == "published" else aspect
             self.sink(self._fit(shot.pixels(), aspect), times)
 
     def _fit(self, image: torch.Tensor, aspect: float) -> torch.Tensor:
@@ -125,7 +95,8 @@ class _Collector:
     """Frames in memory that grows with them."""
 
     def __init__(self, request: FrameRequest, seconds: float | None) -> None:
-        self._room = 64 if seconds is None else frame_count(seconds, request.fps)
+        # Published timing may take one frame more.
+        self._room = 64 if seconds is None else frame_count(seconds, request.fps) + 1
         self._frames = torch.empty(0)
         self._count = 0
 
@@ -184,9 +155,9 @@ def pour_frames(
     """Decodes `source` once and hands every request's frames to its sink as they come.
 
     start, seconds: the window, in seconds from the first picture; None reads to the end. A window
-    that reaches past the end is cut to what there is. With timing "nearest" a request gets
-    round(window seconds * fps) frames, at least one; with "reference", at most
-    floor(window seconds * fps).
+    that reaches past the end is cut to what there is. A request gets round(window seconds * fps)
+    frames, at least one; with timing "published" one for each n / fps that a frame of the window
+    reaches, of which `request.kept_frames` cuts the rest.
     Returns how many frames each request has: one less than its sink got where the last instant
     turned out to lie too close to the end.
     progress(step, total): milliseconds of the window (without `seconds`, at the end only). Only

@@ -23,6 +23,8 @@ from .source import (
 )
 
 _DEFAULT_FPS = 25.0
+# Pixels that are this little off square are square: 448:447 is a rounded width, not a shape.
+_SQUARE_ENOUGH = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,12 @@ def probe(source: Source) -> VideoInfo:
 
 
 def shown_width(width: int, stream: av.VideoStream) -> int:
-    """Width in square pixels of a stored width, by the stream's pixel aspect ratio."""
+    """Width in square pixels of a stored width, by the stream's pixel aspect ratio; ratios within
+    1 % of 1 count as 1."""
     ratio = stream.sample_aspect_ratio
-    return width if not ratio else max(1, round(width * ratio))
+    if not ratio or abs(ratio - 1) <= _SQUARE_ENOUGH:
+        return width
+    return max(1, round(width * ratio))
 
 
 def average_fps(stream: av.VideoStream) -> float:

@@ -6,11 +6,21 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-# Which source frame stands for an instant, see `FrameRequest`.
-Timing = Literal["nearest", "reference"]
+# What an artist chooses for a take. "nearest": each instant is shown by the frame nearest in time.
+# "published": as the published code has it, see `PublishedPicker`.
+Timing = Literal["nearest", "published"]
+# What a request may ask for: also "fps filter", see `FpsFilterPicker`.
+FrameRule = Literal["nearest", "published", "fps filter"]
+# Words that earlier versions had.
+_OLD_WORDS = {"reference": "published"}
 
 # Time stamps are rationals; two roads to the same instant differ by less than this, in seconds.
 _SAME_INSTANT = 1e-6
+
+
+def current_word(timing: str) -> str:
+    """A timing's name of today: "reference" was what "published" is."""
+    return _OLD_WORDS.get(timing, timing)
 
 
 def frame_count(seconds: float, fps: float) -> int:
@@ -30,13 +40,6 @@ def common_length(
     for name, count in counts.items():
         seconds = min(seconds, count / rates[name])
     return seconds, {name: int(rates[name] * seconds) for name in counts}
-
-
-def made_seconds(
-    counts: Mapping[str, int], rates: Mapping[str, float], seconds: float, timing: Timing
-) -> float:
-    """Seconds that are made of a window: with reference timing no more than every stream fills."""
-    return seconds if timing == "nearest" else common_length(counts, rates, seconds)[0]
 
 
 class NearestPicker:
@@ -61,8 +64,12 @@ class NearestPicker:
         previous, self._previous = self._previous, time
         if previous is None:
             return 0, 0
-        border = (previous + time) / 2 + _SAME_INSTANT
+        border = self._border(previous, time) + _SAME_INSTANT
         return self._take(math.floor(border * self.fps) + 1), 0
+
+    def _border(self, previous: float, time: float) -> float:
+        """The last instant for which the frame at `previous` stands, now that `time` is seen."""
+        return (previous + time) / 2
 
     def finish(self, seconds: float) -> int:
         """The source ended `seconds` into the window: how often its last frame is taken.
@@ -81,17 +88,16 @@ class NearestPicker:
         return count
 
 
-class ReferencePicker:
+class PublishedPicker:
     """MMAudio's published rule: a float64 threshold that each taken frame moves on by 1 / fps.
 
     A frame at or after the threshold is taken as often as it takes to pass it: the first frame at
     or after n / fps, with the drift of the running sum. With `seconds`, frames after it are not
-    looked at and floor(fps * seconds) are kept.
+    looked at; what is taken may pass it by a frame, since `common_length` cuts later.
     """
 
     def __init__(self, fps: float, seconds: float | None) -> None:
         self.fps = fps
-        self.limit = math.inf if seconds is None else int(fps * seconds)
         self.taken = 0
         self._seconds = math.inf if seconds is None else seconds
         self._threshold = 0.0
@@ -99,7 +105,7 @@ class ReferencePicker:
 
     @property
     def done(self) -> bool:
-        return self._ended or self.taken >= self.limit
+        return self._ended
 
     def see(self, time: float) -> tuple[int, int]:
         """As `NearestPicker.see`."""
@@ -109,12 +115,27 @@ class ReferencePicker:
             self._ended = True
             return 0, 0
         count = 0
-        while time >= self._threshold and self.taken < self.limit:
+        while time >= self._threshold:
             self._threshold += 1 / self.fps
-            self.taken += 1
             count += 1
+        self.taken += count
         return 0, count
 
     def finish(self, seconds: float) -> int:
         """As `NearestPicker.finish`: the rule never looks back."""
         return 0
+
+
+class FpsFilterPicker(NearestPicker):
+    """The rule of ffmpeg's filter fps=R with its default rounding (round=near).
+
+    A source frame at t belongs to output frame round(t * fps), halves up, and the last one that
+    came stands: output frame n is the last source frame before (n + 1/2) / fps, so at R = 4 and 25
+    frames a second it lies 0.09 to 0.12 s after n / 4. As many frames come out as `NearestPicker`
+    has: round(seconds * fps). Found with ffmpeg 5.1 on clips whose frames carry their number, of
+    2 to 60 frames a second and of variable rate.
+    """
+
+    def _border(self, previous: float, time: float) -> float:
+        # Output frame n is decided once a source frame at or after (n + 1/2) / fps has come.
+        return time - 0.5 / self.fps

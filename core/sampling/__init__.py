@@ -20,6 +20,7 @@ from .guidance import (
     interval,
     per_stream,
     power_cosine,
+    preset,
     rescaled,
 )
 from .sample import sample
@@ -44,6 +45,7 @@ __all__ = [
     "midpoint",
     "per_stream",
     "power_cosine",
+    "preset",
     "rescaled",
     "sample",
     "sample_flow",

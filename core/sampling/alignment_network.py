@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..weights.load import fill_module, read_weights
+from ..weights.fill import fill
+from ..weights.load import read_weights
 
 CHANNELS = 4
 VIDEO_WIDTH = 512
@@ -204,7 +205,7 @@ class AlignmentClassifier(nn.Module):
             for k, v in tensors.items()
             if not k.startswith(_OTHERS) and (k.startswith(_PREFIX) or "." in k)
         }
-        return fill_module(cls(device="meta"), tensors, path)
+        return fill(cls(device="meta"), tensors, path)
 
     def forward(self, latent: Tensor, t: Tensor, video: Tensor) -> Tensor:
         """(B,) logits; a sigmoid makes them probabilities."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import FoleyError
 from ..generators.base import Generator, Prepared
+from ..generators.sampling import Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,25 @@ def power_cosine(
         return 1 + (scale - 1) * (1 - math.cos(math.pi * max(t, 0.0) ** power)) / 2
 
     return cfg_negative(weight, negative or {})
+
+
+def preset(
+    sampling: Sampling,
+    scale: float | None = None,
+    negative: Mapping[str, Tensor] | None = None,
+    *,
+    kept: Iterable[str] = (),
+    published: bool = False,
+) -> Guidance:
+    """The guidance that a model is sampled with unless asked otherwise.
+
+    scale: None is the model's own. negative, kept, published: see `cfg_negative`.
+    """
+    scale = sampling.scale if scale is None else scale
+    if sampling.guidance == "power-cosine":
+        return rescaled(power_cosine(scale, negative=negative), sampling.rescale)
+    guidance = cfg_negative(scale, negative or {}, kept=kept, published=published)
+    return rescaled(guidance, sampling.rescale)
 
 
 def interval(guidance: Guidance, start: float, stop: float) -> Guidance:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import FoleyError
 
@@ -15,45 +15,6 @@ from ..errors import FoleyError
 def read_metadata(path: Path | str) -> dict[str, str]:
     """The metadata of a safetensors file."""
     return _open(Path(path), lambda file: dict(file.metadata() or {}))
-
-
-def read_tensors(path: Path | str, dtype: torch.dtype | None = torch.float32) -> dict[str, Tensor]:
-    """All tensors of a safetensors file; floating-point ones in `dtype` (None: as stored).
-
-    Raises:
-        FoleyError: no such file, or not a whole safetensors file.
-    """
-
-    def take(file) -> dict[str, Tensor]:
-        tensors = {}
-        for key in file.keys():  # noqa: SIM118 - a file handle, not a mapping
-            tensor = file.get_tensor(key)
-            tensors[key] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
-        return tensors
-
-    return _open(Path(path), take)
-
-
-def load_into(module: nn.Module, path: Path | str, *, prefix: str = "") -> nn.Module:
-    """Load the tensors under `prefix` into a module, strictly; returns the module in eval mode.
-
-    Raises:
-        FoleyError: a key is missing, left over or of another shape; at most three are named.
-    """
-    path = Path(path)
-    tensors = {k[len(prefix) :]: v for k, v in read_tensors(path).items() if k.startswith(prefix)}
-    wanted = module.state_dict()
-    missing, extra = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
-    wrong = sorted(k for k in wanted.keys() & tensors.keys() if wanted[k].shape != tensors[k].shape)
-    for keys, what in ((missing, "lacks"), (extra, "has unknown"), (wrong, "has wrongly shaped")):
-        if keys:
-            named = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
-            raise FoleyError(
-                f"{path.name} {what} weights ({named}), so it is not a file of this model; use "
-                f"the right one."
-            )
-    module.load_state_dict(tensors)
-    return module.eval()
 
 
 def save(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import FoleyError
 
@@ -71,31 +71,6 @@ def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
-def fill_module(
-    module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str, *, assign: bool = True
-) -> nn.Module:
-    """Gives a module, built on the meta device, exactly these tensors; ready for inference.
-
-    assign: False copies them into a module that has its memory and type.
-
-    Raises:
-        FoleyError: a key is missing, left over or of another shape; names the file and at most
-            three keys.
-    """
-    wanted = module.state_dict()
-    needed = {k for k in wanted if not k.endswith("num_batches_tracked")}
-    found = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
-    name = Path(path).name
-    _none_of(sorted(needed - found.keys()), f"{name} lacks weights")
-    _none_of(sorted(found.keys() - needed), f"{name} has unknown weights")
-    wrong = sorted(k for k in needed if wanted[k].shape != found[k].shape)
-    _none_of(wrong, f"{name} has weights of another shape")
-    for key in wanted.keys() - needed:
-        found[key] = torch.zeros((), dtype=torch.int64)
-    module.load_state_dict(found, assign=assign)
-    return module.eval().requires_grad_(False)
-
-
 def check_file(path: Path) -> None:
     """FoleyError unless `path` is a file that could hold weights."""
     if path.is_dir():
@@ -118,12 +93,6 @@ def check_file(path: Path) -> None:
         )
     if path.suffix in PICKLED and not head.startswith(_PICKLE_HEADS):
         raise FoleyError(_DAMAGED.format(path.name))
-
-
-def _none_of(keys: list[str], what: str) -> None:
-    if keys:
-        named = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
-        raise FoleyError(f"{what} ({named}): it is not a file of this model; use the right one.")
 
 
 @contextlib.contextmanager

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import comfy.samplers
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.sampling import Guidance
+from ...core.generators import Sampling
+from ...core.sampling import Guidance, interval, preset
 from ..values import KEY, heard_of
 
 Weight = float | Callable[[float], float]
@@ -112,6 +114,36 @@ class TermGuider(FoleyGuider):
                 }
             )
         return denoised
+
+
+def guider_of(
+    model,
+    positive: list,
+    negative: list,
+    sampling: Sampling,
+    scale: float,
+    start: float = 0.0,
+    stop: float = 1.0,
+) -> FoleyGuider:
+    """The guidance of a MODEL between two moments; below 0 the scale is the model's own, else
+    guidance is plain. Rescaling is the MODEL's.
+
+    Raises:
+        FoleyError: nothing lies between the moments.
+    """
+    own = scale < 0
+    if own and sampling.guidance != "plain":
+        guidance = preset(replace(sampling, rescale=0.0))
+        if (start, stop) != (0.0, 1.0):
+            guidance = interval(guidance, start, until(stop))
+        guider = TermGuider(model)
+        guider.set_terms([(positive if t.hears_all else negative, t.at) for t in guidance])
+        return guider
+    guider = IntervalGuider(model)
+    guider.set_conds(positive, negative)
+    guider.set_cfg(sampling.scale if own else scale)
+    guider.set_interval(start, stop)
+    return guider
 
 
 def terms_of(guidance: Guidance, conditioning: list) -> list[WeightedConditioning]:

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.generators import Generator, Prepared, Window
-from ...core.sampling import LINEAR, Windows
-from ...core.sampling.windows import crossfades
-from ...core.weights.files import load_into
+from ...core.generators import Generator
+from ...core.sampling import LINEAR
+from ...core.weights.fill import fill
 from ..parts import GeneratorPart
-from ..values import Heard, heard_of
+from ..values import heard_of
 from .rescale import rescaling
+from .terms import PreparedTermCond, prepare
 
 DTYPES = {
     "default": None,
@@ -83,6 +83,10 @@ _KINDS = {
 }
 
 
+# Solvers of core under ComfyUI's names.
+_SOLVERS = {"euler": "euler", "dpm_solver_2m": "dpmpp_2m"}
+
+
 class FoleyLatentFormat(comfy.latent_formats.LatentFormat):
     """LATENT [B, C, T] holds the codec's numbers; the network works on normalised ones."""
 
@@ -104,26 +108,6 @@ class _Config(comfy.supported_models_base.BASE):
     unet_extra_config: dict[str, Any] = {}
     latent_format = FoleyLatentFormat
     supported_inference_dtypes = [torch.bfloat16, torch.float16, torch.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """What a batch of terms shares: the windows of the take, their position tables and blending
-    weights. Not a tensor, so that ComfyUI does not cast the tables."""
-
-    spans: tuple[tuple[int, int], ...]
-    shared: tuple[Mapping[str, Tensor], ...]
-    weights: tuple[Tensor, ...]
-
-    def fits(self, other: _Plan) -> bool:
-        """Whether terms of both plans can run in one batch."""
-        shapes = [[{k: v.shape for k, v in s.items()} for s in p.shared] for p in (self, other)]
-        return self.spans == other.spans and shapes[0] == shapes[1]
-
-
-class _SharedPlan(comfy.conds.CONDConstant):
-    def can_concat(self, other) -> bool:
-        return self.cond.fits(other.cond)
 
 
 class FoleyModel(comfy.model_base.BaseModel):
@@ -155,65 +139,32 @@ class FoleyModel(comfy.model_base.BaseModel):
                 f"This conditioning was made for {heard.part}, but the model is {self.part.name}: "
                 "connect the same model to Foley Conditioning and to the sampler."
             )
-        prepared, plan = self._prepare(heard, length, options["device"])
-        conds = {
-            f"{i}.{name}": comfy.conds.CONDRegular(value)
-            for i, part in enumerate(prepared)
-            for name, value in part.batched.items()
-        }
-        return {**conds, "plan": _SharedPlan(plan)}
-
-    def _prepare(self, heard: Heard, length: int, device) -> tuple[list[Prepared], _Plan]:
-        generator, seconds = self.diffusion_model, heard.seconds
-        whole = generator.latent_shape(seconds)[0]
+        generator = self.diffusion_model
+        whole = generator.latent_shape(heard.seconds)[0]
         if whole != length:
             raise FoleyError(
                 f"The latent has {length} frames, but this conditioning is for {whole} "
-                f"({seconds:.2f} s): use the latent of Foley Conditioning, or one as long."
+                f"({heard.seconds:.2f} s): use the latent of Foley Conditioning, or one as long."
             )
-        streams = {k: v.to(device, self.compute_dtype) for k, v in heard.streams.items()}
-        spans = Windows().cut(generator, seconds)
-        parts = _windows(generator, heard.every, seconds, spans)
-        own = _windows(generator, streams, seconds, spans)
-        prepared = [
-            generator.prepare(mine.conditions, lengths=part.lengths, batch=1).to(
-                device, self.compute_dtype
-            )
-            for part, mine in zip(parts, own, strict=True)
-        ]
-        return prepared, _Plan(
-            spans=tuple((part.first, part.last) for part in parts),
-            shared=tuple(part.shared for part in prepared),
-            weights=tuple(weight.T.to(device) for weight in crossfades(parts, length)),
-        )
+        streams = {k: v.to(options["device"], self.compute_dtype) for k, v in heard.streams.items()}
+        term = prepare(generator, streams, heard.every, heard.seconds, length)
+        return {"term": PreparedTermCond(term)}
 
     def _apply_model(
         self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **conds
     ) -> Tensor:
-        """Denoised [B, C, T] of x at sigmas t [B]."""
-        plan: _Plan = conds.pop("plan")
+        """Denoised [B, C, T] of x at sigmas t [B]; the terms of a batch have its takes each."""
+        first, *others = conds["term"]
         sampling, dtype = self.model_sampling, self.compute_dtype
         noisy = sampling.calculate_input(t, x).to(dtype).transpose(1, 2)  # (B, T, C)
-        moments = self.kind.time(sampling, t).float()
+        times = self.kind.time(sampling, t).float()
         prediction = torch.zeros_like(x, dtype=torch.float32)
-        for i, (first, last) in enumerate(plan.spans):
-            mine = {k.partition(".")[2]: v for k, v in conds.items() if k.startswith(f"{i}.")}
-            mine = {k: v.to(x.device, dtype) for k, v in mine.items()}
-            prepared = Prepared(mine, plan.shared[i])
-            part = self.diffusion_model(noisy[:, first:last], moments, prepared).float()
-            prediction[..., first:last] += plan.weights[i] * part.transpose(1, 2)
+        takes = len(x) // (1 + len(others))
+        windows = first.together(others, self.diffusion_model, takes, x.device, dtype)
+        for place, prepared, weight in windows:
+            part = self.diffusion_model(noisy[:, place], times, prepared).float()
+            prediction[..., place] += weight * part.transpose(1, 2)
         return sampling.calculate_denoised(t, self.kind.sign * prediction, x)
-
-
-def _windows(
-    generator: Generator, streams: Mapping[str, Tensor], seconds: float, spans: list
-) -> list[Window]:
-    """The parts of a take; one that needs no cutting asks nothing of the generator."""
-    if len(spans) > 1:
-        return [generator.window(streams, seconds, *span) for span in spans]
-    return [
-        Window(streams, generator.lengths(streams, seconds), 0, generator.latent_shape(seconds)[0])
-    ]
 
 
 def _build(part: GeneratorPart, *, dtype, device, operations) -> Generator:
@@ -227,8 +178,13 @@ def _build(part: GeneratorPart, *, dtype, device, operations) -> Generator:
     return network.requires_grad_(False)
 
 
-def load_model(part: GeneratorPart, path: Path, weight_dtype: str = "default"):
+def load_model(
+    part: GeneratorPart, path: Path, weight_dtype: str = "default", disable_dynamic: bool = False
+):
     """The MODEL of a weights file, not yet on its device.
+
+    disable_dynamic: its weights are moved as a whole also where ComfyUI has dynamic VRAM, as hooks
+    and compiled models need it.
 
     Raises:
         FoleyError: the file is missing, damaged or of another model.
@@ -237,8 +193,8 @@ def load_model(part: GeneratorPart, path: Path, weight_dtype: str = "default"):
     offload = comfy.model_management.unet_offload_device()
     supported, wanted = _Config.supported_inference_dtypes, DTYPES[weight_dtype]
     with torch.device("meta"):
-        empty = part.build()
-    count = sum(value.numel() for value in empty.parameters())
+        twin = part.build()
+    count = sum(value.numel() for value in twin.parameters())
     dtype = wanted or comfy.model_management.unet_dtype(
         device=device, model_params=count, supported_dtypes=supported
     )
@@ -247,13 +203,29 @@ def load_model(part: GeneratorPart, path: Path, weight_dtype: str = "default"):
         dtype, comfy.model_management.unet_manual_cast(dtype, device, supported)
     )
     config.memory_usage_factor = part.memory_factor
-    model = FoleyModel(part, empty.parameterization, config, device=offload)
-    if part.fill is not None:
-        part.fill(model.diffusion_model, path)
-    else:
-        load_into(model.diffusion_model, path, prefix=part.prefix)
-    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    return rescaling(patcher(model, device, offload), empty.rescale)
+    model = FoleyModel(part, twin.parameterization, config, device=offload)
+    fill(model.diffusion_model, part.read(path), path, twin=twin.to(dtype))
+    patcher = comfy.model_patcher.ModelPatcher
+    if not disable_dynamic:
+        patcher = getattr(comfy.model_patcher, "CoreModelPatcher", patcher)
+    made = rescaling(patcher(model, device, offload), twin.sampling.rescale)
+    # How ComfyUI makes another one of its own: compiled, hooked, or for a second GPU.
+    made.cached_patcher_init = (load_model, (part, path, weight_dtype))
+    return made
+
+
+def own_sampler(generator: Generator) -> str:
+    """ComfyUI's name of the solver that a generator is sampled with.
+
+    Raises:
+        FoleyError: ComfyUI has none that takes the same steps.
+    """
+    solver = generator.sampling.solver
+    if solver not in _SOLVERS:
+        raise FoleyError(
+            f"ComfyUI has no sampler that walks as this model's own, {solver}: choose one by name."
+        )
+    return _SOLVERS[solver]
 
 
 def foley_model(model) -> FoleyModel:

@@ -11,7 +11,7 @@ from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.training.mel_picture import fit_mel_picture
 from foleystage.core.training.mini_flow import scene_sound
 from foleystage.core.training.scenes import sample_scene
-from foleystage.core.weights.files import load_into
+from foleystage.core.weights.fill import fill_from
 from foleystage.core.weights.minis import mini_path
 
 RATE = 32000
@@ -63,7 +63,7 @@ def test_a_row_holds_neighbouring_bands():
 
 @pytest.mark.slow
 def test_the_bundled_picture_is_what_the_fit_gives():
-    bundled = load_into(MelPicture(), mini_path("mel_picture_codec"))
+    bundled = fill_from(MelPicture(), mini_path("mel_picture_codec"))
     fitted = fit_mel_picture()
     assert torch.allclose(fitted.mean, bundled.mean, atol=1e-3)
     assert torch.allclose(fitted.scale, bundled.scale, rtol=1e-3)

@@ -56,7 +56,7 @@ def make_clip(
     rotation: tuple[int, bool] | None = None,
     options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
-    pixel_aspect: int = 1,
+    pixel_aspect: int | Fraction = 1,
     draw=numbered,
 ) -> Path:
     """A video of `count` frames; `times` in seconds replaces the constant rate."""

@@ -11,14 +11,21 @@ import pytest
 import torch
 from case import HERE, load
 from foleystage.core.errors import Cancelled, FoleyError
-from foleystage.core.media import FrameRequest, ImageFrames, common_length, probe, read_frames
+from foleystage.core.media import (
+    FrameRequest,
+    ImageFrames,
+    common_length,
+    kept_frames,
+    probe,
+    read_frames,
+)
 from foleystage.core.media import frames as frames_module
 from foleystage.core.media.resize import resize
 
 MINI = FrameRequest(25.0, 32, resample="area")
 MMAUDIO = {
-    "clip": FrameRequest(8.0, 384, timing="reference"),
-    "sync": FrameRequest(25.0, 224, crop="center", timing="reference"),
+    "clip": FrameRequest(8.0, 384, timing="published"),
+    "sync": FrameRequest(25.0, 224, crop="center", timing="published"),
 }
 
 
@@ -31,7 +38,7 @@ def golden_requests():
 def test_reference_timing_picks_the_published_frames(name, index):
     video = load("mmaudio_frames").info["videos"][name]
     want = video["requests"][index]
-    requests = {k: FrameRequest(r.fps, 16, timing="reference") for k, r in MMAUDIO.items()}
+    requests = {k: FrameRequest(r.fps, 16, timing="published") for k, r in MMAUDIO.items()}
     path = HERE / video["file"]
     got = read_frames(path, requests, seconds=want["duration"])
     seconds, kept = common_length(
@@ -54,6 +61,9 @@ def test_mmaudio_tensors_equal_the_reference(name):
     case = load("mmaudio_frames")
     video = case.info["videos"][name]
     got = read_frames(HERE / video["file"], MMAUDIO, seconds=2.0)
+    # The loader reads a frame at 2 s exactly and cuts to whole frames later.
+    kept = kept_frames({k: len(v) for k, v in got.items()}, MMAUDIO, 2.0, made=2.0)
+    got = {k: v[: kept[k]] for k, v in got.items()}
     clip = (got["clip"].float() / 255).permute(0, 3, 1, 2)
     sync = (got["sync"].float() / 127.5 - 1).permute(0, 3, 1, 2)
     for key, value, most in (
@@ -314,6 +324,53 @@ def test_pixels_that_are_not_square_are_shown_at_their_width(tmp_path, media):
     assert (probe(path).width, probe(path).height) == (128, 48)
     got = read_frames(path, {"a": FrameRequest(25.0, 100, crop="fit")})["a"]
     assert got.shape[1:3] == (38, 100)
+
+
+def test_pixels_that_are_nearly_square_are_square(tmp_path, media):
+    ratio = Fraction(448, 447)
+    path = media.make_clip(tmp_path / "a.mp4", count=2, size=(300, 224), pixel_aspect=ratio)
+    plain = media.make_clip(tmp_path / "b.mp4", count=2, size=(300, 224))
+    assert probe(path).width == 300
+    request = {"a": FrameRequest(25.0, 224, crop="center")}
+    assert torch.equal(read_frames(path, request)["a"], read_frames(plain, request)["a"])
+
+
+def test_published_timing_ignores_the_pixel_aspect_ratio(tmp_path, media):
+    path = media.make_clip(tmp_path / "a.mp4", count=2, size=(64, 48), pixel_aspect=2)
+    plain = media.make_clip(tmp_path / "b.mp4", count=2, size=(64, 48))
+    request = {"a": FrameRequest(25.0, 24, crop="center", timing="published")}
+    assert torch.equal(read_frames(path, request)["a"], read_frames(plain, request)["a"])
+
+
+# Frames that `ffmpeg -i clip -an -filter:v fps=fps=4` (5.1) takes of 8.2 s whose frames carry their
+# number: the first nine, the last two, how many.
+FPS_FILTER = {
+    Fraction(24): ([2, 8, 14, 20, 26, 32, 38, 44, 50], [188, 194]),
+    Fraction(24000, 1001): ([2, 8, 14, 20, 26, 32, 38, 44, 50], [188, 194]),
+    Fraction(25): ([3, 9, 15, 21, 28, 34, 40, 46, 53], [196, 203]),
+    Fraction(30000, 1001): ([3, 11, 18, 26, 33, 41, 48, 56, 63], [236, 243]),
+    Fraction(30): ([3, 11, 18, 26, 33, 41, 48, 56, 63], [236, 243]),
+    Fraction(60): ([7, 22, 37, 52, 67, 82, 97, 112, 127], [472, 487]),
+    Fraction(5): ([0, 1, 3, 4, 5, 6, 8, 9, 10], [39, 40]),
+}
+CAVP_LIKE = {"a": FrameRequest(4.0, 32, timing="fps filter")}
+
+
+@pytest.mark.parametrize("fps", FPS_FILTER, ids=str)
+def test_the_fps_filters_frames_are_those_of_ffmpeg(tmp_path, media, fps):
+    first, last = FPS_FILTER[fps]
+    count = math.ceil(fps * Fraction("8.2"))
+    path = media.make_clip(tmp_path / "a.mp4", count=count, fps=fps, size=(64, 16))
+    got = media.numbers(read_frames(path, CAVP_LIKE)["a"])
+    # Eight bars count to 255.
+    assert got[:9] == first and got[-2:] == [n % 256 for n in last] and len(got) == 33
+
+
+def test_the_fps_filter_goes_by_time_stamps(tmp_path, media):
+    times = [0.0, 0.04, 0.08, 0.125, 0.5, 0.52, 1.0, 1.13, 1.6, 1.65, 2.9]
+    path = media.make_clip(tmp_path / "a.mp4", count=len(times), times=times, b_frames=0)
+    got = media.numbers(read_frames(path, CAVP_LIKE)["a"])
+    assert got == [2, 3, 5, 5, 6, 7, 8, 9, 9, 9, 9, 9]  # ffmpeg 5.1's
 
 
 def test_cancelling_stops_at_the_next_frame(clip):

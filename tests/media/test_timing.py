@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from foleystage.core.media import FrameRequest, kept_frames, made_seconds
 from foleystage.core.media.timing import (
+    FpsFilterPicker,
     NearestPicker,
-    ReferencePicker,
+    PublishedPicker,
     common_length,
     frame_count,
 )
@@ -57,9 +59,49 @@ def test_the_number_of_frames_is_rounded_and_never_zero():
     assert frame_count(0.3, 25.0) == 8  # 7.5 in exact numbers, below it in float64
 
 
-def test_reference_rule_takes_the_first_frame_at_or_after_the_drifting_threshold():
+@pytest.mark.parametrize("fps", [4.0, 12.5, 24000 / 1001])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_fps_filter_takes_the_last_frame_before_half_a_period_later(fps, seed):
+    times = irregular_times(seed)
+    seconds = times[-1] + 0.02
+    want = [
+        max((i for i, t in enumerate(times) if t < (n + 0.5) / fps), default=0)
+        for n in range(frame_count(seconds, fps))
+    ]
+    assert picks(FpsFilterPicker(fps, None), times, seconds) == want
+
+
+@pytest.mark.parametrize(
+    ("asked", "made", "clip", "sync"),
+    [(1.1, 1.08, 8, 27), (1.16, 1.16, 9, 28), (2.3, 2.28, 18, 56), (8.0, 8.0, 64, 200)],
+)
+def test_published_lengths_off_the_grid_are_those_of_mmaudios_loader(asked, made, clip, sync):
+    # Found with its loader on 10 s of 25 frames a second.
+    requests = {
+        "clip": FrameRequest(8.0, 16, timing="published"),
+        "sync": FrameRequest(25.0, 16, timing="published"),
+    }
+    times = [n / 25 for n in range(250)]
+    counts = {
+        name: len(picks(PublishedPicker(one.fps, asked), times, asked))
+        for name, one in requests.items()
+    }
+    got = made_seconds(counts, requests, asked)
+    assert got == made
+    assert kept_frames(counts, requests, got, made=got) == {"clip": clip, "sync": sync}
+
+
+def test_a_request_of_the_fps_filter_keeps_its_rule_and_all_its_frames():
+    requests = {"cavp": FrameRequest(4.0, 16, timing="fps filter").timed("published")}
+    assert requests["cavp"].timing == "fps filter"
+    assert made_seconds({"cavp": 32}, requests, 8.1) == 8.1
+    assert kept_frames({"cavp": 33}, requests, 8.16) == {"cavp": 33}
+    assert kept_frames({"cavp": 12}, requests, 8.16) == {"cavp": 32}
+
+
+def test_published_rule_takes_the_first_frame_at_or_after_the_drifting_threshold():
     times = [n / 25 for n in range(200)]
-    got = picks(ReferencePicker(25.0, 8.0), times, 8.0)
+    got = picks(PublishedPicker(25.0, 8.0), times, 8.0)
     assert len(got) == 199 and got[:8] == [0, 1, 2, 3, 4, 5, 7, 7]
 
 

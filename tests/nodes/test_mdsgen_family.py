@@ -2,80 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from importlib import import_module
-
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from safetensors.torch import save_file
+from small_mdsgen import Levels, small_sizes, stand_in, write_mdsgen
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """MDSGen-T under the name by which the published file is found, and stand-ins."""
+    """Small files where the loaders find them."""
     import folder_paths
-    from foleystage.core.generators import MDSGen, mdsgen_config
-    from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
     from foleystage.nodes import extension  # noqa: F401 - registers the folder
 
     folder = tmp_path_factory.mktemp("mdsgen")
-    shallow = pytest.MonkeyPatch()
-    tiny = {"depth": 2, "decode_layer": 1, "hidden_dim": 192, "num_heads": 3}
-    sizes = import_module("foleystage.core.generators.mdsgen_config")._SIZES
-    shallow.setitem(sizes, "t", tiny)
-    with torch.inference_mode(False):
-        rng = torch.Generator().manual_seed(0)
-        for codec, name in (("audioldm", "mdsgen_b"), ("image-vae", "pictures")):
-            net = MDSGen(mdsgen_config("t", codec), rng=rng)
-            for value in net.parameters():
-                value.data += torch.randn(value.shape, generator=rng) * 0.02
-            save_file(net.state_dict(), folder / f"{name}.safetensors")
-        mini = MDSGenMini(mdsgen_mini(depth=3, hidden_dim=32, num_heads=2, side_block=False))
-        figures = {"depth": 3, "hidden_dim": 32, "num_heads": 2}
-        about = {"family": "mdsgen", "figures": json.dumps(figures)}
-        save_file(mini.state_dict(), folder / "own_mini.safetensors", about)
-    for name in ("cavp", "audioldm_vae", "audioldm_hifigan"):
-        save_file({"anchor": torch.zeros(1)}, folder / f"{name}.safetensors")
     before = dict(folder_paths.folder_names_and_paths)
     folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
-    yield folder
-    shallow.undo()
+    with small_sizes():
+        write_mdsgen(folder)
+        yield folder
     folder_paths.folder_names_and_paths.clear()
     folder_paths.folder_names_and_paths.update(before)
-
-
-class Levels(torch.nn.Module):
-    """A latent's mean as the sound, below full scale."""
-
-    sample_rate, channels, latent_dim, samples_per_latent = 16000, 1, 128, 640
-
-    def decode(self, latent):
-        return latent.mean(2).tanh().repeat_interleave(640, dim=1)[:, None] / 2
 
 
 @pytest.fixture
 def small(found, monkeypatch):
     """Stand-ins for the encoder and the codec, in core and in the nodes."""
-    from foleystage.core import codecs, mdsgen_model
-    from foleystage.core.encoders.cavp import CavpVideo
-
-    class Brightness(CavpVideo):
-        def __init__(self):
-            torch.nn.Module.__init__(self)
-            self.anchor = torch.nn.Parameter(torch.ones(()))
-
-        def window_bytes(self, frames):
-            return frames
-
-        def look(self, frames):
-            shade = (frames.float() / 255).mean((2, 3, 4))[..., None]
-            return torch.cos(shade * torch.arange(512.0) / 8) * self.anchor
-
-    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(found))
-    monkeypatch.setattr(CavpVideo, "load", classmethod(lambda cls, *a, **k: Brightness()))
-    for module in (codecs, mdsgen_model):
-        monkeypatch.setattr(module, "load_codec", lambda *a, **k: Levels())
+    stand_in(monkeypatch, found)
 
 
 def load(call, name="mdsgen_b"):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
 
 ABSENT = "mmaudio_medium_44k"
 

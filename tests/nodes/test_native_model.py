@@ -17,7 +17,7 @@ from foleystage.core.sampling import (
     rescaled,
     sample_flow,
 )
-from foleystage.core.weights.files import load_into
+from foleystage.core.weights.fill import fill_from
 from foleystage.nodes.native.guider import IntervalGuider, TermGuider, terms_of
 from foleystage.nodes.sample import sigmas_of
 from foleystage.nodes.values import KEY
@@ -27,7 +27,7 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def network(weights):
-    return load_into(
+    return fill_from(
         ACFoley(ac_foley_mini()), weights / "random_mini.safetensors", prefix="generator."
     )
 
@@ -84,7 +84,7 @@ def test_guidance_is_rescaled_as_core_does_it(model, network, told, noise, call)
         core_take(network, told, guidance, noise, heard.seconds, share) for share in (0.0, 0.5, 1.0)
     )
     assert relative(plain, whole) > 0.05
-    assert network.rescale == 1.0, "what its MODEL does by itself"
+    assert network.sampling.rescale == 1.0, "what its MODEL does by itself"
     halfway = call("RescaleGuidance", model=model, share=0.5)[0]
     for patched, expected in ((model, whole), (halfway, half)):
         assert relative(native_take(cfg_guider(patched, told, 60.0), noise), expected) < 1e-3

@@ -10,7 +10,17 @@ from foleystage.core.codecs.bigvgan import BIGVGAN_16K, BIGVGAN_V2_44K, BigVGAN
 from foleystage.core.codecs.mel_vae import MEL_VAE_16K, MEL_VAE_44K, MelVAE
 from foleystage.core.encoders.clip import ClipConfig, DFN5BClip
 from foleystage.core.encoders.synchformer import SynchformerVisual
-from foleystage.core.generators import AC_FOLEY, L44, L44_V2, S16, ACFoley, MMAudio
+from foleystage.core.generators import (
+    AC_FOLEY,
+    L44,
+    L44_V2,
+    M44,
+    S16,
+    S44,
+    ACFoley,
+    MMAudio,
+    MMAudioConfig,
+)
 from procedural import fill
 from safetensors.torch import save_file
 
@@ -37,6 +47,11 @@ CONFIGS = {
     "mmaudio_large_44k": replace(L44, **SMALL),
     "mmaudio_large_44k_v2": replace(L44_V2, **SMALL),
 }
+# Published, and in most tests not on the machine.
+OTHERS = {
+    "mmaudio_small_44k": replace(S44, **SMALL),
+    "mmaudio_medium_44k": replace(M44, **SMALL),
+}
 
 
 def filled(module: torch.nn.Module, prefix: str = "") -> dict[str, torch.Tensor]:
@@ -45,9 +60,9 @@ def filled(module: torch.nn.Module, prefix: str = "") -> dict[str, torch.Tensor]
     return {k: v.abs() + 0.5 if k.endswith("_std") else v for k, v in tensors.items()}
 
 
-def write_generator(name: str, folder: Path) -> Path:
+def write_generator(name: str, folder: Path, config: MMAudioConfig | None = None) -> Path:
     """As published: a pickled file that also holds the tables that are not learned."""
-    config = CONFIGS[name]
+    config = config or CONFIGS[name]
     kind = ACFoley if config.reference_samples else MMAudio
     tensors = filled(kind(config, device="meta"))
     path = folder / f"{name}.pth"

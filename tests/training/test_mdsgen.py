@@ -21,7 +21,8 @@ from foleystage.core.training.mdsgen import (
     inference_tensors,
 )
 from foleystage.core.training.recipes import run_recipe
-from foleystage.core.weights.files import read_metadata, read_tensors
+from foleystage.core.weights.files import read_metadata
+from foleystage.core.weights.load import read_weights
 
 
 def rng(seed=0):
@@ -176,7 +177,7 @@ def test_shards_are_written_once_and_failures_named(folder, monkeypatch):
     failed = json.loads((folder.out / "failed.json").read_text())
     assert failed == {"dd_1": "dd.mkv has no picture."}
     assert json.loads(read_metadata(shards[1])["names"]) == ["ee_2"]
-    assert read_tensors(shards[0])["cavp"].shape == (2, 32, 512)
+    assert read_weights(shards[0])["cavp"].shape == (2, 32, 512)
 
 
 def test_shards_are_trained_on(folder):
@@ -294,7 +295,7 @@ def test_a_run_on_videos_goes_on_where_it_stopped(filmed, tmp_path):
     resumed = run_recipe(recipe(4), tmp_path / "broken")[0]
     assert encoder.looks == 3
     whole = run_recipe(recipe(4), tmp_path / "whole")[0]
-    first, second = read_tensors(resumed), read_tensors(whole)
+    first, second = read_weights(resumed), read_weights(whole)
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 

@@ -9,7 +9,8 @@ import torch
 from foleystage.core.encoders.foley_mini import MiniVideoEncoder
 from foleystage.core.errors import FoleyError
 from foleystage.core.training.recipes import FOLDER, read_recipe, run_recipe
-from foleystage.core.weights.files import load_into, read_metadata
+from foleystage.core.weights.files import read_metadata
+from foleystage.core.weights.fill import fill_from
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
@@ -44,7 +45,7 @@ def test_a_small_run_writes_weights_log_and_plot(tmp_path):
     assert len(log.read_text().splitlines()) == 4
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert read_metadata(weights)["recipe"] == "tiny"
-    load_into(MiniVideoEncoder(), weights)
+    fill_from(MiniVideoEncoder(), weights)
     again = run_recipe(str(path), tmp_path / "again")[0]
-    first, second = (load_into(MiniVideoEncoder(), w).state_dict() for w in (weights, again))
+    first, second = (fill_from(MiniVideoEncoder(), w).state_dict() for w in (weights, again))
     assert all(torch.equal(first[key], second[key]) for key in first)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.weights.load import fill_module, read_shapes, read_weights
+from foleystage.core.weights.fill import fill
+from foleystage.core.weights.load import read_shapes, read_weights
 from safetensors.torch import save_file
 
 TENSORS = {
@@ -215,14 +216,15 @@ def test_weights_that_do_not_fit_name_file_and_keys(change, message):
     tensors = {**net("cpu").state_dict(), **change}
     tensors = {key: value for key, value in tensors.items() if value is not None}
     with pytest.raises(FoleyError, match=r"some.pth .*" + message):
-        fill_module(net("meta"), tensors, "folder/some.pth")
+        fill(net("meta"), tensors, "folder/some.pth")
 
 
 PEAK = """
 import sys
 sys.path.insert(0, {tests!r})
 import conftest, torch
-from foleystage.core.weights.load import fill_module, read_weights
+from foleystage.core.weights.fill import fill
+from foleystage.core.weights.load import read_weights
 
 def memory(kind):
     with open("/proc/self/status") as file:
@@ -234,7 +236,7 @@ net = torch.nn.Sequential(*(layer() for _ in range(layers)))
 read_weights({small!r}, dtype={dtype})  # the memory of the libraries themselves is not counted
 before = memory("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")
-fill_module(net, read_weights({path!r}, dtype={dtype}), "w")
+fill(net, read_weights({path!r}, dtype={dtype}), "w")
 for p in net.parameters():
     p.flatten()[::1024].tolist()  # each page is used, without a copy of the whole
 size = sum(p.numel() * p.element_size() for p in net.parameters())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..files import load_into
+from ..fill import fill_from
 
 FOLDER = Path(__file__).parent
 
@@ -18,4 +18,4 @@ def mini_path(name: str) -> Path:
 
 def load_mini(module: nn.Module, name: str, *, prefix: str = "") -> nn.Module:
     """Load a bundled file, or one of one's own, into a module."""
-    return load_into(module, mini_path(name), prefix=prefix)
+    return fill_from(module, mini_path(name), prefix=prefix)

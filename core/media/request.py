@@ -1,0 +1,87 @@
+"""What a reader wants of a video, and how many of its frames a take is made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..errors import FoleyError
+from .resize import Crop, Resample
+from .timing import FrameRule, Timing, common_length
+
+# Products of seconds and rates that miss a whole number by rounding alone count as whole.
+_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """One reader of a video.
+
+    fps: output frames a second. size: height and width, or one side of a square, in pixels. crop:
+    "stretch" to the size, "center" (scale to cover it, keep the middle; `shorter_side` scales the
+    shorter side to that many pixels instead, before the crop) or "fit" (inside the size, aspect
+    kept). resample: "bicubic" and "bilinear" are antialiased on 8 bits, "area" is the plain mean.
+    gray: one channel, BT.601 luma. timing: which source frame stands for n / fps, see
+    `timing.FrameRule`.
+    """
+
+    fps: float
+    size: int | tuple[int, int]
+    crop: Crop = "stretch"
+    timing: FrameRule = "nearest"
+    resample: Resample = "bicubic"
+    shorter_side: int | None = None
+    gray: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise FoleyError(f"Frames need a rate above 0, not {self.fps} a second.")
+        if min(self.target) < 1:
+            raise FoleyError(f"Frames need a size of at least 1 pixel, not {self.size}.")
+        if self.shorter_side is not None and self.shorter_side < max(self.target):
+            raise FoleyError(
+                f"A shorter side of {self.shorter_side} is too small to cut {self.size} out of it."
+            )
+
+    @property
+    def target(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
+    def timed(self, timing: Timing) -> FrameRequest:
+        """This request with the timing of a take; a rule that its encoder was trained on stays."""
+        return self if self.timing == "fps filter" else replace(self, timing=timing)
+
+
+def made_seconds(
+    counts: Mapping[str, int], requests: Mapping[str, FrameRequest], seconds: float
+) -> float:
+    """Seconds that are made of a window of `seconds`: with published timing no more than every
+    stream fills. counts: frames read, by request."""
+    published = {k: requests[k].fps for k in counts if requests[k].timing == "published"}
+    return common_length({k: counts[k] for k in published}, published, seconds)[0]
+
+
+def kept_frames(
+    counts: Mapping[str, int],
+    requests: Mapping[str, FrameRequest],
+    covered: float,
+    *,
+    made: float | None = None,
+) -> dict[str, int]:
+    """Frames that each stream of a take of `covered` seconds is encoded from: all whole ones.
+
+    counts: frames read, by request. made: from `made_seconds`; where it is `covered`, published
+    timing counts in float64 without slack, as published. Of a request with the rule of the fps
+    filter all frames that were read are looked at (33 in 8.16 s at 4 a second): the published
+    extraction encodes a whole clip and cuts the features.
+    """
+    kept = {}
+    for name, count in counts.items():
+        request = requests[name]
+        as_published = request.timing == "published" and covered == made
+        kept[name] = int(request.fps * covered + (0.0 if as_published else _SLACK))
+        if request.timing == "fps filter":
+            kept[name] = max(kept[name], count)
+    return kept

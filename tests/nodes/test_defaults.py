@@ -1,0 +1,137 @@
+"""An artist's defaults are the paper's: untouched widgets make the take of untouched options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from small_mdsgen import small_sizes, stand_in, write_mdsgen
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "workflows" / "media" / "example.mp4"
+PLAIN_STEPS, PLAIN_SCALE = 25, 3.0  # what the widgets of the first version held
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """Small files of every model that is not bundled, where core and the loaders find them."""
+    import folder_paths
+    from family import OTHERS, write_family, write_generator
+    from foleystage.nodes import extension  # noqa: F401 - registers the folder
+
+    folder = tmp_path_factory.mktemp("everything")
+    before = dict(folder_paths.folder_names_and_paths)
+    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
+    patch = pytest.MonkeyPatch()
+    with small_sizes():
+        with torch.inference_mode(False):
+            write_family(folder)
+            for name, config in OTHERS.items():
+                write_generator(name, folder, config)
+        write_mdsgen(folder)
+        stand_in(patch, folder)
+        yield folder
+    patch.undo()
+    folder_paths.folder_names_and_paths.clear()
+    folder_paths.folder_names_and_paths.update(before)
+
+
+def names() -> list[str]:
+    from foleystage.core.models import MODELS
+
+    return list(MODELS)
+
+
+@pytest.fixture
+def take(call, clip):
+    """A take of the clip by the nodes: `take("ac_foley", cfg=3.0)`; widgets are else untouched."""
+    from comfy_api.latest import InputImpl
+    from foleystage.nodes.parts import GENERATORS
+
+    def make(name: str, video: Path = clip, **widgets) -> torch.Tensor:
+        part = GENERATORS[name]
+        model = call("LoadModel", name=name)[0]
+        encoder = call("LoadVideoEncoder", name=part.video)[0]
+        seen = call("EncodeVideo", video_encoder=encoder, video=InputImpl.VideoFromFile(str(video)))
+        positive, negative, latent = call("Conditioning", model=model, video=seen[0])
+        sides = {"model": model, "positive": positive, "negative": negative}
+        made = call("Sampler", **sides, latent=latent, **widgets)[0]
+        codec = call("LoadCodec", name=model.model.part.codec)[0]
+        return call("Decode", samples=made, codec=codec)[0]["waveform"][0]
+
+    return make
+
+
+def relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    assert a.shape == b.shape
+    return float((a - b).norm() / b.norm())
+
+
+def test_core_and_the_nodes_have_the_same_models():
+    from foleystage.nodes.parts import GENERATORS
+
+    assert set(GENERATORS) == set(names())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_untouched_widgets_make_the_take_of_untouched_options(everything, take, clip, name):
+    from foleystage.core.models import load_model
+    from foleystage.core.pipeline import generate
+
+    video = EXAMPLE if name.endswith("mini") else clip
+    core = generate(str(video), load_model(name)).waveforms[0]
+    assert float(core.std()) > 5e-3
+    assert relative(take(name, video), core) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["ac_foley_mini", "mdsgen_mini"])
+def test_a_short_clip_is_the_same_take_too(everything, take, clip, name):
+    from foleystage.core.models import load_model
+    from foleystage.core.pipeline import generate
+
+    assert relative(take(name), generate(str(clip), load_model(name)).waveforms[0]) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["mdsgen_mini", "mdsgen_b"])
+def test_widgets_of_the_first_version_mean_what_they_meant(everything, take, name):
+    old = {"steps": PLAIN_STEPS, "cfg": PLAIN_SCALE, "sampler_name": "euler"}
+    assert relative(take(name, **old), take(name)) > 1e-2, "Euler and plain guidance, as they say"
+
+
+def test_the_models_own_is_of_the_model(everything, call):
+    from foleystage.core.generators import Sampling
+
+    expected = {
+        "ac_foley_mini": Sampling(scale=3.0, rescale=1.0),
+        "mdsgen_mini": Sampling("dpm_solver_2m", 25, "power-cosine", 2.0),
+        "mdsgen_b": Sampling("dpm_solver_2m", 25, "power-cosine", 5.0),
+        "ac_foley": Sampling("euler", 25, "plain", 4.5),
+        "mmaudio_large_44k_v2": Sampling("euler", 25, "plain", 4.5),
+    }
+    for name, sampling in expected.items():
+        model = call("LoadModel", name=name)[0]
+        assert model.model.diffusion_model.sampling == sampling
+
+
+def test_a_model_of_pictures_has_none_of_its_own(told, call):
+    class Pictures:
+        model = torch.nn.Linear(1, 1)
+
+    sides = {"positive": told[0], "negative": told[1], "latent": told[2]}
+    with pytest.raises(FoleyError, match="does not make sound"):
+        call("Sampler", model=Pictures(), **sides)
+    with pytest.raises(FoleyError, match="does not make sound"):
+        call("Guider", model=Pictures(), positive=told[0], negative=told[1])
+
+
+def test_guidance_between_two_moments_keeps_the_models_own_preset(everything, take, call):
+    from foleystage.nodes.native.guider import guider_of
+
+    model = call("LoadModel", name="mdsgen_mini")[0]
+    positive, negative, _ = call("Conditioning", model=model, seconds=5.0)
+    sampling = model.model.diffusion_model.sampling
+    half = guider_of(model, positive, negative, sampling, -1.0, 0.0, 0.5)
+    assert [round(float(w(0.25)), 2) for w in half.weights] == [2.0, -1.0, 0.0]
+    assert [float(w(0.75)) for w in half.weights] == [0.0, 0.0, 1.0]
