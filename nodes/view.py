@@ -10,6 +10,7 @@ from ..core.errors import FoleyError
 from . import common
 from .border import audio_value, one_sound, picture_of, sound_of, temporary_file
 from .common import fps_input, picture_input, schema
+from .preview import preview_of
 from .values import Features
 
 
@@ -80,7 +81,8 @@ class Takes(io.ComfyNode):
         return schema(
             "Takes",
             "Foley Takes",
-            "A player for each take; pick the one that goes on.",
+            "Plays the takes under their picture and switches between them at the same moment; "
+            "pick the one that goes on.",
             [
                 io.Audio.Input("audio", tooltip="Several takes: from Foley Decode."),
                 io.Int.Input(
@@ -90,6 +92,22 @@ class Takes(io.ComfyNode):
                     max=64,
                     tooltip="The take that goes on, from 1. Picking another makes nothing anew.",
                 ),
+                picture_input(
+                    "The VIDEO that the takes belong to, or the IMAGE batch, to see it while "
+                    "choosing. Without it the takes are only heard.",
+                    optional=True,
+                ),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="When the takes begin, in seconds of the video. Connect start of Foley "
+                    "Decode.",
+                ),
+                fps_input(optional=True),
             ],
             [
                 io.Audio.Output(
@@ -102,12 +120,17 @@ class Takes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio, pick: int) -> io.NodeOutput:
+    def execute(
+        cls, audio, pick: int, video=None, start: float = 0.0, fps: float = 25.0
+    ) -> io.NodeOutput:
         takes, rate = sound_of(audio)
         if pick > len(takes):
             raise FoleyError(f"Take {pick} was picked, but there are only {len(takes)}.")
-        value = audio_value(takes[pick - 1 : pick], rate)
-        return io.NodeOutput(value, ui=ui.PreviewAudio(audio_value(takes, rate), cls=cls))
+        shown = {"takes": ui.PreviewAudio(audio_value(takes, rate), cls=cls).values}
+        if video is not None:
+            shown["picture"] = [preview_of(video, fps, start, takes.shape[-1] / rate)]
+        # Not as "audio": the frontend would look for its own player on the node, and there is none.
+        return io.NodeOutput(audio_value(takes[pick - 1 : pick], rate), ui=shown)
 
 
 NODES = [Plot, Takes]

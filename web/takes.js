@@ -1,8 +1,16 @@
-// Foley Takes: a player and a pick button for each take.
+// Foley Takes: the takes list on the node's face.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { chain } from "./hooks.js";
+import { TakesPlayer } from "./takes_player.js";
+import { wordsOf } from "./words.js";
 
 const NODE = "FoleyStageTakes";
+const WIDGET = "foley_takes";
+// Its least height on the canvas, in pixels, without and with a picture, and of the whole node.
+const HEIGHT = 132;
+const HEIGHT_WITH_PICTURE = 300;
+const WIDTH = 340;
 
 function fileUrl(file) {
   const query = new URLSearchParams({
@@ -13,76 +21,77 @@ function fileUrl(file) {
   return api.apiURL(`/view?${query}`);
 }
 
-function pickWidget(node) {
-  return node.widgets?.find((widget) => widget.name === "pick");
+function widgetOf(node, name) {
+  return node.widgets?.find((widget) => widget.name === name);
 }
 
 function setPick(node, number) {
-  const pick = pickWidget(node);
+  const pick = widgetOf(node, "pick");
   if (!pick) return;
   pick.value = number;
   pick.callback?.(number, app.canvas, node);
-}
-
-function row(node, file, number) {
-  const line = document.createElement("div");
-  line.style.cssText = "display:flex;align-items:center;gap:6px";
-  const button = document.createElement("button");
-  button.textContent = String(number);
-  button.title = `Pick take ${number}`;
-  button.setAttribute("aria-label", button.title);
-  button.onclick = () => setPick(node, number);
-  const player = document.createElement("audio");
-  player.controls = true;
-  player.preload = "metadata";
-  player.src = fileUrl(file);
-  player.style.cssText = "flex:1;min-width:0;height:32px";
-  line.append(button, player);
-  return line;
-}
-
-function mark(node) {
-  const picked = pickWidget(node)?.value;
-  [...node.foleyTakes.children].forEach((line, index) => {
-    line.firstChild.style.fontWeight = index + 1 === picked ? "bold" : "normal";
-    line.style.opacity = index + 1 === picked ? "1" : "0.7";
-  });
+  node.setDirtyCanvas?.(true, true);
 }
 
 function addList(node) {
-  node.foleyTakes = document.createElement("div");
-  node.foleyTakes.style.cssText = "display:flex;flex-direction:column;gap:4px;overflow-y:auto";
-  node.addDOMWidget("takes", "foley-takes", node.foleyTakes, {
-    serialize: false,
-    getMinHeight: () => 36 * Math.min(node.foleyTakes.children.length || 1, 6),
+  const player = new TakesPlayer({
+    onPick: (number) => setPick(node, number),
+    words: wordsOf(app.extensionManager?.setting?.get("Comfy.Locale")),
   });
-  // The number can also be changed in the widget itself.
-  const pick = pickWidget(node);
-  const changed = pick?.callback;
-  if (pick) {
-    pick.callback = function () {
-      changed?.apply(this, arguments);
-      mark(node);
-    };
-  }
+  const list = node.addDOMWidget(WIDGET, "foley-takes", player.element, {
+    serialize: false,
+    getMinHeight: () => (player.clock.seen ? HEIGHT_WITH_PICTURE : HEIGHT),
+  });
+  // The option keeps it out of what is run, this out of what is saved.
+  list.serialize = false;
+  node.foleyTakes = player;
+  const pick = widgetOf(node, "pick");
+  const follow = () => player.setPick(widgetOf(node, "pick")?.value);
+  if (pick) chain(pick, "callback", follow);
+  chain(node, "onConfigure", function (saved) {
+    dropStray(node, saved);
+    follow();
+  });
+  chain(node, "onRemoved", () => player.end());
 }
 
-function showTakes(node, files) {
-  if (!node.foleyTakes) addList(node);
-  node.foleyTakes.replaceChildren(...files.map((file, index) => row(node, file, index + 1)));
-  mark(node);
-  node.setSize([Math.max(node.size[0], 320), Math.max(node.size[1], node.computeSize()[1])]);
-  app.graph.setDirtyCanvas(true, true);
+// Version 0.1 saved an empty word after the pick under Nodes 2.0; another widget stands there now.
+function dropStray(node, saved) {
+  const numbers = (node.widgets ?? []).filter((widget) => widget.serialize !== false);
+  const types = { ...node.constructor.nodeData?.input?.optional };
+  numbers.forEach((widget, index) => {
+    const [, options] = types[widget.name] ?? [];
+    if (options && saved?.widgets_values?.[index] === "") widget.value = options.default;
+  });
+}
+
+function showTakes(node, output) {
+  if (!node?.foleyTakes || !output?.takes?.length) return;
+  const picture = output.picture?.[0];
+  node.foleyTakes.show(output.takes.map(fileUrl), picture ? fileUrl(picture) : null);
+  const needed = node.computeSize();
+  node.setSize([
+    Math.max(node.size[0], needed[0], WIDTH),
+    Math.max(node.size[1], needed[1]),
+  ]);
+  node.setDirtyCanvas?.(true, true);
 }
 
 app.registerExtension({
   name: "FoleyStage.Takes",
   async beforeRegisterNodeDef(nodeType, nodeData) {
     if (nodeData.name !== NODE) return;
-    const executed = nodeType.prototype.onExecuted;
-    nodeType.prototype.onExecuted = function (output) {
-      executed?.apply(this, arguments);
-      if (output?.audio?.length) showTakes(this, output.audio);
-    };
+    chain(nodeType.prototype, "onExecuted", function (output) {
+      showTakes(this, output);
+    });
+  },
+  nodeCreated(node) {
+    if (node.comfyClass === NODE) addList(node);
+  },
+  // Results that the frontend kept, when their graph is shown again.
+  onNodeOutputsUpdated(outputs) {
+    for (const node of app.graph?.nodes ?? []) {
+      if (node.comfyClass === NODE) showTakes(node, outputs?.[String(node.id)]);
+    }
   },
 });

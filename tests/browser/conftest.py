@@ -31,6 +31,19 @@ else:
     from comfy_fixtures import server  # noqa: F401
 
 
+@pytest.fixture(scope="module")
+def bare_page():
+    """A page of a browser without ComfyUI."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser.new_page(viewport={"width": 800, "height": 600})
+        browser.close()
+
+
 # Not for the session: while it runs, Playwright's event loop is in the way of other tests'.
 @pytest.fixture(scope="module")
 def page(server):  # noqa: F811

@@ -50,18 +50,3 @@ def test_every_node_has_a_help_page(server):
     ours = [name for name in server.get("/object_info") if name.startswith("FoleyStage")]
     for name in ours:
         assert server.text(f"/extensions/foleystage/docs/{name}.md").startswith("# ")
-
-
-@pytest.mark.slow
-def test_takes_have_a_player_each(page):
-    path = ROOT / "workflows" / "takes.json"
-    open_workflow(page, path)
-    shown = page.evaluate("""() => {
-        const node = window.app.graph.nodes.find(n => n.type === "FoleyStageTakes");
-        const file = k => ({filename: `t${k}.flac`, subfolder: "", type: "temp"});
-        node.onExecuted({audio: [1, 2, 3].map(file)});
-        const lines = [...node.foleyTakes.children];
-        lines[1].querySelector("button").click();
-        return [lines.length, node.widgets.find(w => w.name === "pick").value];
-    }""")
-    assert shown == [3, 2]

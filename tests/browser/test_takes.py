@@ -1,0 +1,309 @@
+"""The takes list on its node, in every renderer and theme of the real frontend."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from frontend import configure
+from graphs import node, whole
+
+pytestmark = pytest.mark.slow
+
+# A new number each time: the frontend keeps the values of a number that was there before.
+ALONE = """([kind, saved]) => {
+    const {graph, canvas} = window.app;
+    graph.clear();
+    graph.last_node_id = window.lastNumber ?? 0;
+    const node = window.LiteGraph.createNode(kind);
+    graph.add(node);
+    window.lastNumber = graph.last_node_id;
+    if (saved) node.configure({...node.serialize(), ...saved});
+    node.pos = [0, 0];
+    Object.assign(canvas.ds, {scale: 1, offset: [300, 200]});
+    canvas.setDirty(true, true);
+    return node.id;
+}"""
+# The server's own inputs stand for takes: they need no run.
+FILL = """([takes, picture]) => {
+    const file = filename => ({filename, subfolder: "", type: "input"});
+    const [node] = window.app.graph.nodes;
+    node.onExecuted({takes: takes.map(file), picture: picture.map(file)});
+}"""
+PLAYER = """() => {
+    const node = window.app.graph.nodes.find(n => n.type === "FoleyStageTakes");
+    const {clock, picked} = node.foleyTakes;
+    return {picked, playing: clock.playing, seen: clock.seen, index: clock.index,
+        time: clock.time, picture: clock.video.currentTime, count: clock.sounds.length,
+        wide: clock.video.videoWidth, pick: node.widgets.find(w => w.name === "pick").value,
+        saved: node.serialize().widgets_values};
+}"""
+# Picture and sound of the same moment: nobody sees 45 ms (ITU-R BT.1359).
+TOGETHER = """() => {
+    const {clock} = window.app.graph.nodes.find(n => n.type === "FoleyStageTakes").foleyTakes;
+    return clock.playing && clock.time > 0.2 && clock.video.currentTime > 0.2
+        && Math.abs(clock.time - clock.video.currentTime) < 0.045;
+}"""
+SOUNDING = """() => {
+    const {clock} = window.app.graph.nodes.find(n => n.type === "FoleyStageTakes").foleyTakes;
+    return clock.playing && clock.time > 0.2;
+}"""
+# Whether this renderer shows DOM widgets at all: early Vue nodes did not.
+PROBE = """() => {
+    window.app.graph.clear();
+    const node = window.LiteGraph.createNode("PreviewAny");
+    window.probe = document.createElement("div");
+    node.addDOMWidget("probe", "probe", window.probe, {getMinHeight: () => 40}).serialize = false;
+    window.app.graph.add(node);
+    node.pos = [0, 0];
+    window.app.canvas.setDirty(true, true);
+}"""
+# Least contrast (WCAG 2) of all words in the list, and what makes them fade.
+CONTRAST = """() => {
+    const list = document.querySelector(".foley-takes");
+    const light = colour => {
+        const parts = colour.match(/[\\d.]+/g).map(Number);
+        if (parts.length > 3 && parts[3] < 1) throw new Error(`${colour} is not opaque`);
+        const [r, g, b] = parts.map(c => c / 255)
+            .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = e => {
+        const colour = getComputedStyle(e).backgroundColor;
+        return colour === "rgba(0, 0, 0, 0)" ? ground(e.parentElement) : colour;
+    };
+    const parts = [...list.querySelectorAll("button, .foley-takes-time")];
+    const ratios = parts.map(e => {
+        const [low, high] = [light(getComputedStyle(e).color), light(ground(e))]
+            .sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    });
+    let faded = 1;
+    for (let e = list; e; e = e.parentElement) faded *= Number(getComputedStyle(e).opacity);
+    const sizes = parts.map(e => e.getBoundingClientRect().height);
+    return {least: Math.min(...ratios), count: parts.length, faded, low: Math.min(...sizes)};
+}"""
+LABEL_AT_FIRST = """kind => window.LiteGraph.createNode(kind).widgets
+    .find(w => w.name === "cfg").label"""
+LABEL = """() => {
+    const cfg = window.app.graph.nodes[0].widgets.find(w => w.name === "cfg");
+    return cfg.label ?? cfg.name;
+}"""
+SET_CFG = """value => {
+    const cfg = window.app.graph.nodes[0].widgets.find(w => w.name === "cfg");
+    cfg.value = value;
+    cfg.callback?.(value, window.app.canvas, window.app.graph.nodes[0]);
+}"""
+THEMES = ("dark", "light")
+RENDERERS = ("classic", "nodes 2.0")
+
+
+@pytest.fixture
+def look(page):
+    """look(renderer, theme) sets the frontend, or skips what it cannot show."""
+
+    def set_up(renderer: str, theme: str = "dark"):
+        vue = renderer != "classic"
+        configure(page, {"Comfy.ColorPalette": theme, "Comfy.VueNodes.Enabled": vue})
+        page.wait_for_timeout(500)
+        if vue:
+            page.evaluate(PROBE)
+            page.wait_for_timeout(1500)
+            if not page.evaluate("window.probe.isConnected"):
+                pytest.skip("this frontend's Vue nodes show no DOM widgets")
+        page.errors.clear()
+
+    yield set_up
+    page.mouse.move(0, 0)
+    page.evaluate("window.app.graph.clear()")
+    configure(page, {"Comfy.ColorPalette": "dark", "Comfy.VueNodes.Enabled": False})
+
+
+@pytest.fixture
+def filled(page, look):
+    """filled(renderer, theme): a node with three takes and their picture."""
+
+    def fill(renderer: str = "classic", theme: str = "dark", picture: str | None = "clip.mp4"):
+        look(renderer, theme)
+        page.evaluate(ALONE, ["FoleyStageTakes", None])
+        page.evaluate(FILL, [["reference.wav"] * 3, [picture] if picture else []])
+        page.locator(".foley-takes-numbers button").nth(2).wait_for(state="visible")
+        page.wait_for_timeout(500)
+
+    return fill
+
+
+def player(page):
+    return page.evaluate(PLAYER)
+
+
+def ours(page):
+    """What the console said of our files; the frontend has complaints of its own."""
+    return [error for error in page.errors if "foleystage" in error]
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("picture", ["clip.mp4", None])
+def test_a_number_plays_its_take_and_sets_the_pick(page, filled, renderer, picture):
+    filled(renderer, picture=picture)
+    page.locator(".foley-takes-numbers button").nth(1).click()
+    page.wait_for_function(TOGETHER if picture else SOUNDING, timeout=10_000)
+    now = player(page)
+    assert (now["pick"], now["picked"], now["index"], now["count"]) == (2, 2, 1, 3)
+    assert now["seen"] == bool(picture) and now["wide"] == (128 if picture else 0)
+    assert not ours(page)
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_field_of_the_pick_moves_the_list(page, filled, renderer):
+    filled(renderer)
+    page.evaluate("""() => {
+        const pick = window.app.graph.nodes[0].widgets.find(w => w.name === "pick");
+        pick.value = 3;
+        pick.callback(3);
+    }""")
+    now = player(page)
+    assert now["picked"] == 3 and now["index"] == 2 and not now["playing"]
+
+
+@pytest.mark.parametrize(
+    ("renderer", "theme"), list(itertools.product(RENDERERS, THEMES)), ids=" ".join
+)
+def test_all_words_are_legible(page, filled, renderer, theme):
+    filled(renderer, theme)
+    shown = page.evaluate(CONTRAST)
+    assert shown["count"] == 6 and shown["faded"] == 1
+    assert shown["least"] >= 4.5
+    assert shown["low"] >= 12
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_saved_node_holds_its_own_values_alone(page, server, filled, renderer):
+    filled(renderer)
+    page.locator(".foley-takes-numbers button").nth(1).click()
+    assert player(page)["saved"] == [2, 0, 25]
+    sent = page.evaluate("async () => (await window.app.graphToPrompt()).output")
+    (inputs,) = (entry["inputs"] for entry in sent.values())
+    assert inputs == {"pick": 2, "start": 0, "fps": 25}
+
+
+# What version 0.1 saved, on the canvas and under Nodes 2.0.
+@pytest.mark.parametrize("saved", [[3], [3, ""]], ids=["canvas", "nodes 2.0"])
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_an_older_graph_opens_with_its_pick(page, look, renderer, saved):
+    look(renderer)
+    page.evaluate(ALONE, ["FoleyStageTakes", {"widgets_values": saved}])
+    page.wait_for_timeout(300)
+    now = player(page)
+    assert now["pick"] == now["picked"] == 3 and now["saved"] == [3, 0, 25]
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_keys_over_the_list_do_not_reach_the_canvas(page, filled, renderer):
+    filled(renderer)
+    page.evaluate("document.activeElement.blur()")
+    page.locator(".foley-takes-time").hover()
+    page.keyboard.down(" ")
+    panning = page.evaluate("window.app.canvas.read_only")
+    page.keyboard.up(" ")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(200)
+    now = player(page)
+    assert now["playing"] and now["pick"] == 2 and not panning
+
+
+def test_keys_beside_the_list_reach_the_canvas(page, filled):
+    filled()
+    box = page.locator(".foley-takes").bounding_box()
+    page.mouse.click(box["x"] + box["width"] + 200, box["y"])
+    page.keyboard.down(" ")
+    panning = page.evaluate("window.app.canvas.read_only")
+    page.keyboard.up(" ")
+    page.keyboard.press("2")
+    now = player(page)
+    assert panning and not now["playing"] and now["pick"] == 1
+
+
+def test_results_that_the_frontend_kept_are_shown_again(page, look):
+    look("classic")
+    number = page.evaluate(ALONE, ["FoleyStageTakes", None])
+    file = {"filename": "reference.wav", "subfolder": "", "type": "input"}
+    kept = {str(number): {"takes": [file] * 2}}
+    page.evaluate("kept => { window.app.nodeOutputs = kept; }", kept)
+    assert player(page)["count"] == 2
+    page.evaluate("window.app.nodeOutputs = {}")
+    assert not ours(page)
+
+
+def test_a_removed_node_falls_silent(page, filled):
+    filled()
+    page.locator(".foley-takes-numbers button").first.click()
+    page.evaluate("""() => {
+        const [node] = window.app.graph.nodes;
+        window.gone = node.foleyTakes.clock;
+        window.sounds = [...window.gone.sounds];
+        window.app.graph.remove(node);
+    }""")
+    assert page.evaluate("window.sounds.every(s => s.paused && !s.hasAttribute('src'))")
+
+
+def test_the_list_speaks_the_language_of_the_frontend(page, look):
+    look("classic")
+    try:
+        configure(page, {"Comfy.Locale": "zh"})
+        page.evaluate(ALONE, ["FoleyStageTakes", None])
+        page.locator(".foley-takes").wait_for(state="visible")
+        assert page.locator(".foley-takes").get_attribute("aria-label") == "各条声音"
+    finally:
+        configure(page, {"Comfy.Locale": "en"})
+
+
+def test_takes_of_a_run_play_under_their_video(page, server, look):
+    look("classic")
+    graph = whole(takes=2)
+    graph["takes"] = node("Takes", audio=["decode", 0], video=["video", 0], pick=1)
+    graph["takes"]["inputs"] |= {"start": ["decode", 1], "fps": 25.0}
+    graph["mux"]["inputs"]["audio"] = ["takes", 0]
+    page.evaluate("graph => window.app.loadApiJson(graph, 'takes')", graph)
+    page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")
+    page.wait_for_function(
+        "window.app.graph.nodes.find(n => n.type === 'FoleyStageTakes')"
+        ".foleyTakes.clock.sounds.length === 2",
+        timeout=120_000,
+    )
+    page.evaluate("""() => {
+        const {canvas, graph} = window.app;
+        const node = graph.nodes.find(n => n.type === "FoleyStageTakes");
+        Object.assign(canvas.ds, {scale: 1, offset: [300 - node.pos[0], 200 - node.pos[1]]});
+        canvas.setDirty(true, true);
+    }""")
+    page.locator(".foley-takes-numbers button").nth(1).click()
+    page.wait_for_function(TOGETHER, timeout=10_000)
+    now = player(page)
+    assert now["playing"] and now["seen"] and now["wide"] == 128 and now["pick"] == 2
+    assert not ours(page)
+
+
+OWN_CFG = ("FoleyStageSampler", "FoleyStageQuick", "FoleyStageGuider")
+
+
+@pytest.mark.parametrize("kind", OWN_CFG)
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_cfg_of_the_model_s_own_says_so(page, look, renderer, kind):
+    look(renderer)
+    assert page.evaluate(LABEL_AT_FIRST, kind) == "cfg (the model's own)"
+    page.evaluate(ALONE, [kind, None])
+    page.evaluate(SET_CFG, -1)
+    assert page.evaluate(LABEL) == "cfg (the model's own)"
+    before = page.evaluate("window.app.graph.nodes[0].serialize()")
+    page.evaluate(SET_CFG, 4.5)
+    assert page.evaluate(LABEL) == "cfg"
+    page.evaluate(SET_CFG, -1)
+    page.wait_for_timeout(500)
+    if renderer != "classic":
+        assert page.get_by_text("cfg (the model's own)", exact=True).is_visible()
+    after = page.evaluate("window.app.graph.nodes[0].serialize()")
+    assert after == before and "(the model" not in str(after)
+    values = [4.5 if value == -1 else value for value in before["widgets_values"]]
+    page.evaluate(ALONE, [kind, {"widgets_values": values}])
+    assert page.evaluate(LABEL) == "cfg"

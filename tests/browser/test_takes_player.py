@@ -1,0 +1,357 @@
+"""The takes list by itself, in a page without ComfyUI."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+ORIGIN = "http://takes.test"
+PAGE = """<!doctype html><title>takes</title><body style="margin:0">
+<textarea id=typed></textarea><button id=beside>beside</button>
+<div id=here style="width:400px;height:400px;margin-top:60px"></div></body>"""
+OPEN = """async ([takes, picture]) => {
+    const {TakesPlayer} = await import("./takes_player.js");
+    const blob = async ({type, data}) => URL.createObjectURL(
+        await (await fetch(`data:${type};base64,${data}`)).blob());
+    window.picks = [];
+    window.keys = [];
+    window.player?.end();
+    window.player = new TakesPlayer({onPick: number => window.picks.push(number)});
+    document.getElementById("here").replaceChildren(window.player.element);
+    const urls = await Promise.all(takes.map(blob));
+    window.urls = urls;
+    window.player.show(urls, picture ? await blob(picture) : null);
+}"""
+READY = """() => {
+    const {clock} = window.player;
+    const media = clock.seen ? [clock.video, ...clock.sounds] : clock.sounds;
+    return media.every(m => m.readyState >= 3);
+}"""
+STATE = """() => {
+    const {clock, picked} = window.player;
+    return {index: clock.index, picked, picks: [...window.picks], keys: [...window.keys],
+        playing: clock.playing, time: clock.time, duration: clock.duration, seen: clock.seen,
+        picture: clock.video.currentTime, moving: !clock.video.paused, muted: clock.video.muted,
+        sounding: clock.sounds.flatMap((s, i) => s.paused ? [] : [i]),
+        note: window.player.note.textContent};
+}"""
+SECONDS = 4.0
+
+
+def media(path: Path) -> dict[str, str]:
+    kind = "video/mp4" if path.suffix == ".mp4" else "audio/flac"
+    return {"type": kind, "data": base64.b64encode(path.read_bytes()).decode()}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Three takes of 4 s, their picture, and one that is a second shorter."""
+    from foleystage.core.media import encode_frames, write_audio
+
+    folder = tmp_path_factory.mktemp("takes")
+    time = torch.arange(int(SECONDS * 22050)) / 22050
+    takes = []
+    for index in range(3):
+        takes.append(folder / f"{index}.flac")
+        write_audio(takes[-1], 0.2 * torch.sin(time * (900 + 300 * index))[None], 22050)
+    frames = torch.zeros(100, 48, 64, 3, dtype=torch.uint8)
+    for index in range(100):
+        frames[index, :, : 1 + index * 63 // 99] = 200
+    encode_frames(frames, 25.0, folder / "picture.mp4", keyframe_every=25)
+    encode_frames(frames[:75], 25.0, folder / "short.mp4", keyframe_every=25)
+    return {
+        "takes": [media(path) for path in takes],
+        "picture": media(folder / "picture.mp4"),
+        "short": media(folder / "short.mp4"),
+    }
+
+
+@pytest.fixture(scope="module")
+def blank(bare_page):
+    """The page, which serves our modules."""
+
+    def serve(route):
+        name = route.request.url.removeprefix(ORIGIN + "/")
+        if name.endswith(".js"):
+            route.fulfill(path=WEB / name, content_type="text/javascript")
+        else:
+            route.fulfill(body=PAGE, content_type="text/html")
+
+    bare_page.route(f"{ORIGIN}/**", serve)
+    bare_page.goto(f"{ORIGIN}/")
+    bare_page.evaluate("addEventListener('keydown', e => window.keys?.push(e.key))")
+    return bare_page
+
+
+@pytest.fixture
+def show(blank, files):
+    """Opens a list: show(picture) -> the page."""
+
+    def opened(picture: str | None = "picture", takes: int = 3):
+        blank.mouse.move(0, 0)
+        blank.locator("#beside").focus()
+        shown = files[picture] if picture else None
+        blank.evaluate(OPEN, [files["takes"][:takes], shown])
+        blank.wait_for_function(READY)
+        return blank
+
+    yield opened
+    blank.evaluate("() => window.player?.end()")
+
+
+def state(page):
+    return page.evaluate(STATE)
+
+
+def button(page, number):
+    return page.locator(f".foley-takes-numbers button:nth-child({number})")
+
+
+def test_a_number_is_picked_and_heard_with_the_picture(show):
+    page = show()
+    button(page, 2).click()
+    page.wait_for_timeout(700)
+    now = state(page)
+    assert now["picks"] == [2] and now["sounding"] == [1]
+    assert now["moving"] and now["muted"] and now["time"] > 0.3
+    assert abs(now["time"] - now["picture"]) < 0.05
+    assert button(page, 2).get_attribute("aria-checked") == "true"
+
+
+@pytest.mark.parametrize("picture", ["picture", None])
+def test_another_take_goes_on_at_the_same_moment(show, picture):
+    page = show(picture)
+    page.locator(".foley-takes").focus()
+    page.keyboard.press(" ")
+    page.wait_for_timeout(900)
+    switched = page.evaluate("""() => {
+        const {clock} = window.player, before = clock.time;
+        document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", {key: "3", bubbles: true}));
+        return [before, clock.time];
+    }""")
+    page.wait_for_timeout(500)
+    now = state(page)
+    assert switched[0] > 0.4 and abs(switched[1] - switched[0]) < 0.02
+    assert now["sounding"] == [2] and now["index"] == 2 and now["picks"] == [3]
+    assert now["time"] > switched[0] + 0.2
+    if picture:
+        assert abs(now["time"] - now["picture"]) < 0.06
+
+
+def test_the_picture_follows_through_many_switches(show):
+    page = show()
+    page.locator(".foley-takes").focus()
+    page.keyboard.press("1")
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowRight", "2"):
+        page.wait_for_timeout(250)
+        page.keyboard.press(key)
+    page.wait_for_timeout(800)
+    now = state(page)
+    assert abs(now["time"] - now["picture"]) < 0.05 and now["sounding"] == [1]
+    assert now["picks"] == [2, 3, 2, 1, 2]
+
+
+def test_arrows_go_round_and_keep_silent_what_is_silent(show):
+    page = show()
+    page.locator(".foley-takes").focus()
+    page.keyboard.press("ArrowLeft")
+    now = state(page)
+    assert now["picked"] == 3 and not now["playing"] and not now["sounding"]
+    page.keyboard.press("ArrowRight")
+    assert state(page)["picked"] == 1
+
+
+def test_space_plays_and_pauses(show):
+    page = show()
+    button(page, 1).focus()
+    page.keyboard.press(" ")
+    page.wait_for_timeout(400)
+    assert state(page)["playing"]
+    page.keyboard.press(" ")
+    now = state(page)
+    assert not now["playing"] and not now["sounding"] and not now["moving"]
+    page.wait_for_timeout(200)
+    later = state(page)
+    assert later["time"] == pytest.approx(now["time"], abs=0.02)
+    assert abs(later["time"] - later["picture"]) < 0.05
+
+
+def test_seeking_takes_the_picture_along(show):
+    page = show()
+    page.evaluate("window.player.clock.seek(2.5)")
+    page.wait_for_timeout(300)
+    now = state(page)
+    assert now["time"] == pytest.approx(2.5, abs=0.02)
+    assert now["picture"] == pytest.approx(2.5, abs=0.04)
+
+
+def test_at_the_end_both_begin_again(show):
+    page = show()
+    page.evaluate("window.player.clock.seek(3.6); window.player.clock.play()")
+    page.wait_for_timeout(1100)
+    now = state(page)
+    assert now["playing"] and 0.1 < now["time"] < 1.5
+    assert abs(now["time"] - now["picture"]) < 0.08
+
+
+def test_without_the_loop_it_stops_at_the_end(show):
+    page = show()
+    page.locator(".foley-takes-loop").click()
+    page.evaluate("window.player.clock.seek(3.7); window.player.clock.play()")
+    page.wait_for_timeout(800)
+    now = state(page)
+    assert not now["playing"] and not now["moving"]
+    assert now["time"] == pytest.approx(now["duration"], abs=0.02)
+    page.locator(".foley-takes-play").click()
+    page.wait_for_timeout(300)
+    assert 0 < state(page)["time"] < 1
+
+
+def test_a_shorter_picture_stays_on_its_last_frame(show):
+    page = show("short")
+    page.evaluate("window.player.clock.seek(2.8); window.player.clock.play()")
+    page.wait_for_timeout(700)
+    now = state(page)
+    assert now["playing"] and now["sounding"] == [0] and now["time"] > 3.1
+    assert now["picture"] == pytest.approx(3.0, abs=0.05)
+
+
+def test_keys_act_with_the_pointer_over_the_list(show):
+    page = show()
+    page.locator(".foley-takes").hover(position={"x": 200, "y": 100})
+    page.keyboard.press("2")
+    now = state(page)
+    assert now["picks"] == [2] and now["keys"] == []
+
+
+def test_keys_elsewhere_are_left_alone(show):
+    page = show()
+    page.locator("#beside").focus()
+    for key in ("2", "ArrowRight", " "):
+        page.keyboard.press(key)
+    now = state(page)
+    assert now["keys"] == ["2", "ArrowRight", " "] and not now["picks"] and not now["playing"]
+
+
+def test_typing_under_the_pointer_is_left_alone(show):
+    page = show()
+    page.locator(".foley-takes").hover(position={"x": 200, "y": 100})
+    page.locator("#typed").focus()
+    page.keyboard.type("2 takes")
+    assert page.locator("#typed").input_value() == "2 takes"
+    assert not state(page)["picks"]
+    page.locator("#typed").fill("")
+
+
+def test_keys_that_are_not_the_lists_go_on_to_others(show):
+    page = show()
+    page.locator(".foley-takes").focus()
+    for key in ("Control+Enter", "Control+2", "q", "Delete", "0", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    now = state(page)
+    heard = [k for k in now["keys"] if k not in ("Control", "Shift")]
+    assert heard == ["Enter", "2", "q", "Delete", "0", "ArrowRight"] and not now["picks"]
+
+
+def test_a_number_without_a_take_picks_nothing(show):
+    page = show()
+    page.locator(".foley-takes").focus()
+    page.keyboard.press("9")
+    now = state(page)
+    assert not now["picks"] and now["keys"] == [] and not now["playing"]
+
+
+def test_the_slider_keeps_its_arrows(show):
+    page = show()
+    page.locator(".foley-takes-position").focus()
+    page.keyboard.press("ArrowRight")
+    now = state(page)
+    assert not now["picks"] and now["time"] == pytest.approx(0.01, abs=0.005)
+
+
+def test_a_pick_from_outside_says_nothing_back(show):
+    page = show()
+    page.evaluate("window.player.setPick(3)")
+    now = state(page)
+    assert now["index"] == 2 and now["picks"] == [] and not now["playing"]
+    page.evaluate("window.player.setPick(40)")
+    assert page.locator(".foley-takes [aria-checked=true]").count() == 0
+
+
+def test_two_lists_do_not_sound_at_once(show):
+    page = show()
+    page.evaluate("""async () => {
+        const {TakesPlayer} = await import("./takes_player.js");
+        window.other = new TakesPlayer();
+        document.body.append(window.other.element);
+        window.other.show(window.player.clock.sounds.map(s => s.src));
+        window.player.clock.play();
+        window.other.clock.play();
+    }""")
+    playing = page.evaluate("[window.player.clock.playing, window.other.clock.playing]")
+    page.evaluate("window.other.end(); window.other.element.remove()")
+    assert playing == [False, True]
+
+
+def test_a_lost_take_and_an_unplayable_picture_are_said(show):
+    page = show()
+    page.evaluate("window.player.show(['/gone.flac'], '/gone.mp4')")
+    page.wait_for_function("window.player.note.textContent.includes('run the graph again')")
+    page.evaluate(
+        "takes => window.player.show(takes, '/gone.mp4')",
+        page.evaluate("window.urls"),
+    )
+    page.wait_for_function("window.player.note.textContent.includes('picture cannot be played')")
+    button(page, 1).click()
+    page.wait_for_timeout(300)
+    assert state(page)["sounding"] == [0]
+    assert not page.locator(".foley-takes-stage").is_visible()
+
+
+def test_before_the_first_run_it_says_what_to_do(show):
+    page = show()
+    page.evaluate("window.player.show([])")
+    assert "Run the graph" in state(page)["note"]
+    assert not page.locator(".foley-takes-bar").is_visible()
+    page.locator(".foley-takes").focus()
+    page.keyboard.press("1")
+    page.keyboard.press(" ")
+    assert not state(page)["playing"]
+
+
+def test_an_ended_list_is_silent_and_deaf(show):
+    page = show()
+    page.locator(".foley-takes").focus()
+    page.keyboard.press("1")
+    page.evaluate("window.player.end()")
+    page.keyboard.press("2")
+    now = state(page)
+    assert not now["playing"] and now["keys"] == ["2"] and now["picks"] == []
+
+
+def test_everything_has_a_name_for_screen_readers(show):
+    page = show()
+    unnamed = page.evaluate("""() => [...document.querySelectorAll(
+        ".foley-takes, .foley-takes button, .foley-takes input, .foley-takes [role=radiogroup]")]
+        .filter(e => !e.getAttribute("aria-label")).map(e => e.outerHTML)""")
+    assert unnamed == []
+    assert json.loads(
+        page.evaluate("""() => JSON.stringify([...document.querySelectorAll(
+        ".foley-takes-numbers button")].map(b => b.tabIndex))""")
+    ) == [0, -1, -1]
+
+
+def test_the_focus_is_seen(show):
+    page = show()
+    page.locator("#beside").focus()
+    page.keyboard.press("Tab")
+    style = "e => getComputedStyle(e).outlineStyle + getComputedStyle(e).outlineWidth"
+    assert page.locator(".foley-takes").evaluate(style) == "solid2px"
+    page.keyboard.press("Tab")
+    assert button(page, 1).evaluate(style) == "solid2px"

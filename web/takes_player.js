@@ -1,0 +1,175 @@
+// The takes list: a picture, a number for each take, a bar to play and seek. Plain DOM, no ComfyUI.
+import { TakesClock } from "./takes_clock.js";
+import { listenToKeys } from "./takes_keys.js";
+import { addStyle } from "./takes_style.js";
+import { wordsOf } from "./words.js";
+
+const PLAY = "M3 1 L13 7 L3 13 Z";
+const PAUSE = "M2 1 H6 V13 H2 Z M8 1 H12 V13 H8 Z";
+const LOOP = "M7 2 A5 5 0 1 0 12 7 H10.4 A3.4 3.4 0 1 1 7 3.6 V6 L11.5 2.8 L7 -0.4 Z";
+
+function make(tag, part, attributes = {}) {
+  const element = document.createElement(tag);
+  if (part) element.className = `foley-takes-${part}`;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+function icon(path) {
+  const space = "http://www.w3.org/2000/svg";
+  const drawing = document.createElementNS(space, "svg");
+  drawing.setAttribute("viewBox", "0 0 14 14");
+  drawing.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(space, "path");
+  line.setAttribute("d", path);
+  drawing.append(line);
+  return drawing;
+}
+
+function clockTime(seconds) {
+  const tenths = Math.floor(seconds * 10 + 1e-6);
+  const minutes = Math.floor(tenths / 600);
+  return `${minutes}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
+}
+
+export class TakesPlayer {
+  // onPick(number): the artist picked a take, counted from 1.
+  constructor({ onPick = () => {}, words = wordsOf("en") } = {}) {
+    addStyle();
+    this.words = words;
+    this.onPick = onPick;
+    this.picked = 1;
+    this.life = new AbortController();
+    this.element = this.#build();
+    this.clock = new TakesClock({ video: this.video, onChange: () => this.#draw() });
+    listenToKeys(this.element, (what, value) => this.#act(what, value), this.life.signal);
+    this.#draw();
+  }
+
+  #build() {
+    const { words } = this;
+    const list = make("div", "", { tabindex: "0", role: "group", "aria-label": words.takes });
+    list.className = "foley-takes";
+    list.title = words.keys;
+    this.stage = make("div", "stage");
+    this.video = make("video", "", { playsinline: "", preload: "auto", tabindex: "-1" });
+    this.video.muted = true;
+    this.video.disablePictureInPicture = true;
+    this.stage.append(this.video);
+    this.numbers = make("div", "numbers", { role: "radiogroup", "aria-label": words.takes });
+    this.note = make("p", "note", { role: "status" });
+    list.append(this.stage, this.numbers, this.#buildBar(), this.note);
+    return list;
+  }
+
+  #buildBar() {
+    const { words } = this;
+    this.bar = make("div", "bar");
+    this.playButton = make("button", "play", { type: "button" });
+    this.playButton.onclick = () => this.clock.toggle();
+    this.position = make("input", "position", {
+      type: "range", min: "0", step: "0.01", "aria-label": words.position,
+    });
+    this.position.oninput = () => this.clock.seek(Number(this.position.value));
+    this.time = make("span", "time");
+    this.loopButton = make("button", "loop", {
+      type: "button", title: words.loop, "aria-label": words.loop,
+    });
+    this.loopButton.append(icon(LOOP));
+    this.loopButton.onclick = () => {
+      this.clock.loop = !this.clock.loop;
+      this.#draw();
+    };
+    this.bar.append(this.playButton, this.position, this.time, this.loopButton);
+    return this.bar;
+  }
+
+  // sounds: a URL for each take; picture: a URL, or null for a list that is only heard.
+  show(sounds, picture = null) {
+    this.numbers.replaceChildren(...sounds.map((_, index) => this.#number(index)));
+    this.clock.load(sounds, picture);
+    this.clock.switchTo(this.picked - 1);
+    this.#draw();
+  }
+
+  #number(index) {
+    const label = this.words.take(index + 1);
+    const button = make("button", "", {
+      type: "button", role: "radio", "aria-label": label, title: label,
+    });
+    button.textContent = String(index + 1);
+    button.onclick = () => this.#pick(index, true);
+    return button;
+  }
+
+  // The pick as it stands elsewhere; says nothing back.
+  setPick(number) {
+    this.picked = number;
+    this.clock.switchTo(number - 1);
+    this.#draw();
+  }
+
+  #pick(index, listen) {
+    if (!this.clock.sounds[index]) return;
+    const changed = this.picked !== index + 1;
+    this.setPick(index + 1);
+    if (listen && !this.clock.playing) this.clock.play();
+    if (changed) this.onPick(index + 1);
+  }
+
+  #act(what, value) {
+    if (what === "take") this.#pick(value, true);
+    if (what === "play") this.clock.toggle();
+    if (what === "step") {
+      const count = this.clock.sounds.length;
+      if (count) this.#pick((this.clock.index + value + count) % count, false);
+      const focused = this.numbers.contains(document.activeElement);
+      if (focused) this.numbers.children[this.clock.index]?.focus();
+    }
+  }
+
+  // What is to be said below the bar, if anything.
+  #news() {
+    const { clock, words } = this;
+    if (!clock.sounds.length) return words.empty;
+    if (clock.sound.error) return words.lost;
+    return clock.unseen ? words.unseen : "";
+  }
+
+  #draw() {
+    const { clock } = this;
+    const empty = !clock.sounds.length;
+    this.element.classList.toggle("with-picture", clock.seen);
+    this.stage.hidden = !clock.seen;
+    this.numbers.hidden = this.bar.hidden = empty;
+    this.note.textContent = this.#news();
+    this.note.hidden = !this.note.textContent;
+    [...this.numbers.children].forEach((button, index) => {
+      const picked = index + 1 === this.picked;
+      button.setAttribute("aria-checked", String(picked));
+      button.tabIndex = index === clock.index ? 0 : -1;
+    });
+    this.#drawBar();
+  }
+
+  #drawBar() {
+    const { clock, words } = this;
+    const label = clock.playing ? words.pause : words.play;
+    if (this.playButton.title !== label) {
+      this.playButton.title = label;
+      this.playButton.setAttribute("aria-label", label);
+      this.playButton.replaceChildren(icon(clock.playing ? PAUSE : PLAY));
+    }
+    this.position.max = String(clock.duration);
+    this.position.value = String(clock.time);
+    this.time.textContent = `${clockTime(clock.time)} / ${clockTime(clock.duration)}`;
+    this.position.setAttribute("aria-valuetext", this.time.textContent);
+    this.loopButton.setAttribute("aria-pressed", String(clock.loop));
+  }
+
+  // Silence, no key heard, no file held.
+  end() {
+    this.life.abort();
+    this.clock.end();
+  }
+}
