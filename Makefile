@@ -1,5 +1,5 @@
 # make demo   the example video (or VIDEO=...) with a new sound, in out/demo.mp4
-# make test   every test;  make lint   the style checks
+# make test   every test, on every ComfyUI that is found;  make lint   the style checks
 PYTHON ?= python3
 VIDEO ?= workflows/media/example.mp4
 OUT ?= out/demo.mp4
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --root-user-
 	--constraint constraints.txt
 MADE_FROM := pyproject.toml setup.py requirements.txt constraints.txt
 
-.PHONY: demo test lint comfyui comfyui-packages node-texts node-pictures clean
+.PHONY: demo test lint comfyui browser node-texts node-pictures clean
 
 demo: .venv/.demo-ready
 	@mkdir -p out
@@ -20,24 +20,26 @@ demo: .venv/.demo-ready
 	if [ -n "$$PROMPT" ]; then set -- "$$@" --prompt "$$PROMPT"; fi; \
 	exec $(BIN)/foleystage generate "$$@"
 
-test: comfyui-packages
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests
+test: .venv/.test-ready browser
+	$(BIN)/python tests/comfy/runs.py
 
 lint: .venv/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Finds a ComfyUI for the node tests, or clones one into .comfyui.
+# Lists the ComfyUIs for the tests; clones one into .comfyui where there is none.
 comfyui:
 	@$(PYTHON) tests/comfy/find_comfyui.py --clone
 
 # The English locale and the tables of the help pages, from what the nodes say of themselves.
-node-texts: comfyui-packages
-	FOLEYSTAGE_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/nodes/test_texts.py
+node-texts: .venv/.test-ready
+	python=$$($(BIN)/python tests/comfy/environments.py) && \
+	FOLEYSTAGE_WRITE_TEXTS=1 $$python -m pytest -q tests/nodes/test_texts.py
 
 # Pictures of all nodes and workflows, from a browser in front of a real ComfyUI.
-node-pictures: comfyui-packages
-	$(BIN)/python -m pytest -q tests/browser/pictures.py
+node-pictures: .venv/.test-ready browser
+	python=$$($(BIN)/python tests/comfy/environments.py) && \
+	$$python -m pytest -q tests/browser/pictures.py
 
 clean:
 	rm -rf .venv build dist *.egg-info
@@ -59,14 +61,11 @@ clean:
 		echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its tests are skipped.'; }
 	@touch $@
 
-# What ComfyUI needs, where there is one: it may come or go, so this is asked each time.
-comfyui-packages: .venv/.test-ready
-	@if folder=$$($(BIN)/python tests/comfy/find_comfyui.py); then \
-		$(BIN)/python -c 'import comfyui_frontend_package, requests' 2>/dev/null || \
-		$(PIP) --requirement "$$folder/requirements.txt" requests || \
-		echo 'NOTE: what ComfyUI needs could not be installed: its tests are skipped.'; \
-		if command -v chromium >/dev/null; then \
-			$(BIN)/python -c 'import playwright' 2>/dev/null || $(PIP) playwright || \
-			echo 'NOTE: playwright could not be installed: the browser tests are skipped.'; \
-		fi; \
-	else echo "$$folder"; fi
+# A browser may come or go, so this is asked each time.
+browser: .venv/.test-ready
+	@if ! command -v chromium >/dev/null; then \
+		echo 'NOTE: no chromium here: the browser tests are skipped.'; \
+	elif ! $(BIN)/python -c 'import playwright' 2>/dev/null; then \
+		$(PIP) playwright || \
+		echo 'NOTE: playwright could not be installed: the browser tests are skipped.'; \
+	fi

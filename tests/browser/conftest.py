@@ -12,10 +12,10 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "comfy"), str(Path(__file__).parent)]
 
-from find_comfyui import ABSENT, usable  # noqa: E402
+from left_out import comfyui_or_reason, leave_out  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NO_BROWSER = "NO BROWSER: the browser tests are skipped; install Debian's chromium and playwright."
+NO_BROWSER = "NO BROWSER: install Debian's chromium and playwright to run these tests."
 
 
 def browser_path() -> str | None:
@@ -24,11 +24,19 @@ def browser_path() -> str | None:
     return named or next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-if not usable() or not browser_path() or importlib.util.find_spec("playwright") is None:
-    collect_ignore_glob = ["test_*.py"]
-    print(f"\n{NO_BROWSER if usable() else ABSENT}", file=sys.stderr)
-else:
+COMFYUI, REASON = comfyui_or_reason()
+BROWSER = browser_path() and importlib.util.find_spec("playwright")
+if COMFYUI and BROWSER:
     from comfy_fixtures import server  # noqa: F401
+else:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_configure(config):
+    if not COMFYUI:
+        leave_out(config, "tests/browser", REASON)
+    elif not BROWSER:
+        leave_out(config, "tests/browser", NO_BROWSER, fails=False)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +52,17 @@ def bare_page():
         browser.close()
 
 
+def _with_source(line) -> str:
+    return f"{line.text} ({line.location.get('url', '')})"
+
+
 # Not for the session: while it runs, Playwright's event loop is in the way of other tests'.
 @pytest.fixture(scope="module")
 def page(server):  # noqa: F811
-    """ComfyUI's frontend, loaded and ready; `page.errors` are what the console said."""
+    """ComfyUI's frontend, loaded and ready.
+
+    `page.errors` are what the console said, `page.errors_at_start` until the page was ready.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
@@ -56,10 +71,10 @@ def page(server):  # noqa: F811
         )
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
         page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("pageerror", lambda error: page.errors.append(f"{error} ({error.stack})"))
         page.on(
             "console",
-            lambda line: page.errors.append(line.text) if line.type == "error" else None,
+            lambda line: page.errors.append(_with_source(line)) if line.type == "error" else None,
         )
         page.goto(f"http://127.0.0.1:{server.port}/", timeout=120_000)
         page.wait_for_function(
@@ -67,6 +82,7 @@ def page(server):  # noqa: F811
         )
         page.wait_for_function("!!(window.app?.graph && window.app?.canvas)", timeout=60_000)
         page.keyboard.press("Escape")
+        page.errors_at_start = tuple(page.errors)
         yield page
         browser.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ PLAIN = {
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
 }
+RUN_SECONDS = 300
 # Below this scale ComfyUI leaves out all words; and what a picture has at most, in pixels.
 _LEGIBLE, _LARGEST = 0.6, (1716, 1716)
 _SET = "([key, value]) => window.app.extensionManager.setting.set(key, value)"
@@ -27,6 +29,14 @@ _ALONE = """([kind, width]) => {
     node.pos = [0, 0];
     node.setSize([Math.max(node.computeSize()[0], width), node.size[1]]);
     canvas.deselectAll?.();
+}"""
+# The one node, selected and in the middle of the window, where no side bar covers it.
+_SELECT = """() => {
+    const {canvas, graph} = window.app;
+    canvas.ds.scale = 1;
+    canvas.ds.offset = [600, 300];
+    canvas.selectItems([graph.nodes[0]]);
+    canvas.setDirty(true, true);
 }"""
 # Brings the graph into view at a scale of at most `most`; its box in the window, in CSS pixels.
 _FRAME = """([most, margin]) => {
@@ -69,6 +79,24 @@ def open_workflow(page: Any, path: Path) -> dict[str, Any]:
     return workflow
 
 
+def run_to_end(page: Any, server: Any) -> dict[str, Any]:
+    """Presses Run; what the history says of the graph when it has ended.
+
+    Raises:
+        TimeoutError: the server was not done after RUN_SECONDS.
+    """
+    before = set(server.get("/history"))
+    page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        # The page's own clock: while it is waited for, the frontend goes on.
+        page.wait_for_timeout(300)
+        for prompt_id, entry in server.get("/history").items():
+            if prompt_id not in before:
+                return entry
+    raise TimeoutError(f"nothing ended within {RUN_SECONDS} s: {page.errors}")
+
+
 def overlaps(page: Any) -> list[str]:
     """Pairs of nodes that lie on each other."""
     return page.evaluate(_OVERLAPS)
@@ -78,6 +106,13 @@ def show_alone(page: Any, kind: str, width: int) -> None:
     """A graph of one node, at least so wide."""
     page.evaluate(_ALONE, [kind, width])
     page.wait_for_timeout(200)
+
+
+def open_help(page: Any, kind: str) -> None:
+    """The help page of a node, by the Info button over the selected node."""
+    show_alone(page, kind, 340)
+    page.evaluate(_SELECT)
+    page.get_by_test_id("info-button").click()
 
 
 def picture(page: Any, path: Path, *, scale: float, margin: int, quality: int) -> None:

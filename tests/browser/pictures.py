@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from frontend import PLAIN, configure, open_workflow, overlaps, picture, show_alone
+from frontend import PLAIN, configure, open_workflow, overlaps, picture, run_to_end, show_alone
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +31,9 @@ def test_nodes(page, kinds):
 def test_graphs_after_a_run(page, server, path):
     configure(page, PLAIN)
     open_workflow(page, path)
-    run_in(page, server)
+    run_to_end(page, server)
+    page.wait_for_function(DRAWN, timeout=120_000)
+    page.wait_for_timeout(1000)
     assert not overlaps(page)
     made = OF_GRAPHS / f"{path.stem.replace(' ', '_')}.webp"
     picture(page, made, scale=1, margin=16, quality=85)
@@ -40,16 +41,3 @@ def test_graphs_after_a_run(page, server, path):
         thumbnail = whole.convert("RGB")
         thumbnail.thumbnail((640, 640))
         thumbnail.save(path.with_suffix(".jpg"), quality=80)
-
-
-def run_in(page, server):
-    """Presses Run, and waits until everything is done and drawn."""
-    page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        page.wait_for_timeout(500)
-        queue = server.get("/queue")
-        if not queue["queue_running"] and not queue["queue_pending"]:
-            break
-    page.wait_for_function(DRAWN, timeout=120_000)
-    page.wait_for_timeout(1000)

@@ -6,17 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from frontend import configure, show_alone
+from frontend import configure, open_help, show_alone
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "!!window.LiteGraph?.registered_node_types?.FoleyStageQuick && !!window.app?.canvas"
-HELP = """async kind => {
-    const stores = document.querySelector("#vue-app").__vue_app__
-        .config.globalProperties.$pinia._s;
-    const tabs = stores.get("sidebarTab");
-    if (tabs.activeSidebarTabId !== "node-library") tabs.toggleSidebarTab("node-library");
-    stores.get("nodeHelp").openHelp(stores.get("nodeDef").nodeDefsByName[kind]);
-}"""
 LABELS = """() => {
     const [node] = window.app.graph.nodes;
     return {title: node.title, category: node.constructor.category,
@@ -29,7 +22,7 @@ LABELS = """() => {
 @pytest.mark.slow
 def test_every_help_page_opens_with_its_picture(page, kinds):
     for kind in kinds:
-        page.evaluate(HELP, kind)
+        open_help(page, kind)
         shown = page.locator(f".node-help-content img[src$='{kind}.webp']")
         shown.wait_for(state="attached", timeout=10_000)
         page.wait_for_function(
@@ -55,7 +48,7 @@ def test_nodes_speak_the_language_of_the_frontend(page, locale):
         page.keyboard.press("Escape")
         show_alone(page, "FoleyStageQuick", 340)
         labels = page.evaluate(LABELS)
-        page.evaluate(HELP, "FoleyStageQuick")
+        open_help(page, "FoleyStageQuick")
         title = page.locator(".node-help-content h1").first
         title.wait_for(timeout=20_000)
         assert title.inner_text() == text["display_name"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "nodes"))
 
 from comfy_server import Server  # noqa: E402
-from find_comfyui import find  # noqa: E402
+from find_comfyui import fitting  # noqa: E402
 from random_minis import write_random_minis  # noqa: E402
 
 FPS, SECONDS = 25.0, 2.0
@@ -31,7 +32,8 @@ def running() -> Server:
     (folder / "custom_nodes" / "foleystage").symlink_to(ROOT, target_is_directory=True)
     write_random_minis(folder / "models" / "foley")
     write_inputs(folder / "input")
-    server = Server(find(), folder)
+    write_settings(folder / "user" / "default")
+    server = Server(fitting().folder, folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.stop)
     return server
@@ -47,6 +49,13 @@ def server():
 def base(server):
     """The server's own folder."""
     return server.base
+
+
+def write_settings(folder: Path) -> None:
+    """The frontend of somebody who has seen it before: no greeting lies over the graph."""
+    folder.mkdir(parents=True)
+    settings = {"Comfy.TutorialCompleted": True}
+    (folder / "comfy.settings.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
 def write_inputs(folder: Path) -> None:

@@ -127,11 +127,14 @@ class Server:
             body = answer.read()
         return json.loads(body) if body else None
 
-    def run(self, graph: dict[str, Any], *, cancel_at: int | None = None) -> Run:
-        """Posts a graph and follows it to its end. cancel_at: presses Cancel at that step."""
-        return asyncio.run(asyncio.wait_for(self._run(graph, cancel_at), RUN_SECONDS))
+    def run(self, graph: dict[str, Any], *, cancel_in: str | None = None) -> Run:
+        """Posts a graph and follows it to its end. cancel_in: presses Cancel once that node steps.
 
-    async def _run(self, graph: dict[str, Any], cancel_at: int | None) -> Run:
+        No certain step can be asked for: newer ComfyUIs leave out messages that come too often.
+        """
+        return asyncio.run(asyncio.wait_for(self._run(graph, cancel_in), RUN_SECONDS))
+
+    async def _run(self, graph: dict[str, Any], cancel_in: str | None) -> Run:
         import aiohttp
 
         client, address = uuid.uuid4().hex, f"127.0.0.1:{self.port}"
@@ -152,9 +155,9 @@ class Server:
                     if data["data"].get("prompt_id") not in (None, run.prompt_id):
                         continue
                     run.messages.append(data)
-                    if data["type"] == "progress" and data["data"]["value"] == cancel_at:
+                    if cancel_in and _is_step(data, cancel_in):
                         await session.post(f"http://{address}/interrupt")
-                        cancel_at = None
+                        cancel_in = None
                     if data["type"] in _ENDS:
                         break
         run.outputs = await self._outputs(run.prompt_id)
@@ -178,3 +181,7 @@ class Server:
 
 
 _ENDS = {"execution_success", "execution_error", "execution_interrupted"}
+
+
+def _is_step(message: dict[str, Any], node: str) -> bool:
+    return message["type"] == "progress" and message["data"]["node"] == node

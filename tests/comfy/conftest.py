@@ -7,10 +7,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from find_comfyui import ABSENT, usable  # noqa: E402
+from left_out import comfyui_or_reason, leave_out  # noqa: E402
 
-if usable():
+COMFYUI, REASON = comfyui_or_reason()
+if COMFYUI:
     from comfy_fixtures import base, server  # noqa: F401
 else:
     collect_ignore_glob = ["test_*.py"]
-    print(f"\n{ABSENT}", file=sys.stderr)
+
+
+def pytest_configure(config):
+    if not COMFYUI:
+        leave_out(config, "tests/comfy", REASON)

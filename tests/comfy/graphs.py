@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 MODEL, ENCODER = "random_mini.safetensors", "random_encoder.safetensors"
@@ -114,7 +115,9 @@ def with_changes(graph: Graph, **changes: dict[str, Any]) -> Graph:
 
 
 _WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+_CHOICE_WITH_INPUTS = "COMFY_DYNAMICCOMBO_V3"
 _NOTES = {"Note", "MarkdownNote"}
+_NOTHING = object()
 
 
 def api_of(workflow: dict[str, Any], info: dict[str, Any]) -> Graph:
@@ -128,10 +131,7 @@ def api_of(workflow: dict[str, Any], info: dict[str, Any]) -> Graph:
         values = iter(box["widgets_values"])
         inputs: dict[str, Any] = {}
         for name, (kind, *options) in _declared(info[box["type"]]):
-            if isinstance(kind, list) or kind in _WIDGETS:
-                inputs[name] = next(values)
-                if options and options[0].get("control_after_generate"):
-                    next(values)
+            inputs |= _take(values, name, kind, options[0] if options else {})
         graph[str(box["id"])] = {"class_type": box["type"], "inputs": {**inputs, **linked}}
     return graph
 
@@ -140,3 +140,31 @@ def _declared(entry: dict[str, Any]):
     for section in ("required", "optional"):
         for name in entry["input_order"].get(section, []):
             yield name, entry["input"][section][name]
+
+
+def _take(values: Iterator[Any], name: str, kind: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """What a saved node says of one input: nothing where it is no widget, or came later."""
+    if kind == _CHOICE_WITH_INPUTS:
+        return _take_choice(values, name, options)
+    if not isinstance(kind, list) and kind not in _WIDGETS:
+        return {}
+    taken = _next(values, name)
+    if options.get("control_after_generate"):
+        next(values, None)
+    return taken
+
+
+def _next(values: Iterator[Any], name: str) -> dict[str, Any]:
+    value = next(values, _NOTHING)
+    return {} if value is _NOTHING else {name: value}
+
+
+def _take_choice(values: Iterator[Any], name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """A choice that brings inputs of its own, which are named after it."""
+    taken = _next(values, name)
+    chosen = [o["inputs"] for o in options["options"] if o["key"] == taken.get(name)]
+    for inputs in chosen:
+        for section in ("required", "optional"):
+            for key, (kind, *more) in inputs.get(section, {}).items():
+                taken |= _take(values, f"{name}.{key}", kind, more[0] if more else {})
+    return taken
