@@ -149,6 +149,7 @@ def _generate(options: Namespace) -> None:
         from .core.models import load_model, pick_device
 
         model = load_model(options.model, pick_device(options.device), loading)
+        _suit_threads(model)
         takes = generate(options.video, model, request, progress=progress)
         paths = take_paths(options.output, options.takes)
         for index, path in enumerate(paths):
@@ -159,6 +160,16 @@ def _generate(options: Namespace) -> None:
             _plot(options, takes)
     for path, loudness in zip(paths, takes.loudness, strict=True):
         print(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)")
+
+
+def _suit_threads(model) -> None:
+    """A mini's operations are too short to be shared out: one thread is as fast, alone or not."""
+    from .core.model_base import ResidentModel
+
+    if isinstance(model, ResidentModel):
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def _request(options: Namespace):

@@ -22,6 +22,7 @@ from .mdsgen_model import load_public as load_mdsgen
 from .media import fit_length, resample
 from .mmaudio_model import load_mmaudio
 from .model_base import CancelCheck, Loading, Model, ModelCard, Progress, ResidentModel, Told
+from .threads import wait_briefly
 from .weights.files import read_metadata
 from .weights.fill import fill_from
 from .weights.minis import mini_path
@@ -190,6 +191,7 @@ def load_model(
     Raises:
         FoleyError: no such model, or its weights are missing, damaged or of another model.
     """
+    wait_briefly(device)
     if name in MODELS:
         if loading.compile and not MODELS[name].compiles:
             raise FoleyError(f"{name} gains nothing from compiling; leave it away.")

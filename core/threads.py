@@ -31,15 +31,15 @@ _idle_teams: list[threading.Thread] = []
 _workers: ThreadPoolExecutor | None = None
 
 
-def wait_briefly() -> None:
+def wait_briefly(device: str | torch.device = "cpu") -> None:
     """From now on threads of OpenMP in this process wait asleep for each other, not awake.
 
     Threads that sleep in teams of their own bring their number above that of the processors, the
     one setting of libgomp that a running process can change. Nothing is done where torch computes
-    with one thread, or with so few that each has a processor to spare.
+    with one thread, or with so few that each has a processor to spare, nor for another device.
     """
     team = torch.get_num_threads()
-    if team < 2:
+    if team < 2 or torch.device(device).type != "cpu":
         return
     wanted = max(0, (_processors() - team) // (team - 1) + 1)
     with _lock:

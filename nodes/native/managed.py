@@ -10,6 +10,8 @@ import comfy.model_patcher
 import torch
 from torch import nn
 
+from ...core.threads import wait_briefly
+
 # Codecs work in tiles; from 8 s to 32 s of sound the largest grows by 10 MB a second.
 _BYTES_A_SECOND = 16e6
 
@@ -38,6 +40,6 @@ def managed(part: Any, module: nn.Module) -> Managed:
     management = comfy.model_management
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     module.eval().requires_grad_(False)
-    return Managed(
-        part, patcher(module, management.get_torch_device(), management.unet_offload_device())
-    )
+    device = management.get_torch_device()
+    wait_briefly(device)
+    return Managed(part, patcher(module, device, management.unet_offload_device()))

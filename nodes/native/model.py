@@ -20,6 +20,7 @@ from torch import Tensor
 from ...core.errors import FoleyError
 from ...core.generators import Generator
 from ...core.sampling import LINEAR
+from ...core.threads import wait_briefly
 from ...core.weights.fill import fill
 from ..parts import GeneratorPart
 from ..values import heard_of
@@ -191,6 +192,7 @@ def load_model(
     """
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
+    wait_briefly(device)
     supported, wanted = _Config.supported_inference_dtypes, DTYPES[weight_dtype]
     with torch.device("meta"):
         twin = part.build()
