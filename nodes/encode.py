@@ -251,7 +251,11 @@ class EncodeText(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, text_encoder: Managed, prompt: str, negative_prompt: str) -> io.NodeOutput:
+    def execute(
+        cls, text_encoder: Managed | None, prompt: str, negative_prompt: str
+    ) -> io.NodeOutput:
+        if text_encoder is None:
+            raise FoleyError("This model follows the picture alone: leave the text unconnected.")
         module, part = text_encoder.ready(), text_encoder.part
         with shown_on(cls.hidden.unique_id):
             sides = []

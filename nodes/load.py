@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
 
 from . import common
 from .common import known_choices, schema
 from .folders import choices, fetch, found_file, licences, stamp
 from .native.managed import managed
 from .native.model import DTYPES, load_model
-from .parts import CODECS, GENERATORS, TEXT_ENCODERS, VIDEO_ENCODERS, find_part, present
+from .parts import (
+    CODECS,
+    GENERATORS,
+    TEXT_ENCODERS,
+    VIDEO_ENCODERS,
+    find_part,
+    present,
+    text_encoder_of,
+)
 
 
 def _choice(table, name: str, what: str) -> io.Combo.Input:
@@ -104,6 +113,83 @@ class LoadModel(_Loader):
         return io.NodeOutput(load_model(part, path, weight_dtype), part.about)
 
 
+class LoadSystem(io.ComfyNode):
+    """Unfolds into the four loaders, so that another size of a model keeps the other parts."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        name, weight_dtype, download = LoadModel.define_schema().inputs
+        return schema(
+            "LoadSystem",
+            "Load Foley System",
+            "Loads a model together with the encoders and the codec that it was trained with. To "
+            "mix parts of your own, use the four loaders.",
+            [name, weight_dtype, download],
+            [
+                io.Model.Output("model", display_name="model", tooltip="For guiders and samplers."),
+                common.VideoEncoder.Output(
+                    "video_encoder", display_name="video encoder", tooltip="For Encode Foley Video."
+                ),
+                common.TextEncoder.Output(
+                    "text_encoder",
+                    display_name="text encoder",
+                    tooltip="For Encode Foley Text. A model that follows the picture alone has "
+                    "none.",
+                ),
+                common.Codec.Output(
+                    "codec",
+                    display_name="codec",
+                    tooltip="For Foley Decode, Foley Encode Audio and Encode Foley Reference.",
+                ),
+                _about(),
+            ],
+            folder="load",
+            aliases=("v2a loader", "load everything", "checkpoint loader", "mmaudio", "ac-foley"),
+            enable_expand=True,
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls, name: str | None = None, weight_dtype: str | None = None
+    ) -> bool | str:
+        return known_choices(cls, name=name, weight_dtype=weight_dtype)
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str, **_) -> str:
+        parts = cls._parts(name)
+        stamps = [LoadModel.fingerprint_inputs(name)]
+        stamps += [loader.fingerprint_inputs(parts[loader]) for loader in parts]
+        return " ".join(stamps)
+
+    @classmethod
+    def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
+        graph = GraphBuilder()
+        kind = LoadModel.GET_SCHEMA().node_id
+        model = graph.node(kind, name=name, weight_dtype=weight_dtype, download=download)
+        loaded: dict[type, object] = {}
+        for loader, choice in cls._parts(name).items():
+            kind = loader.GET_SCHEMA().node_id
+            loaded[loader] = graph.node(kind, name=choice, download=download).out(0)
+        return io.NodeOutput(
+            model.out(0),
+            loaded[LoadVideoEncoder],
+            loaded.get(LoadTextEncoder),
+            loaded[LoadCodec],
+            model.out(1),
+            expand=graph.finalize(),
+        )
+
+    @classmethod
+    def _parts(cls, name: str) -> dict[type[_Loader], str]:
+        """What each of the other loaders is to load."""
+        part = GENERATORS.get(name)
+        if part is None or present(part):
+            part, _ = find_part(GENERATORS, name, found_file)
+        text = text_encoder_of(part, name)
+        parts = {LoadVideoEncoder: part.video, LoadCodec: part.codec}
+        return {**parts, LoadTextEncoder: text} if text else parts
+
+
 class LoadVideoEncoder(_Loader):
     TABLE = VIDEO_ENCODERS
 
@@ -185,4 +271,4 @@ class LoadCodec(_Loader):
         return io.NodeOutput(managed(part, part.load(path)), part.about)
 
 
-NODES = [LoadModel, LoadVideoEncoder, LoadTextEncoder, LoadCodec]
+NODES = [LoadSystem, LoadModel, LoadVideoEncoder, LoadTextEncoder, LoadCodec]

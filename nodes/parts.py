@@ -274,6 +274,13 @@ def _row_of(table: Mapping[str, Any], path: Path) -> Part:
     return (named or rows)[0]
 
 
+def text_encoder_of(part: GeneratorPart, choice: str) -> str:
+    """The text encoder that a model was trained with, "" for none; it may lie in the model's own
+    file. choice: what the model was loaded as."""
+    inside = part.text and TEXT_ENCODERS[part.text].family == part.family
+    return choice if inside and choice != part.name else part.text
+
+
 def require(part: str, wanted: str, what: str, loader: str) -> None:
     """FoleyError that names the part that fits, when another one is connected."""
     if part != wanted:

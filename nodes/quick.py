@@ -12,7 +12,7 @@ from . import common
 from .border import picture_of, still_of
 from .common import fps_input, known_choices, picture_input, schema, seed_input
 from .folders import choices, found_file, licences, stamp
-from .parts import GENERATORS, TEXT_ENCODERS, GeneratorPart, find_part
+from .parts import GENERATORS, GeneratorPart, find_part, text_encoder_of
 from .scale import OWN, own_scale_input, own_steps_input
 
 
@@ -139,7 +139,7 @@ def _read(step: Callable[..., Node], part: GeneratorPart, model: str, wanted, av
     """The text inputs of Foley Conditioning; without words no text encoder is loaded."""
     if not part.text or not (wanted.strip() or avoided.strip()):
         return {}
-    encoder = step("LoadTextEncoder", name=_reader(part, model)).out(0)
+    encoder = step("LoadTextEncoder", name=text_encoder_of(part, model)).out(0)
     words = step("EncodeText", text_encoder=encoder, prompt=wanted, negative_prompt=avoided)
     return {"text": words.out(0), "negative_text": words.out(1)}
 
@@ -160,12 +160,6 @@ def _made(step: Callable[..., Node], told: dict, codec, **choices) -> Node:
         **choices,
     ).out(0)
     return step("Decode", samples=samples, codec=codec, normalize=True, loudness=-20.0)
-
-
-def _reader(part: GeneratorPart, model: str) -> str:
-    """The text encoder that fits: it may lie in the model's own file."""
-    inside = TEXT_ENCODERS[part.text].family == part.family
-    return model if inside and model != part.name else part.text
 
 
 NODES = [Quick]

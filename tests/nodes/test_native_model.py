@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.model_patcher
 import comfy.samplers
 import comfy.sd
 import pytest
@@ -19,6 +20,7 @@ from foleystage.core.sampling import (
 )
 from foleystage.core.weights.fill import fill_from
 from foleystage.nodes.native.guider import IntervalGuider, TermGuider, terms_of
+from foleystage.nodes.native.terms import prepare
 from foleystage.nodes.sample import sigmas_of
 from foleystage.nodes.values import KEY
 
@@ -252,3 +254,70 @@ def test_a_conditioning_of_pictures_is_refused(model, noise):
 def test_a_latent_of_another_length_is_refused(model, told, noise):
     with pytest.raises(FoleyError, match="latent has"):
         native_take(cfg_guider(model, told), noise[:, :10])
+
+
+def test_another_model_of_the_same_file_is_made_for_what_cannot_be_dynamic(model, told, noise):
+    factory, given = model.cached_patcher_init
+    plain = factory(*given, disable_dynamic=True)
+    assert type(plain) is comfy.model_patcher.ModelPatcher
+    assert plain.model is not model.model
+    again = native_take(cfg_guider(plain, told), noise)
+    assert torch.equal(again, native_take(cfg_guider(model, told), noise))
+
+
+@pytest.mark.skipif(
+    not hasattr(comfy.model_patcher.ModelPatcher, "deepclone_multigpu"),
+    reason="this ComfyUI samples on one GPU",
+)
+def test_a_clone_for_a_second_device_makes_the_same_take(model, told, noise):
+    other = model.deepclone_multigpu(new_load_device=torch.device("cpu"))
+    assert other.model is not model.model
+    expected = native_take(cfg_guider(model, told), noise)
+    assert torch.equal(native_take(cfg_guider(other, told), noise), expected)
+
+
+def test_conditions_follow_the_latent_to_its_device(model, told):
+    heard = told[0][0][1][KEY]
+    length = told[2]["samples"].shape[2]
+    term = prepare(model.model.diffusion_model, heard.streams, heard.every, heard.seconds, length)
+    windows = term.together((), MetaSettled(), 2, torch.device("meta"), torch.bfloat16)
+    for _, prepared, weight in windows:
+        tensors = [*prepared.batched.values(), *prepared.shared.values(), weight]
+        assert {value.device.type for value in tensors} == {"meta"}
+        assert {value.dtype for value in prepared.batched.values()} == {torch.bfloat16}
+        assert prepared.batch == 2
+
+
+class MetaSettled:
+    """A generator that finds out nothing about its conditions."""
+
+    def settled(self, prepared):
+        return prepared
+
+
+def test_a_lora_of_another_model_changes_nothing(model, told, noise, caplog):
+    lora = {
+        "diffusion_model.input_blocks.1.1.proj_in.lora_A.weight": torch.ones(4, 320),
+        "diffusion_model.input_blocks.1.1.proj_in.lora_B.weight": torch.ones(320, 4),
+    }
+    patched, _ = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0)
+    assert "not loaded" in caplog.text
+    expected = native_take(cfg_guider(model, told), noise)
+    assert torch.equal(native_take(cfg_guider(patched, told), noise), expected)
+
+
+@pytest.mark.parametrize("wrong", ["name", "shape"])
+def test_a_file_with_one_wrong_weight_is_refused_by_its_name(weights, call, wrong):
+    from foleystage.core.weights.load import read_weights
+    from safetensors.torch import save_file
+
+    key = "generator.final_layer.conv.bias"
+    tensors = read_weights(weights / "random_mini.safetensors")
+    value = tensors.pop(key)
+    tensors |= {key + "x": value} if wrong == "name" else {key: value[:-1].clone()}
+    path = weights / f"wrong_{wrong}.safetensors"
+    save_file(tensors, path, {"family": "flow", "words": "hit"})
+    named = "lacks weights" if wrong == "name" else "has weights of another shape"
+    with pytest.raises(FoleyError, match=rf"wrong_{wrong}.safetensors {named} \(final_layer"):
+        call("LoadModel", name=path.name, weight_dtype="float32")
+    path.unlink()

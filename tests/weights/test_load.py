@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.weights.fill import fill
 from foleystage.core.weights.load import read_shapes, read_weights
 from safetensors.torch import save_file
 
@@ -199,24 +198,6 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):
         read_weights(tmp_path)
     with pytest.raises(FoleyError, match="There is no weights file"):
         read_weights(tmp_path / "none.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"0.weight": None, "1.weight": None}, r"lacks weights \(0.weight, 1.weight\)"),
-        ({f"x{i}": torch.zeros(1) for i in range(5)}, r"unknown weights \(x0, x1, x2, \.\.\.\)"),
-        ({"0.weight": torch.zeros(2, 9)}, r"of another shape \(0.weight\)"),
-    ],
-)
-def test_weights_that_do_not_fit_name_file_and_keys(change, message):
-    def net(device):
-        return torch.nn.Sequential(*(torch.nn.Linear(2, 2, device=device) for _ in range(2)))
-
-    tensors = {**net("cpu").state_dict(), **change}
-    tensors = {key: value for key, value in tensors.items() if value is not None}
-    with pytest.raises(FoleyError, match=r"some.pth .*" + message):
-        fill(net("meta"), tensors, "folder/some.pth")
 
 
 PEAK = """
