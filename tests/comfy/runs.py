@@ -119,7 +119,7 @@ def main() -> int:
     LOGS.mkdir(exist_ok=True)
     for run in runs:
         run.log.unlink(missing_ok=True)
-        print(f"{run.title}, in {run.log.relative_to(ROOT)}, by {run.python.relative_to(ROOT)}")
+        print(f"{run.title}: {os.path.relpath(run.python)}, {os.path.relpath(run.log)}")
     _run_all(runs)
     for run in (*others, whole):
         print(f"\n{run.title}\n{run.printed}")
