@@ -42,6 +42,7 @@ function addList(node) {
     serialize: false,
     getMinHeight: () => (player.clock.seen ? HEIGHT_WITH_PICTURE : HEIGHT),
   });
+  player.element.addEventListener("wheel", (event) => zoomCanvas(player, event));
   // The option keeps it out of what is run, this out of what is saved.
   list.serialize = false;
   node.foleyTakes = player;
@@ -53,6 +54,12 @@ function addList(node) {
     follow();
   });
   chain(node, "onRemoved", () => player.end());
+}
+
+// The wheel zooms the graph here too; Nodes 2.0 sees to it by itself.
+function zoomCanvas({ numbers }, event) {
+  const scrolls = numbers.scrollHeight > numbers.clientHeight && numbers.contains(event.target);
+  if (!scrolls && !window.LiteGraph?.vueNodesMode) app.canvas.processMouseWheel?.(event);
 }
 
 // Version 0.1 saved an empty word after the pick under Nodes 2.0; another widget stands there now.

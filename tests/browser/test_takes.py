@@ -212,6 +212,14 @@ def test_keys_over_the_list_do_not_reach_the_canvas(page, filled, renderer):
     assert now["playing"] and now["pick"] == 2 and not panning
 
 
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_wheel_zooms_the_graph_over_the_list_too(page, filled, renderer):
+    filled(renderer)
+    page.locator(".foley-takes-time").hover()
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("window.app.canvas.ds.scale < 1", timeout=5000)
+
+
 def test_keys_beside_the_list_reach_the_canvas(page, filled):
     filled()
     box = page.locator(".foley-takes").bounding_box()

@@ -40,6 +40,8 @@ STATE = """() => {
         sounding: clock.sounds.flatMap((s, i) => s.paused ? [] : [i]),
         note: window.player.note.textContent};
 }"""
+# Picture and sound of the same moment: nobody sees 45 ms (ITU-R BT.1359).
+TOGETHER = "Math.abs(clock.time - clock.video.currentTime) < 0.045"
 SECONDS = 4.0
 
 
@@ -108,6 +110,14 @@ def state(page):
     return page.evaluate(STATE)
 
 
+def until(page, condition):
+    """Waits for what the list's clock comes to; a busy machine may take a while."""
+    page.wait_for_function(
+        f"() => {{ const {{clock}} = window.player; return {condition}; }}", timeout=10_000
+    )
+    return state(page)
+
+
 def button(page, number):
     return page.locator(f".foley-takes-numbers button:nth-child({number})")
 
@@ -115,11 +125,9 @@ def button(page, number):
 def test_a_number_is_picked_and_heard_with_the_picture(show):
     page = show()
     button(page, 2).click()
-    page.wait_for_timeout(700)
-    now = state(page)
+    now = until(page, f"clock.time > 0.3 && {TOGETHER}")
     assert now["picks"] == [2] and now["sounding"] == [1]
-    assert now["moving"] and now["muted"] and now["time"] > 0.3
-    assert abs(now["time"] - now["picture"]) < 0.05
+    assert now["moving"] and now["muted"]
     assert button(page, 2).get_attribute("aria-checked") == "true"
 
 
@@ -128,20 +136,16 @@ def test_another_take_goes_on_at_the_same_moment(show, picture):
     page = show(picture)
     page.locator(".foley-takes").focus()
     page.keyboard.press(" ")
-    page.wait_for_timeout(900)
+    until(page, "clock.time > 0.5")
     switched = page.evaluate("""() => {
         const {clock} = window.player, before = clock.time;
         document.activeElement.dispatchEvent(
             new KeyboardEvent("keydown", {key: "3", bubbles: true}));
         return [before, clock.time];
     }""")
-    page.wait_for_timeout(500)
-    now = state(page)
-    assert switched[0] > 0.4 and abs(switched[1] - switched[0]) < 0.02
+    now = until(page, f"clock.time > {switched[0]} + 0.3 && (!clock.seen || {TOGETHER})")
+    assert abs(switched[1] - switched[0]) < 0.02
     assert now["sounding"] == [2] and now["index"] == 2 and now["picks"] == [3]
-    assert now["time"] > switched[0] + 0.2
-    if picture:
-        assert abs(now["time"] - now["picture"]) < 0.06
 
 
 def test_the_picture_follows_through_many_switches(show):
@@ -151,9 +155,8 @@ def test_the_picture_follows_through_many_switches(show):
     for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowRight", "2"):
         page.wait_for_timeout(250)
         page.keyboard.press(key)
-    page.wait_for_timeout(800)
-    now = state(page)
-    assert abs(now["time"] - now["picture"]) < 0.05 and now["sounding"] == [1]
+    now = until(page, TOGETHER)
+    assert now["playing"] and now["sounding"] == [1]
     assert now["picks"] == [2, 3, 2, 1, 2]
 
 
@@ -171,54 +174,45 @@ def test_space_plays_and_pauses(show):
     page = show()
     button(page, 1).focus()
     page.keyboard.press(" ")
-    page.wait_for_timeout(400)
-    assert state(page)["playing"]
+    assert until(page, "clock.time > 0.2")["playing"]
     page.keyboard.press(" ")
     now = state(page)
     assert not now["playing"] and not now["sounding"] and not now["moving"]
     page.wait_for_timeout(200)
-    later = state(page)
+    later = until(page, TOGETHER)
     assert later["time"] == pytest.approx(now["time"], abs=0.02)
-    assert abs(later["time"] - later["picture"]) < 0.05
 
 
 def test_seeking_takes_the_picture_along(show):
     page = show()
     page.evaluate("window.player.clock.seek(2.5)")
-    page.wait_for_timeout(300)
-    now = state(page)
+    now = until(page, TOGETHER)
     assert now["time"] == pytest.approx(2.5, abs=0.02)
-    assert now["picture"] == pytest.approx(2.5, abs=0.04)
 
 
 def test_at_the_end_both_begin_again(show):
     page = show()
     page.evaluate("window.player.clock.seek(3.6); window.player.clock.play()")
-    page.wait_for_timeout(1100)
-    now = state(page)
-    assert now["playing"] and 0.1 < now["time"] < 1.5
-    assert abs(now["time"] - now["picture"]) < 0.08
+    now = until(page, f"clock.time > 0.2 && clock.time < 3 && {TOGETHER}")
+    assert now["playing"] and now["moving"]
 
 
 def test_without_the_loop_it_stops_at_the_end(show):
     page = show()
     page.locator(".foley-takes-loop").click()
     page.evaluate("window.player.clock.seek(3.7); window.player.clock.play()")
-    page.wait_for_timeout(800)
-    now = state(page)
-    assert not now["playing"] and not now["moving"]
+    now = until(page, "!clock.playing")
+    assert not now["moving"]
     assert now["time"] == pytest.approx(now["duration"], abs=0.02)
     page.locator(".foley-takes-play").click()
-    page.wait_for_timeout(300)
-    assert 0 < state(page)["time"] < 1
+    until(page, "clock.time > 0 && clock.time < 1")
 
 
 def test_a_shorter_picture_stays_on_its_last_frame(show):
     page = show("short")
     page.evaluate("window.player.clock.seek(2.8); window.player.clock.play()")
-    page.wait_for_timeout(700)
-    now = state(page)
-    assert now["playing"] and now["sounding"] == [0] and now["time"] > 3.1
+    now = until(page, "clock.time > 3.2")
+    assert now["playing"] and now["sounding"] == [0]
     assert now["picture"] == pytest.approx(3.0, abs=0.05)
 
 
@@ -309,8 +303,7 @@ def test_a_lost_take_and_an_unplayable_picture_are_said(show):
     )
     page.wait_for_function("window.player.note.textContent.includes('picture cannot be played')")
     button(page, 1).click()
-    page.wait_for_timeout(300)
-    assert state(page)["sounding"] == [0]
+    until(page, "clock.time > 0.1")
     assert not page.locator(".foley-takes-stage").is_visible()
 
 
