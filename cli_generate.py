@@ -107,7 +107,7 @@ def _add_model(group) -> None:
     group.add_argument(
         "--model",
         default="ac_foley_mini",
-        help="name of a generator that `foleystage models` lists, or a weights file "
+        help="name of a generator that the command `models` lists, or a weights file "
         "(default: ac_foley_mini)",
     )
     group.add_argument(

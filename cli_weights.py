@@ -23,7 +23,7 @@ def add_weights_commands(commands) -> None:
     )
     models.set_defaults(run=_models)
 
-    download = commands.add_parser("download", help="fetch weights that `foleystage models` lists")
+    download = commands.add_parser("download", help="fetch weights that the command `models` lists")
     download.add_argument("names", nargs="+", metavar="NAME")
     download.add_argument(
         "--folder",
@@ -56,6 +56,7 @@ def _models(options: Namespace) -> None:
 
 def _described(listed: Listed) -> str:
     """Two lines: what it is; where it is, or how to get it."""
+    from .core.weights.advice import command
     from .core.weights.registry import Manual
 
     row = listed.entry
@@ -67,7 +68,9 @@ def _described(listed: Listed) -> str:
     elif isinstance(source, Manual):
         where = f"not here: get {source.file} by hand from {source}"
     else:
-        where = f"not here: foleystage download {row.name}"
+        start = command()
+        by_hand = f"get {source.file} from {source}"
+        where = f"not here: {f'{start} download {row.name}' if start else by_hand}"
     return f"{row.name}  ({facts})\n  {where}"
 
 

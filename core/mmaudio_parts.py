@@ -9,7 +9,9 @@ from pathlib import Path
 from .errors import FoleyError
 from .generators import ACFoley
 from .generators.mmaudio_files import Plan, plan_of
+from .weights.advice import download_advice
 from .weights.detect import Family, detect
+from .weights.registry import entry
 from .weights.store import Folders, find, locate
 
 # Parts beside the generator, their families and what they are called; `{rate}` is 16k or 44k.
@@ -85,8 +87,7 @@ def _refuse_many_missing(name: str, given: Mapping[str, Path], folders: Folders 
     if len(missing) > 1:
         raise FoleyError(
             f"{len(missing)} of the {len(PARTS)} weights files of {name} are not on this machine: "
-            f"run `foleystage download {' '.join(missing)}` (`foleystage models` tells their "
-            "licences and folders)."
+            f"{_advice(missing, folders)}."
         )
 
 
@@ -100,7 +101,7 @@ def check_generator(path: Path, name: str) -> Plan:
         fitting = "ac_foley" if is_ac_foley else f"mmaudio_{found.variant if found else ''}"
         raise FoleyError(
             f"{path.name} is a network of {own}, not of {other}: choose the model "
-            f"{fitting.rstrip('_')} for it, or get the other with `foleystage download {name}`."
+            f"{fitting.rstrip('_')} for it, or for {name} {_advice([name], None)}."
         )
     return plan
 
@@ -112,6 +113,11 @@ def _check_part(path: Path, wanted: Family, what: str, registered: str) -> None:
         fits = found.variant == wanted.variant
     if not fits:
         raise FoleyError(
-            f"{path.name} is not {what} but {found or 'something else'}: use {registered}, which "
-            f"`foleystage download {registered}` fetches."
+            f"{path.name} is not {what} but {found or 'something else'}: use {registered} "
+            f"instead; where it is not here, {_advice([registered], None)}."
         )
+
+
+def _advice(names: list[str], folders: Folders | None) -> str:
+    advice = download_advice(names, in_comfyui=folders is not None)
+    return advice or f"get {', '.join(str(entry(name).source) for name in names)}"

@@ -239,11 +239,7 @@ def locate_row(part: Part) -> Path:
     """The file of a row that is not bundled; FoleyError says how to get what is missing."""
     from .folders import model_folders
 
-    try:
-        return [locate(name, model_folders()) for name in registered(part)][0]
-    except FoleyError as error:
-        how = str(error).rstrip(".")
-        raise FoleyError(f"{how}; or switch on download in the node that loads it.") from None
+    return [locate(name, model_folders()) for name in registered(part)][0]
 
 
 def present(part: Part) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FoleyError
+from .advice import download_advice
 from .fetch import CancelCheck, NotThere, Progress, Remote, Unreachable, fetch, refused_sentence
 from .minis import FOLDER as MINIS
 from .registry import ENTRIES, Bundled, Entry, Hub, Manual, Source, Url, entry
@@ -51,7 +52,7 @@ def find(name: str, folders: Folders | None = None) -> Path | None:
     """The file of a model, None when it is nowhere.
 
     folders: ComfyUI's folder names and their paths, such as {"mmaudio": [...], "checkpoints":
-    [...]}; "" names whole models folders, under which each name is a subfolder.
+    [...]}, None outside it; "" names whole models folders, under which each name is a subfolder.
     Raises FoleyError for a name that the registry does not know.
     """
     row = entry(name)
@@ -66,7 +67,7 @@ def locate(name: str, folders: Folders | None = None) -> Path:
     """As `find`, but what is missing is one sentence: file, source, licence and folder."""
     found = find(name, folders)
     if found is None:
-        raise FoleyError(missing_sentence(entry(name), download_folder(folders)))
+        raise FoleyError(missing_sentence(entry(name), folders))
     return found
 
 
@@ -94,7 +95,7 @@ def download(
     if found is not None:
         return found
     if all(isinstance(source, (Manual, Bundled)) for source in row.sources):
-        raise FoleyError(missing_sentence(row, folder))
+        raise FoleyError(_missing(row, folder))
     failures: list[FoleyError] = []
     for source in row.sources:
         try:
@@ -113,9 +114,16 @@ def download_folder(folders: Folders | None = None) -> Path:
     return _own_folders(folders)[0]
 
 
-def missing_sentence(row: Entry, folder: Path) -> str:
+def missing_sentence(row: Entry, folders: Folders | None = None) -> str:
     """What an artist without the file, or without network, needs to know."""
-    return f"The weights of {row.name} are not on this machine: {_by_hand(row, folder)}."
+    fetched = not isinstance(row.source, (Manual, Bundled))
+    advice = download_advice([row.name], in_comfyui=folders is not None) if fetched else ""
+    return _missing(row, download_folder(folders), f"{advice}, or " if advice else "")
+
+
+def _missing(row: Entry, folder: Path, advice: str = "") -> str:
+    by_hand = _by_hand(row, folder)
+    return f"The weights of {row.name} are not on this machine: {advice}{by_hand}."
 
 
 def _by_hand(row: Entry, folder: Path) -> str:
@@ -124,8 +132,7 @@ def _by_hand(row: Entry, folder: Path) -> str:
         return f"{source.file} comes with FoleyStage; install it again"
     base = source.file.rsplit("/", 1)[-1]
     target = (folder / next(n for n in row.file_names if n.rsplit("/", 1)[-1] == base)).parent
-    how = "" if isinstance(source, Manual) else f"run `foleystage download {row.name}`, or "
-    return f"{how}put {source.file} from {source} (licence: {row.terms}) into {target}"
+    return f"put {source.file} from {source} (licence: {row.terms}) into {target}"
 
 
 def _first(candidates: Sequence[Path]) -> Path | None:
@@ -171,7 +178,7 @@ def _from(
 ) -> Path:
     """One source's file, and what must lie beside it; the file itself comes last."""
     if isinstance(source, (Manual, Bundled)):
-        raise NotThere(missing_sentence(row, folder))
+        raise NotThere(_missing(row, folder))
     base = source.file.rsplit("/", 1)[-1]
     inside = f"{row.name}/{base}"
     plain = not source.also and base in row.file_names

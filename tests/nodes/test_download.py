@@ -53,7 +53,7 @@ def test_what_is_published_is_offered_last(published, nodes):
 
 
 def test_nothing_is_fetched_without_being_asked(published, hub, call, nodes):
-    with pytest.raises(FoleyError, match=f"{FILE} from .*MIT.*switch on download"):
+    with pytest.raises(FoleyError, match=f"switch on download .*{FILE} from .*MIT"):
         call("LoadCodec", name=NAME)
     nodes["FoleyStageLoadCodec"].fingerprint_inputs(name=NAME, download=True)
     assert not hub.requests

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from foleystage.cli import main
-from foleystage.core.weights import fetch, store
+from foleystage.core.weights import advice, fetch, store
 from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.load import read_weights
 from foleystage.core.weights.registry import ENTRIES
@@ -53,7 +53,7 @@ def test_models_lists_every_row_with_licence_terms_and_place(folder, capsys):
         assert f"  {row.name}  (" in shown and row.terms in shown
     assert "codec; 2.5 MB; CC-BY-NC-4.0, not for commercial use" in shown
     assert str(folder / "v1-16.pth") in shown
-    assert "not here: foleystage download ac_foley\n" in shown
+    assert f"not here: {advice.command()} download ac_foley\n" in shown
     assert "specvqgan_melgan  (vocoder; size not stated; " in shown
     assert "mel_picture_codec  (codec; " in shown and "0.0 MB" not in shown
     assert "not here: get mdsgen_audioldm.pt by hand from Google Drive" in shown
