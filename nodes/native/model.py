@@ -19,11 +19,13 @@ from torch import Tensor
 
 from ...core.errors import FoleyError
 from ...core.generators import Generator
+from ...core.generators.packed import can_pack
 from ...core.sampling import LINEAR
 from ...core.threads import wait_briefly
 from ...core.weights.fill import fill
 from ..parts import GeneratorPart
 from ..values import heard_of
+from .packing import packing
 from .rescale import rescaling
 from .terms import PreparedTermCond, prepare
 
@@ -116,12 +118,14 @@ class FoleyModel(comfy.model_base.BaseModel):
     keys are `diffusion_model.<name in the checkpoint>`."""
 
     def __init__(self, part: GeneratorPart, kind: str, config: _Config, device=None) -> None:
-        network = partial(_build, part)
+        network = partial(_build, part, config.manual_cast_dtype)
         config.sampling_settings = dict(_KINDS[kind].settings)
         super().__init__(config, _KINDS[kind].model_type, device=device, unet_model=network)
         self.part = part
         self.kind = _KINDS[kind]
         self.latent_format = FoleyLatentFormat(self.diffusion_model)
+        # The network that a run began with, and the same repacked.
+        self.packed: tuple[Generator, Generator] | None = None
 
     @property
     def compute_dtype(self) -> torch.dtype:
@@ -161,19 +165,25 @@ class FoleyModel(comfy.model_base.BaseModel):
         times = self.kind.time(sampling, t).float()
         prediction = torch.zeros_like(x, dtype=torch.float32)
         takes = len(x) // (1 + len(others))
-        windows = first.together(others, self.diffusion_model, takes, x.device, dtype)
+        network = self.diffusion_model
+        windows = first.together(others, network, takes, x.device, dtype)
+        if self.packed is not None and self.packed[0] is network:
+            network = self.packed[1]
         for place, prepared, weight in windows:
-            part = self.diffusion_model(noisy[:, place], times, prepared).float()
+            part = network(noisy[:, place], times, prepared).float()
             prediction[..., place] += weight * part.transpose(1, 2)
         return sampling.calculate_denoised(t, self.kind.sign * prediction, x)
 
 
-def _build(part: GeneratorPart, *, dtype, device, operations) -> Generator:
+def _build(
+    part: GeneratorPart, cast: torch.dtype | None, *, dtype, device, operations
+) -> Generator:
     network = part.build(operations=operations, dtype=dtype, device=device)
     network.dtype = dtype
-    # Nulls and statistics are small and are no layer's weights: kept whole, they are cast in use.
+    # Nulls are no layer's weights, so nothing casts them: they have the type that is computed in.
     for name, value in network.named_parameters(recurse=False):
-        setattr(network, name, torch.nn.Parameter(value.float(), requires_grad=False))
+        setattr(network, name, torch.nn.Parameter(value.to(cast or dtype), requires_grad=False))
+    # Statistics of latents are kept whole.
     for name, value in network.named_buffers(recurse=False):
         network.register_buffer(name, value.float())
     return network.requires_grad_(False)
@@ -201,16 +211,17 @@ def load_model(
         device=device, model_params=count, supported_dtypes=supported
     )
     config = _Config({})
-    config.set_inference_dtype(
-        dtype, comfy.model_management.unet_manual_cast(dtype, device, supported)
-    )
+    cast = comfy.model_management.unet_manual_cast(dtype, device, supported)
+    # ComfyUI computes in float32 on every CPU; some are faster in bfloat16, as core knows.
+    own = dtype == torch.bfloat16 and can_pack(dtype, device)
+    config.set_inference_dtype(dtype, None if own else cast)
     config.memory_usage_factor = part.memory_factor
     model = FoleyModel(part, twin.parameterization, config, device=offload)
     fill(model.diffusion_model, part.read(path), path, twin=twin.to(dtype))
     patcher = comfy.model_patcher.ModelPatcher
     if not disable_dynamic:
         patcher = getattr(comfy.model_patcher, "CoreModelPatcher", patcher)
-    made = rescaling(patcher(model, device, offload), twin.sampling.rescale)
+    made = packing(rescaling(patcher(model, device, offload), twin.sampling.rescale))
     # How ComfyUI makes another one of its own: compiled, hooked, or for a second GPU.
     made.cached_patcher_init = (load_model, (part, path, weight_dtype))
     return made
