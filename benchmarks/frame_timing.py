@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 
 RATES = (25.0, 30.0, 24000 / 1001)
-RULES = ("nearest", "reference")
+RULES = ("nearest", "published")
 
 
 def main() -> None:

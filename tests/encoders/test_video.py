@@ -42,7 +42,7 @@ def test_frames_are_decoded_in_one_pass(clip, encoders, monkeypatch):
 
 
 def test_reference_timing_cuts_all_streams_to_their_common_length(clip, encoders):
-    streams = encode_video(clip, encoders, seconds=8.0, timing="reference")
+    streams = encode_video(clip, encoders, seconds=8.0, timing="published")
     lengths = {name: stream.values.shape[1] for name, stream in streams.items()}
     assert lengths == {"slow": 10, "fast": 40}
 

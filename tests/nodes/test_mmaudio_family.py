@@ -37,7 +37,7 @@ def test_found_files_are_offered_by_name(family, nodes):
     assert "ac_foley" in quick.options and ABSENT not in quick.options
 
 
-@pytest.mark.parametrize("timing", ["nearest", "reference"])
+@pytest.mark.parametrize("timing", ["nearest", "published"])
 def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, timing):
     from comfy_api.latest import InputImpl
     from foleystage.core.models import load_model
@@ -101,13 +101,22 @@ def test_what_the_picture_shows_can_be_left_out(family, call, clip):
 
 def test_the_rule_that_picks_frames_can_be_chosen(family, call, clip):
     _, nearest = encoded(call, clip, seconds=0.8)
-    _, reference = encoded(call, clip, seconds=0.8, timing="reference")
+    _, reference = encoded(call, clip, seconds=0.8, timing="published")
     nearest, reference = nearest().streams, reference().streams
     assert nearest["sync"].shape == reference["sync"].shape
     assert not torch.allclose(nearest["sync"], reference["sync"], atol=1e-3)
 
 
-@pytest.mark.parametrize("timing", ["nearest", "reference"])
+def test_a_saved_graph_that_says_reference_means_published(family, call, clip, nodes):
+    node = nodes["FoleyStageEncodeVideo"]
+    assert node.validate_inputs(timing="reference") is True
+    assert "choose one from the list" in node.validate_inputs(timing="soonest")
+    _, published = encoded(call, clip, seconds=0.8, timing="published")
+    _, old = encoded(call, clip, seconds=0.8, timing="reference")
+    assert torch.equal(published().streams["sync"], old().streams["sync"])
+
+
+@pytest.mark.parametrize("timing", ["nearest", "published"])
 def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip, timing):
     _, encode = encoded(call, clip, seconds=0.8, timing=timing)
     _, masked = encoded(call, clip, seconds=0.8, timing=timing, mask=torch.ones(1, 36, 64))

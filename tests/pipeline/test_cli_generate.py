@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 from foleystage.cli import main
-from foleystage.core.media import encode_frames, read_audio, write_audio
+from foleystage.core.media import (
+    encode_frames,
+    integrated_loudness,
+    read_audio,
+    write_audio,
+)
 
 QUICK = ["--steps", "1", "--seconds", "0.72"]
 FULL = ["--model", "ac_foley", *QUICK]
@@ -76,6 +81,15 @@ def test_an_option_changes_the_take(files, clip, tmp_path, found, option):
     assert torch.equal(take(tmp_path, *given, *option), PLAIN[0]) == same
 
 
+def test_loudness_is_as_asked_or_as_the_model_makes_it(clip, tmp_path):
+    def level(*given):
+        return integrated_loudness(take(tmp_path, clip, "--steps", 2, *given), 32000)
+
+    assert level("--loudness", "-40") == pytest.approx(-40, abs=0.1)  # no limiter so low
+    usual, raw = level(), level("--loudness", "off")
+    assert raw != pytest.approx(usual, abs=0.5) and raw != pytest.approx(-40, abs=0.5)
+
+
 def other_network(found, folder):
     """The network's file with one weight changed."""
     tensors = torch.load(found / "ac_foley.pth", weights_only=True)
@@ -93,9 +107,11 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         pipeline, "look", lambda *a, **k: picked.append(a[2].timing) or look(*a, **k)
     )
     nearest = take(tmp_path, clip, *QUICK)
-    late = take(tmp_path, clip, "--timing", "reference", *QUICK)
-    assert picked == ["nearest", "reference"]
+    late = take(tmp_path, clip, "--timing", "published", *QUICK)
+    old = take(tmp_path, clip, "--timing", "reference", *QUICK)
+    assert picked == ["nearest", "published", "published"]
     assert not torch.equal(nearest, late)
+    assert torch.equal(late, old)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +134,9 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         (["CLIP", "--model", "ac_foley", "--part", "generator=MMAUDIO"], "not of AC-Foley"),
         (["CLIP", "--model", "ac_foley", "--precision", "float16"], "bfloat16 or float32"),
         (["CLIP", "--precision", "bfloat16"], "in float32"),
+        (["CLIP", "--loudness", "1"], "-70 to 0 LUFS"),
+        (["CLIP", "--loudness", "nan"], "-70 to 0 LUFS"),
+        (["CLIP", "--loudness", "quiet"], "or off, not quiet"),
         (["CLIP", "--compile"], "gains nothing from compiling"),
         (["PICTURE"], "nothing moves in it"),
         (["PICTURE", "--model", "ac_foley", "--start", "1"], "A picture alone"),
@@ -154,7 +173,13 @@ def test_a_source_that_does_not_move_cannot_become_a_video(files, tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--timing", "late"], ["--precision", "int4"], ["--reference-windows", "many"]]
+    "wrong",
+    [
+        ["--timing", "late"],
+        ["--long", "loops"],
+        ["--precision", "int4"],
+        ["--reference-windows", "many"],
+    ],
 )
 def test_values_that_are_not_offered_end_with_status_2(clip, wrong, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -169,7 +194,7 @@ def test_help_names_every_option_with_its_default(capsys):
     for words in (
         "what it sounds like:",
         "the nearest (default)",
-        "(default: 25)",
+        "(default: the model's own)",
         "(default: ac_foley_mini)",
         "PART=FILE",
     ):

@@ -86,7 +86,7 @@ def blind(monkeypatch):
     """Encoders that are only told how many frames they would get."""
 
     def count(source, eyes, *, timing, fit, start, seconds, **options):
-        requests = {k: replace(eye.layout.frame_request, timing=timing) for k, eye in eyes.items()}
+        requests = {k: eye.layout.frame_request.timed(timing) for k, eye in eyes.items()}
         frames = read_frames(source, requests, start=start, seconds=seconds)
         return fit({k: len(v) for k, v in frames.items()})
 
@@ -103,6 +103,6 @@ def test_a_take_far_beyond_training_says_that_quality_drops(ac_foley, caplog, bl
 def test_reference_frame_timing_is_mmaudios(ac_foley, blind):
     # 8 s of 25 fps end before the 200th frame's turn: 7.96 s are left.
     frames = torch.zeros(200, 4, 4, 3)
-    view = look(ImageFrames(frames, 25.0), ac_foley, Request(timing="reference"))
+    view = look(ImageFrames(frames, 25.0), ac_foley, Request(timing="published"))
     assert view.covered == pytest.approx(7.96) and view.frames == {"sync": 199, "clip": 63}
     assert look(ImageFrames(frames, 25.0), ac_foley, Request()).covered == 8

@@ -14,7 +14,7 @@ from foleystage.core.generators.mdsgen_packed import PackedMLP
 from foleystage.core.generators.packed import can_pack
 from foleystage.core.media import ImageFrames
 from foleystage.core.model_base import Loading
-from foleystage.core.pipeline import Request, generate
+from foleystage.core.pipeline import Request, generate, look
 from foleystage.core.sampling import LINEAR
 from foleystage.core.weights.narrow import NarrowLinear
 from safetensors.torch import save_file
@@ -130,6 +130,24 @@ def test_a_long_clip_with_random_nets_gives_a_whole_sound(made):
     # The level of a random net is even, so a joint would be seen as a step.
     level = takes.waveforms[0, 0].unflatten(0, (20, -1)).square().mean(1).sqrt()
     assert float(level.max() / level.min()) < 2.0
+
+
+def test_one_pass_makes_the_one_length_and_says_what_it_leaves_out(made, caplog):
+    film_of_12 = film(12.0, [])
+    view = look(film_of_12, made(), Request(timing="published"))
+    assert view.seconds == view.covered == 8.16
+    assert "8.16 s in one pass, so the sound ends there, 3.84 s before" in caplog.text
+    # As published, the encoder looks at 33 frames, of which the network takes 32.
+    assert view.frames["cavp"].values.shape[1] == 33
+    assert look(film_of_12, made(), Request()).covered == 12.16
+
+
+def test_a_flash_is_seen_in_the_frame_that_the_published_extraction_takes(made):
+    images = torch.zeros(100, 8, 8, 3)
+    images[46] = SHADE  # of 25 a second: ffmpeg's fps=4 takes it for 1.75 s
+    view = look(ImageFrames(images, 25.0), made(), Request())
+    assert view.frames["cavp"].values[0, :, 0].argmax() == 7
+    assert float(view.frames["cavp"].values[0, 7, 0]) == pytest.approx(SHADE, abs=0.01)
 
 
 def test_an_encoder_that_gives_no_numbers_is_one_sentence(made):

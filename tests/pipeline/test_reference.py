@@ -41,6 +41,7 @@ def test_an_hour_and_eight_channels_at_192_khz_are_listened_to(ac_foley, tmp_pat
         "read_audio",
         lambda path, **how: read.append(how) or (torch.ones(1, 60 * 8000), 8000),
     )
+    monkeypatch.setattr(reference, "mono_peak", lambda path: 1.0)
     pick = ReferencePick(start=1800.0)
     assert reference.load_reference("hour.wav", ac_foley, pick).shape == (1, 87, 40)
     assert read[0]["seconds"] <= 60 and read[0]["start"] == 1800
@@ -51,14 +52,34 @@ def test_of_an_hour_in_memory_a_minute_is_listened_to(ac_foley):
     sound[:, 2000 * 4000 :] = tone(1600, 4000)[0].roll(7)
     calls = []
     level = ac_foley.level
-    ac_foley.level = lambda waveform, rate: (
-        calls.append(waveform.shape[-1]) or level(waveform, rate)
+    ac_foley.level = lambda waveform, rate, peak: (
+        calls.append(waveform.shape[-1]) or level(waveform, rate, peak)
     )
     heard = ac_foley.listen(sound, 4000, ReferencePick(start=2000.0, windows=2))
     assert heard.shape[1:] == (2 * 87, 40) or heard.shape[1:] == (87, 40)
     assert calls == [60 * 4000]
     with pytest.raises(FoleyError, match="silent in its first 2.02 s"):
         ac_foley.listen(sound, 4000)
+
+
+def test_a_long_reference_is_levelled_by_its_peak_wherever_it_is(ac_foley, tmp_path, monkeypatch):
+    from foleystage.core import reference
+
+    rate = 8000
+    sound = 0.25 * torch.sin(torch.arange(70 * rate) * 0.5).repeat(2, 1)
+    sound[0, 65 * rate] = 0.9
+    sound[1, 65 * rate] = 0.7
+    write_audio(tmp_path / "long.wav", sound, rate)
+    heard = []
+    monkeypatch.setattr(ac_foley, "hear", lambda windows, rng: heard.append(windows) or windows)
+    reference.load_reference(tmp_path / "long.wav", ac_foley)
+    reference.load_reference((sound, rate), ac_foley)
+    reference.load_reference(tmp_path / "long.wav", ac_foley, ReferencePick(start=40.0))
+    # Mixed to one channel the peak is 0.8, and it is brought to 0.95. The ends ring when resampled.
+    assert len(heard) == 3
+    for windows in heard:
+        loudest = float(windows[:, 2000:-2000].abs().max())
+        assert loudest == pytest.approx(0.25 / 0.8 * 0.95, rel=0.01)
 
 
 @pytest.mark.slow
