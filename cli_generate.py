@@ -78,8 +78,8 @@ def _add_window(group) -> None:
     group.add_argument(
         "--long",
         choices=("windows", "one-pass"),
-        help="takes beyond the trained length: joined windows (default: each of the length that the "
-        "model knows) or one pass (up to a third cheaper; default with --timing published)",
+        help="takes beyond the trained length: joined windows, each of the length that the model "
+        "knows (default), or one pass, which costs less (default with --timing published)",
     )
 
 
