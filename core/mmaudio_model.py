@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -68,9 +68,11 @@ class MMAudioModel(StagedModel):
         self.config = files.plan.config
         self.sample_rate = self.config.sample_rate
 
-    def using(self, part: str) -> contextlib.AbstractContextManager[nn.Module]:
+    @contextlib.contextmanager
+    def using(self, part: str) -> Iterator[nn.Module]:
         """Beside the parts of every model: "clip", "sync" and "codec", which can encode."""
-        return super().using("codec" if self.loading.keep and part == "decoder" else part)
+        with super().using("codec" if self.loading.keep and part == "decoder" else part) as module:
+            yield module
 
     def _load(self, part: str) -> nn.Module:
         log.info("Loading %s of %s.", part, self.name)

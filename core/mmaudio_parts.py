@@ -109,7 +109,7 @@ def check_generator(path: Path, name: str) -> Plan:
 def _check_part(path: Path, wanted: Family, what: str, registered: str) -> None:
     found = detect(path)
     fits = found is not None and found.name == wanted.name
-    if fits and wanted.name in ("mmaudio_vae", "bigvgan"):
+    if found is not None and fits and wanted.name in ("mmaudio_vae", "bigvgan"):
         fits = found.variant == wanted.variant
     if not fits:
         raise FoleyError(

@@ -191,6 +191,9 @@ class Model(abc.ABC):
 class ResidentModel(Model):
     """A model whose parts are all in memory."""
 
+    watch: Callable[..., Seen]
+    read: Callable[[str], Tensor | None]
+
     def __init__(self, name: str, generator, codec, video, text) -> None:
         self.name, self.generator, self.codec = name, generator, codec
         self.video, self.text = video, text
@@ -204,7 +207,7 @@ class ResidentModel(Model):
         return next(self.generator.parameters()).device
 
     @property
-    def sample_rate(self) -> int:
+    def sample_rate(self) -> int:  # type: ignore[override] # nobody sets it
         return self.codec.sample_rate
 
     @contextlib.contextmanager

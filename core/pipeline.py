@@ -8,7 +8,8 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -219,7 +220,11 @@ def look(
         return _picture(source, model, request)
     seconds = _makeable(model, request, window_seconds(info.seconds, request))
     span = _Span(model, requests, request, seconds)
-    window = {"start": request.start, "seconds": span.seconds, "cancelled": cancelled}
+    window: dict[str, Any] = {
+        "start": request.start,
+        "seconds": span.seconds,
+        "cancelled": cancelled,
+    }
     eyes = {k: v for k, v in model.eyes.items() if not (request.ignore_look and k == _LOOK)}
     if eyes:
         seen = encode_video(
@@ -228,7 +233,7 @@ def look(
             timing=request.timing,
             fit=span.fit,
             cache=model.cache,
-            progress=progress and (lambda step, total: progress("looking", step, total)),
+            progress=progress and partial(progress, "looking"),
             **window,
         )
         return View(seen, span.seconds, span.covered)
@@ -335,7 +340,7 @@ def _sample(
                 rng=rng,
                 takes=request.takes,
                 windows=None if request.one_pass else Windows(),
-                progress=progress and (lambda step, total: progress("sampling", step, total)),
+                progress=progress and partial(progress, "sampling"),
                 cancelled=cancelled,
             )
         except torch.OutOfMemoryError as error:

@@ -10,17 +10,24 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from .encoders.base import Features, VideoEncoder
-from .encoders.cache import cache_of, content_key, file_fingerprint
+from .encoders.cache import FeatureCache, cache_of, content_key, file_fingerprint
 from .encoders.gaze import Eye
 from .encoders.video import encode_frames
 from .heap import trim_heap
 from .model_base import CancelCheck, Loading, Model, Progress
 from .precision import compute_dtype
+
+
+class ByPart(Protocol):
+    """A file for each part."""
+
+    def __getitem__(self, part: str, /) -> Path: ...
 
 
 class StagedModel(Model):
@@ -31,9 +38,10 @@ class StagedModel(Model):
     """
 
     looking: Mapping[str, type[VideoEncoder]] = {}
+    cache: FeatureCache
 
     def __init__(
-        self, name: str, files: Mapping[str, Path], device: str | torch.device, loading: Loading
+        self, name: str, files: ByPart, device: str | torch.device, loading: Loading
     ) -> None:
         self.name, self.files, self.loading = name, files, loading
         self.device = torch.device(device)
@@ -85,7 +93,7 @@ class StagedModel(Model):
         """The stream [1, N, D] of frames, or of what was made of them."""
         if isinstance(frames, Features):
             return frames.values
-        report = progress and (lambda step, total: progress("looking", step, total))
+        report = progress and partial(progress, "looking")
         features = encode_frames(
             frames, self._eye(part), cache=self.cache, progress=report, cancelled=cancelled
         )

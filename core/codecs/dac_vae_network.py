@@ -20,6 +20,7 @@ from .tiling import Section
 from .waveform_blocks import (
     COARSE_LAYERS,
     Block,
+    MakeSnake,
     decoder_sections,
     encoder_reach,
     faster,
@@ -59,8 +60,8 @@ class DACVAENetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.config = c = config or DACVAEConfig()
-        made = {"dtype": dtype, "device": device}
-        snake = functools.partial(Snake, **made)
+        made: dict[str, Any] = {"dtype": dtype, "device": device}
+        snake: MakeSnake = functools.partial(Snake, **made)
         units = functools.partial(
             residual_units, "block", snake=snake, operations=operations, factory=made
         )

@@ -187,7 +187,7 @@ class AroundAttention(nn.Module):
         if x.shape[2] <= tile * self.frame:
             h = self.head(x)
             return self.tail(attention(h, attention.heads(h)[:, 1:]))
-        sizes = {"tile": tile, "context": CONTEXT, "frame": self.frame}
+        sizes: dict[str, Any] = {"tile": tile, "context": CONTEXT, "frame": self.frame}
         keys_values = tiled(lambda part: attention.heads(self.head(part))[:, 1:], x, **sizes)
         return tiled(
             lambda part: self.tail(attention(self.head(part), keys_values)),

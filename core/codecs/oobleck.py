@@ -21,6 +21,7 @@ from .tiling import Section
 from .waveform_blocks import (
     COARSE_LAYERS,
     Block,
+    MakeSnake,
     decoder_sections,
     encoder_reach,
     faster,
@@ -66,8 +67,8 @@ class Oobleck(nn.Module):
     ) -> None:
         super().__init__()
         self.config = c = config or OobleckConfig()
-        made = {"dtype": dtype, "device": device}
-        snake = functools.partial(SnakeBeta, **made)
+        made: dict[str, Any] = {"dtype": dtype, "device": device}
+        snake: MakeSnake = functools.partial(SnakeBeta, **made)
         units = functools.partial(
             residual_units, "layers", snake=snake, operations=operations, factory=made
         )

@@ -79,8 +79,10 @@ class SpecVQGANCodec(NeuralCodec):
         self.latent_dim = c.mel.n_mels // c.vae.factor
         self.samples_per_latent = c.vae.factor * c.mel.hop
         self.vae = SpecVQGAN(c.vae, c.codes, decode_only=decode_only, **made)
-        vocoder = MelGAN if isinstance(c.vocoder, MelGANConfig) else HiFiGAN
-        self.vocoder = vocoder(c.vocoder, **made)
+        if isinstance(c.vocoder, MelGANConfig):
+            self.vocoder: nn.Module = MelGAN(c.vocoder, **made)
+        else:
+            self.vocoder = HiFiGAN(c.vocoder, **made)
 
     def _encode(self, waveform: Tensor, progress: Progress | None) -> Tensor:
         mel = self._to_unit(self._analysed(waveform[:, 0]))

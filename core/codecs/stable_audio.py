@@ -23,5 +23,6 @@ class StableAudioCodec(WaveformCodec):
         self, config: OobleckConfig | None = None, *, decode_only: bool = False, **layers: Any
     ) -> None:
         super().__init__()
-        self._hold(Oobleck(config, decode_only=decode_only, **layers), decode_only=decode_only)
-        self.channels = self.vae.config.audio_channels
+        vae = Oobleck(config, decode_only=decode_only, **layers)
+        self._hold(vae, decode_only=decode_only)
+        self.channels = vae.config.audio_channels

@@ -12,6 +12,7 @@ import contextvars
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -67,7 +68,11 @@ def through(sections: Sequence[Section], x: Tensor, *, progress: Progress | None
     the wide context that only the first ones need costs little.
     """
     first, *rest = sections
-    sizes = {"tile": first.tile, "context": reach(sections), "per_frame": total_rate(sections)}
+    sizes: dict[str, Any] = {
+        "tile": first.tile,
+        "context": reach(sections),
+        "per_frame": total_rate(sections),
+    }
     if not rest:
         return tiled(first.run, x, progress=progress, **sizes)
     spans = tiles(x.shape[-1], first.tile)

@@ -89,13 +89,13 @@ class FeatureCache:
         if self.folder is None:
             return None
         try:
-            with safe_open(self._path(key), "pt") as file:
+            with safe_open(_path(self.folder, key), "pt") as file:
                 about = file.metadata() or {}
                 # A copy: the file may be deleted while the features live.
                 values = file.get_tensor("values").clone()
             found = Features(values, float(about["rate"]))
             with contextlib.suppress(OSError):  # a folder that is only read
-                os.utime(self._path(key))  # used now: what was not goes first
+                os.utime(_path(self.folder, key))  # used now: what was not goes first
             return found
         except FileNotFoundError:
             return None
@@ -108,35 +108,36 @@ class FeatureCache:
 
         if self.folder is None:
             return
-        path = self._path(key)
+        path = _path(self.folder, key)
         beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             about = {"format": _FORMAT, "rate": repr(features.rate)}
             save_file({"values": features.values}, beside, about)
             os.replace(beside, path)
-            self._prune()
+            _prune(self.folder, self.disk_room)
         except Exception as error:  # noqa: BLE001 - a full disk must not cost the features
             beside.unlink(missing_ok=True)
             log.warning("Features could not be kept in %s: %s", self.folder, error)
 
-    def _prune(self) -> None:
-        """Deletes the files that were not used for longest; others' files in the folder stay."""
-        kept = []
-        for path in self.folder.glob("??/*.safetensors"):
-            if _OWN_FILE.fullmatch(path.name):
-                with contextlib.suppress(OSError):  # another program may prune as well
-                    about = path.stat()
-                    kept.append((about.st_mtime_ns, about.st_size, path))
-        room = self.disk_room
-        for _, size, path in sorted(kept, reverse=True):
-            room -= size
-            if room < 0:
-                with contextlib.suppress(OSError):
-                    path.unlink()
 
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.safetensors"
+def _prune(folder: Path, room: int) -> None:
+    """Deletes the files that were not used for longest; others' files in the folder stay."""
+    kept = []
+    for path in folder.glob("??/*.safetensors"):
+        if _OWN_FILE.fullmatch(path.name):
+            with contextlib.suppress(OSError):  # another program may prune as well
+                about = path.stat()
+                kept.append((about.st_mtime_ns, about.st_size, path))
+    for _, size, path in sorted(kept, reverse=True):
+        room -= size
+        if room < 0:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / key[:2] / f"{key}.safetensors"
 
 
 def cache_of(folder: Path | str | None = None) -> FeatureCache:

@@ -133,8 +133,8 @@ class CavpVideo(VideoEncoder):
     @staticmethod
     def windows(count: int) -> Tensor:
         length = min(count, _LONGEST)
-        starts = range(0, count - length + 1, _LONGEST - 2 * _REACH)
-        starts = [*starts, count - length] if starts[-1] < count - length else [*starts]
+        starts = list(range(0, count - length + 1, _LONGEST - 2 * _REACH))
+        starts += [count - length] if starts[-1] < count - length else []
         return torch.tensor(starts)[:, None] + torch.arange(length)
 
     def window_bytes(self, frames: int) -> int:

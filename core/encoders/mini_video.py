@@ -77,7 +77,7 @@ def look(
     encoder: MiniVideoEncoder, frames: Tensor, cancelled: Callable[[], bool] | None = None
 ) -> Tensor:
     """Chances (2T, 3) of hit, strength and level, from eight views of frames (T, 64, 64)."""
-    total = 0
+    total = torch.zeros(())
     for view in _views(frames):
         if cancelled is not None and cancelled():
             raise Cancelled

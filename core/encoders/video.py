@@ -68,8 +68,8 @@ def encode_video(
             progress=told.decoded,
             cancelled=cancelled,
         )
-        counts = fit(counts)
-        streams = {name: gaze.finish(counts[name]) for name, gaze in gazes.items()}
+        wanted = fit(counts)
+        streams = {name: gaze.finish(wanted[name]) for name, gaze in gazes.items()}
     told.end()
     return streams
 

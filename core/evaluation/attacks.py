@@ -70,7 +70,7 @@ def _band_levels(samples: np.ndarray) -> np.ndarray:
 
 
 def _running_mean(rows: np.ndarray, length: int) -> np.ndarray:
-    return sum(rows[i : len(rows) - length + 1 + i] for i in range(length)) / length
+    return np.sum([rows[i : len(rows) - length + 1 + i] for i in range(length)], axis=0) / length
 
 
 def _running_max(rows: np.ndarray, length: int) -> np.ndarray:

@@ -83,7 +83,8 @@ def _attacks(mel: Tensor, longest: int) -> list[int]:
     floor = mel.max() - _RANGE
     rise = (mel[:, 1:].clamp(min=floor) - mel[:, :-1].clamp(min=floor)).clamp(min=0).mean(0)
     rise = rise[: mel.shape[1] - longest].clone()
-    first, found = float(rise.max()), []
+    first = float(rise.max())
+    found: list[int] = []
     while len(found) < _ATTACKS and (not found or float(rise.max()) > 0.3 * first):
         at = int(rise.argmax())
         found.append(at)

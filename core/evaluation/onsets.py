@@ -146,7 +146,9 @@ def mean_scores(scores: Sequence[OnsetScores]) -> dict[str, float | int | None]:
         return float(np.mean(values)) if values else None
 
     published = [s.average_precision for s in scores if s.average_precision is not None]
-    sound = [s.average_precision for s in scores if not s.degenerate]
+    sound = [
+        s.average_precision for s in scores if not s.degenerate and s.average_precision is not None
+    ]
     return {
         "clips": len(scores),
         "degenerate": sum(s.degenerate for s in scores),

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -143,7 +143,7 @@ def _levelled(reference: Tensor) -> Tensor:
 
 def _timbre(
     model: Model, clips: Sequence[Clip], request: Request, progress: Progress | None
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Table 2, with two controls: no reference, and the sound of another video."""
     rows = {}
     made: dict[str, list[Tensor]] = {"random reference": [], "no reference": []}
@@ -174,7 +174,7 @@ def _timbre(
 
 def _reference(
     model: Model, clips: Sequence[Clip], request: Request, progress: Progress | None
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Table 7, with the reference of another clip as control."""
     rows = {}
     truths = [clip.sound for clip in clips]
@@ -207,7 +207,9 @@ def _take(model: Model, clip: Clip, request: Request, reference: Tensor | None) 
 
 def _distances(sounds: Sequence[Tensor], targets: Sequence[Tensor]) -> dict[str, float]:
     """Mean distances of sounds to targets, aligned in time; MCD where pyworld is installed."""
-    measures = {"MFCC, aligned": partial(mfcc_distance, mode="dtw")}
+    measures: dict[str, Callable[..., float]] = {
+        "MFCC, aligned": partial(mfcc_distance, mode="dtw")
+    }
     try:
         import pyworld  # noqa: F401 - only whether it is there
 

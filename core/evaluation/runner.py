@@ -64,7 +64,6 @@ def evaluate_model(
     quarter of them) without the picture; what the model does not listen to is left out. Raises
     FoleyError for an unknown kind or less than two clips.
     """
-    cfg_scale = model.sampling.scale if cfg_scale is None and model else cfg_scale
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise FoleyError(
@@ -72,6 +71,7 @@ def evaluate_model(
         )
     if clips < 2:
         raise FoleyError("Evaluation needs at least 2 clips.")
+    scale = model.sampling.scale if cfg_scale is None else cfg_scale
     cases = []
     for seed in range(clips):
         cases.append(_case(model, seed, hard, tuple(kinds) or tuple(KINDS), seconds))
@@ -83,14 +83,14 @@ def evaluate_model(
         if stream in model.generator.streams:
             runs = {name: cases, **runs}
     for name, chosen in runs.items():
-        sounds[name] = _generate(model, chosen, name, steps, cfg_scale, progress)
+        sounds[name] = _generate(model, chosen, name, steps, scale, progress)
     report = {
         "model": model.name,
         "clips": clips,
         "scenes": "hard" if hard else "clean",
         "seconds": seconds,
         "steps": steps,
-        "cfg": cfg_scale,
+        "cfg": scale,
         **measure(cases, sounds, model.codec.sample_rate),
     }
     if folder is not None:
@@ -160,7 +160,10 @@ def _material_rows(cases, asked, targets, hits, rate) -> dict:
 def _reference_rows(cases, sounds, targets, hits, rate) -> dict:
     """Distances to the target with the right reference and with none."""
     rows = [k for k in hits if len(cases[k].times)]
-    distances = {"log_mel": log_mel_distance, "mfcc": mfcc_distance}
+    distances: dict[str, Callable[..., float]] = {
+        "log_mel": log_mel_distance,
+        "mfcc": mfcc_distance,
+    }
     try:
         import pyworld  # noqa: F401 - only whether it is there
 
@@ -203,7 +206,12 @@ def _case(
 
 
 def _generate(
-    model: ResidentModel, cases: Sequence[Case], run: str, steps: int, cfg_scale: float, progress
+    model: ResidentModel,
+    cases: Sequence[Case],
+    run: str,
+    steps: int,
+    cfg_scale: float,
+    progress,
 ) -> list[Tensor]:
     """Sounds (1, T) of one run, some clips at a time; noise of clip k is seeded by k."""
     sounds: list[Tensor] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 
 from ..media.resample import resample
 
-Waveform = torch.Tensor | np.ndarray
+Waveform: TypeAlias = torch.Tensor | np.ndarray
 
 
 def mono_at(waveform: Waveform, sample_rate: int, target_rate: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ..errors import FoleyError
 from .sampling import Sampling
@@ -135,7 +135,7 @@ IMAGE_GRID = MDSGenConfig(
     window_step=1.024,
 )
 
-_SIZES = {
+_SIZES: dict[str, dict[str, Any]] = {
     "t": {"depth": 12, "hidden_dim": 192, "num_heads": 3},
     "s": {"depth": 12, "hidden_dim": 384, "num_heads": 6},
     "b": {"depth": 12, "hidden_dim": 768, "num_heads": 12},

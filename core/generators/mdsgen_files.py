@@ -41,7 +41,7 @@ def mdsgen_plan(
     found = ("", "")
     if patches and positions:
         found = (_WIDTHS.get(positions[2], ""), _CODECS.get(patches[1], ""))
-    if not all(found) or positions[1] != mdsgen_config(*found).tokens:
+    if positions is None or not all(found) or positions[1] != mdsgen_config(*found).tokens:
         raise FoleyError(f"{name} is not a file of MDSGen T, S, B or L; use the right one.")
     if size is not None and size != found[0]:
         raise FoleyError(

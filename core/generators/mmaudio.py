@@ -44,7 +44,7 @@ class MMAudio(Generator):
             (`initialise`).
     """
 
-    optional_streams = ("clip", "sync", "text")
+    optional_streams: tuple[str, ...] = ("clip", "sync", "text")
     parameterization = "flow"
 
     def __init__(
@@ -244,7 +244,9 @@ class MMAudio(Generator):
         time and sync alone is then done once a value.
         """
         sync = prepared.batched["sync"]
-        values, spread, first = [], [], 0
+        values: list[Tensor] = []
+        spread: list[Tensor] = []
+        first = 0
         for item in sync.detach():
             _, inverse = torch.unique(item, dim=0, return_inverse=True)
             order = torch.full((int(inverse.max()) + 1,), len(item), device=item.device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -82,7 +83,7 @@ class GatedMLP(nn.Module):
         self, inputs: int, outputs: int, inner: int, kernel: int = 1, *, operations: Any, **factory
     ) -> None:
         super().__init__()
-        make = functools.partial(
+        make: Callable[..., nn.Module] = functools.partial(
             linear_or_conv, kernel=kernel, bias=False, operations=operations, **factory
         )
         self.w1 = make(inputs, inner)
@@ -249,7 +250,9 @@ class JointBlock(nn.Module):
         self, dim: int, heads: int, inner: int, *, last: bool = False, operations: Any, **factory
     ) -> None:
         super().__init__()
-        make = functools.partial(StreamBlock, dim, heads, inner, operations=operations, **factory)
+        make: Callable[..., nn.Module] = functools.partial(
+            StreamBlock, dim, heads, inner, operations=operations, **factory
+        )
         self.last = last
         self.latent_block = make(3)
         self.clip_block = make(3, pre_only=last)

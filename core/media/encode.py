@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 
 import av
@@ -58,7 +58,7 @@ def encode_frames(
         if not sample_rate or sample_rate < 1:
             raise FoleyError(f"The sound needs a sample rate above 0 Hz, not {sample_rate}.")
     rate = Fraction(fps).limit_denominator(60000)
-    total = len(frames) if hasattr(frames, "__len__") else 0
+    total = len(frames) if isinstance(frames, Sized) else 0
 
     def check() -> None:
         if cancelled is not None and cancelled():
@@ -74,7 +74,7 @@ def encode_frames(
             options["g"] = str(keyframe_every)
         stream = _add_stream(container, first, rate, options)
         mixer = None
-        if waveform is not None:
+        if waveform is not None and sample_rate:
             to_rate = encoder_rate(codec, sample_rate)
             track = SoundTrack(container, codec, to_rate, waveform.shape[0])
             sound = NewSound(waveform, sample_rate, to_rate, at, 10 ** (level_db / 20))

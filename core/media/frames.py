@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import av
 import torch
 from av.video.reformatter import Colorspace
 
 from ..errors import Cancelled, FoleyError
-from .probe import average_fps, frame_orientation, shown_width
+from .probe import Orientation, average_fps, frame_orientation, shown_width
 from .request import FrameRequest
 from .resize import frame_geometry, resize
 from .source import (
@@ -174,8 +175,8 @@ def pour_frames(
         with open_media(source) as container:
             stream = require_picture(container, name)
             use_threads(stream)
-            shots, aspect = _FileShots(container, stream, name), _pixel_aspect(stream)
-            shots = shots.begin_at(start)
+            shots = _FileShots(container, stream, name).begin_at(start)
+            aspect = _pixel_aspect(stream)
             _feed(shots, readers, start, seconds, aspect, progress, cancelled, name)
     counts = {key: reader.picker.taken for key, reader in readers.items()}
     missing = [key for key, count in counts.items() if not count]
@@ -214,7 +215,7 @@ def _feed(
         time = shot.time - start
         for reader in readers.values():
             before, now = reader.picker.see(time)
-            if before:
+            if before and previous is not None:
                 reader.take(previous, before, aspect)
             reader.take(shot, now, aspect)
         previous = shot
@@ -242,7 +243,7 @@ def _feed(
 def _image_shots(source: ImageFrames, start: float) -> Iterator[_Shot]:
     first = max(0, math.floor(start * source.fps) - 1)
     for index in range(min(first, len(source.images) - 1), len(source.images)):
-        yield _Shot(index / source.fps, 1 / source.fps, lambda i=index: _to_bytes(source, i))
+        yield _Shot(index / source.fps, 1 / source.fps, partial(_to_bytes, source, index))
 
 
 def _to_bytes(source: ImageFrames, index: int) -> torch.Tensor:
@@ -257,6 +258,10 @@ def _to_bytes(source: ImageFrames, index: int) -> torch.Tensor:
 def _pixel_aspect(stream: av.VideoStream) -> float:
     width = stream.codec_context.width
     return shown_width(width, stream) / width if width else 1.0
+
+
+def _upright(frame: av.VideoFrame, turn: Orientation) -> torch.Tensor:
+    return turn(_to_rgb(frame))
 
 
 class _FileShots:
@@ -304,7 +309,7 @@ class _FileShots:
                 continue
             time = now
             length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
-            yield _Shot(now, length or self._spacing, lambda f=frame, t=turn: t(_to_rgb(f)))
+            yield _Shot(now, length or self._spacing, partial(_upright, frame, turn))
         if time is not None:
             self._check_end(time + self._spacing)
 

@@ -179,7 +179,7 @@ class _Job:
                 packet.stream = out_video
                 mixer.advance(self._video(packet), self.check)
                 container.mux_one(packet)
-            elif packet.stream is self.original:
+            elif original is not None and packet.stream is self.original:
                 original.feed(packet)
             else:
                 packet.stream = subtitles[packet.stream]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import torch
@@ -84,7 +84,8 @@ def _with_total(
 def preview_size(width: int, height: int) -> tuple[int, int]:
     """(height, width) in even pixels that fit the preview, aspect kept; never enlarged."""
     scale = min(1.0, _HEIGHT / height, _WIDTH / width)
-    return tuple(max(2, 2 * round(side * scale / 2)) for side in (height, width))
+    even = [max(2, 2 * round(side * scale / 2)) for side in (height, width)]
+    return even[0], even[1]
 
 
 def _copied_suffix(source: Source, info: VideoInfo) -> str | None:
@@ -101,7 +102,7 @@ def _copied_suffix(source: Source, info: VideoInfo) -> str | None:
 
 def _frames(
     source: Source, request: FrameRequest, start: float, seconds: float
-) -> Iterator[torch.Tensor]:
+) -> Generator[torch.Tensor, None, None]:
     """Frames uint8 [H, W, 3] as they are decoded, at most `_FRAMES_AHEAD` of them waiting."""
     waiting: queue.Queue = queue.Queue(_FRAMES_AHEAD)
     stopped = threading.Event()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, Union
+from typing import Any, BinaryIO, Union
 
 import av
 import torch
@@ -62,11 +62,11 @@ def open_media(source: Source) -> Iterator[av.container.InputContainer]:
     missing, directory, no permission, empty, cut off before its index, not media.
     """
     name = describe(source)
-    is_path = isinstance(source, (str, os.PathLike))
-    head = _head_of_path(Path(source), name) if is_path else _head_of_stream(source, name)
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    head = _head_of_stream(source, name) if path is None else _head_of_path(Path(path), name)
     try:
         # An absolute path cannot be mistaken for a network address or a protocol.
-        target = os.path.abspath(os.fspath(source)) if is_path else source
+        target = source if path is None else os.path.abspath(path)
         container = av.open(target, metadata_errors="replace", options={"fflags": "+genpts"})
     except (av.FFmpegError, ValueError) as error:
         raise FoleyError(_unreadable(name, head)) from error
@@ -96,7 +96,7 @@ def _head_of_path(path: Path, name: str) -> bytes:
     return head
 
 
-def _head_of_stream(source: BinaryIO, name: str) -> bytes:
+def _head_of_stream(source: Any, name: str) -> bytes:
     if not hasattr(source, "read") or not hasattr(source, "seek"):
         raise FoleyError(
             f"A video must be a path, a seekable binary file or an image batch, not {type(source)}."

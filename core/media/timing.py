@@ -83,7 +83,7 @@ class NearestPicker:
         return self._take(count)
 
     def _take(self, upto: int) -> int:
-        count = max(0, min(upto, self.limit) - self.taken)
+        count = max(0, int(min(upto, self.limit)) - self.taken)
         self.taken += count
         return count
 

@@ -198,7 +198,7 @@ def begin(
         raise FoleyError(f"Ask for at least 1 take, not {takes}.")
     x = _start(seed, rng, noise, takes, lengths.latent, generator.latent_dim, first_take)
     x = x.to(like.device, torch.float32)
-    options = {"batch": takes, "batched": batched}
+    options: dict[str, Any] = {"batch": takes, "batched": batched}
     if windows is not None and seconds is not None and windows.needed(generator, seconds):
         return Windowed(generator, conditions, guidance, seconds, windows, **options), x
     return Guided(generator, conditions, guidance, lengths=lengths, **options), x

@@ -14,6 +14,7 @@ import torch
 from ..encoders.foley_mini import FRAME_RATE, FRAME_SIZE
 from ..encoders.motion import measure_motion, motion_maps
 from .scenes import Scene, sample_scene
+from .scenes.scene import Split
 
 _SHARE = 64
 
@@ -29,7 +30,7 @@ def map_scenes(
     note = {"count": count, **note}
     if not (done.exists() and json.loads(done.read_text("utf-8")) == note):
         folder.mkdir(parents=True, exist_ok=True)
-        files: dict[str, np.ndarray] = {}
+        files: dict[str, np.memmap] = {}
         shares = [range(first, min(first + _SHARE, count)) for first in range(0, count, _SHARE)]
         with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for share, rows in zip(shares, pool.map(_Share(make), shares), strict=True):
@@ -93,7 +94,7 @@ def motion_row(scene: Scene, bin_rate: float) -> dict[str, np.ndarray]:
 class MotionRow:
     """`motion_row` of a seed, picklable."""
 
-    def __init__(self, split: str, seconds: float, hard: bool, bin_rate: float):
+    def __init__(self, split: Split, seconds: float, hard: bool, bin_rate: float):
         self.split, self.seconds, self.hard, self.bin_rate = split, seconds, hard, bin_rate
 
     def __call__(self, seed: int) -> dict[str, np.ndarray]:

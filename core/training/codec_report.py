@@ -222,7 +222,7 @@ class CodecReport:
             ("codec, real clips", self.real, None, None),
             ("weight-free, real clips", self.bar_real, None, None),
         ]
-        lines = [_HEADER] + [_row(*row) for row in rows if row[1] is not None]
+        lines = [_HEADER] + [_row(name, f, *rest) for name, f, *rest in rows if f is not None]
         times = ", ".join(f"{s:.2f} s on {n}" for n, s in sorted(self.decode_seconds.items()))
         lines.append(
             f"input's own line {self.input_line_db:.1f} dB; 8 s decoded in {times} threads"

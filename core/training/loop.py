@@ -95,7 +95,8 @@ def train(
         config.optimizer, model, config.learning_rate, config.betas, config.weight_decay
     )
     start = _resume(folder / "checkpoint.pt", config, model, average, optimizer)
-    rows, began, saved = {}, time.monotonic(), time.monotonic()
+    rows: dict[str, Any] = {}
+    began, saved = time.monotonic(), time.monotonic()
     end = config.stop_at or config.steps
     for step in range(start, end):
         rng = np.random.default_rng([config.seed, step])

@@ -29,6 +29,7 @@ from .clips import event_targets, map_scenes
 from .masking import Masking, kept_tokens
 from .mini_flow import scene_sound
 from .scenes import sample_scene
+from .scenes.scene import Split
 from .video_folder import Extractor, ShardData, read_list, write_shards
 
 _CLEAN_ONE_IN = 5
@@ -77,7 +78,7 @@ class MDSGenFigures:
 class SceneRow:
     """Latent and events of one scene, picklable. No picture is drawn."""
 
-    def __init__(self, split: str, seconds: float):
+    def __init__(self, split: Split, seconds: float):
         self.split, self.seconds = split, seconds
         self._codec: MelPictureCodec | None = None
 
@@ -105,7 +106,7 @@ class SceneData:
         self.train = self._rows("train", figures.clips, cache)
         self.validation = self._rows("validation", figures.validation_clips, cache)
 
-    def _rows(self, split: str, count: int, cache: Path) -> dict[str, np.ndarray]:
+    def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
         seconds = self.figures.clip_seconds
         note = {"split": split, "seconds": seconds, "codec": "mel_picture_codec", "version": 1}
         make = SceneRow(split, seconds)

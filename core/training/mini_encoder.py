@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
 from ..encoders.mini_video import peaks
 from .clips import MotionRow, map_scenes
+from .scenes.scene import Split
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class EncoderTask:
         self.validation = self._scenes("validation", figures.validation_clips, True, cache)
         self.chosen = np.flatnonzero(~np.isin(self.train["kind"], figures.left_out))
 
-    def _scenes(self, split: str, count: int, hard: bool, cache: Path) -> dict[str, np.ndarray]:
+    def _scenes(self, split: Split, count: int, hard: bool, cache: Path) -> dict[str, np.ndarray]:
         seconds = self.figures.clip_seconds
         note = {"split": split, "seconds": seconds, "hard": hard, "version": 2}
         make = MotionRow(split, seconds, hard, BIN_RATE)

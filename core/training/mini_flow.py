@@ -18,6 +18,7 @@ from .prompts import sample_prompt, vocabulary
 from .scenes import sample_scene
 from .scenes.events import Event
 from .scenes.materials import IMPACT_MATERIALS, MATERIALS, sample_instrument
+from .scenes.scene import Split
 from .scenes.sound import render_sound, sample_room
 
 STEP = 0.16  # seconds of the smallest take: 5 latents, 8 moments of the events
@@ -60,7 +61,7 @@ class MiniSystem(nn.Module):
 class FlowRow:
     """Latents, events and references of one scene, picklable."""
 
-    def __init__(self, split: str, seconds: float):
+    def __init__(self, split: Split, seconds: float):
         self.split, self.seconds = split, seconds
         self._codec: FoleyMiniCodec | None = None
 
@@ -153,7 +154,7 @@ class FlowTask:
         self.mean = latents.mean((0, 1))
         self.std = latents.std((0, 1)) / importance(FoleyMiniCodec.load())
 
-    def _rows(self, split: str, count: int, cache: Path) -> dict[str, np.ndarray]:
+    def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
         figures = self.figures
         note = {"split": split, "seconds": figures.clip_seconds, "version": 4}
         make = FlowRow(split, figures.clip_seconds)

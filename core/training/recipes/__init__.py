@@ -40,9 +40,10 @@ def run_recipe(name: str, folder: Path, device: str = "cpu") -> list[Path]:
     recipe = read_recipe(name)
     stem = Path(name).stem
     kind = _kinds()[recipe["task"]]
-    config = LoopConfig(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in recipe["loop"].items()}
-    )
+    loop: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in recipe["loop"].items()
+    }
+    config = LoopConfig(**loop)
     run = folder / stem
     task = kind.task(recipe["figures"], config, folder / "cache")
     model = train(task, config, run, device=device).cpu()

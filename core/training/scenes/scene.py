@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from .canvas import Canvas
 from .events import Event
 from .look import Look, draw_distractor
 
-KINDS: dict[str, type[strikers.Actor]] = {
+KINDS: dict[str, Callable[[np.random.Generator, float], strikers.Actor]] = {
     "bounce": movers.Bounce,
     "collide": movers.Collide,
     "hammer": strikers.Hammer,
