@@ -1,5 +1,5 @@
 # make demo   the example video (or VIDEO=...) with a new sound, in out/demo.mp4
-# make test   every test, on every ComfyUI that is found;  make lint   the style checks
+# make test   every test, on every ComfyUI that is found;  make lint   style and types
 PYTHON ?= python3
 VIDEO ?= workflows/media/example.mp4
 OUT ?= out/demo.mp4
@@ -26,6 +26,7 @@ test: .venv/.test-ready browser
 lint: .venv/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # Lists the ComfyUIs for the tests; clones one into .comfyui where there is none.
 comfyui:
