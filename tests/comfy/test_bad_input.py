@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from graphs import node, whole, with_changes
+from graphs import node, whole, with_changes, with_system
 
 
 def frames_of(graph, length=None):
@@ -98,6 +98,10 @@ def video_without_sound_as_reference():
     return with_changes(graph, told={"reference": ["heard", 0]})
 
 
+def words_for_a_model_without_any():
+    return with_system(whole(), "mdsgen_mini")
+
+
 def weights_that_miss_one():
     graph = whole()
     graph["term"] = node(
@@ -133,6 +137,7 @@ def weights_that_miss_one():
         (take_that_is_not_there, "only 1"),
         (silent_reference, "silent"),
         (video_without_sound_as_reference, "no sound track"),
+        (words_for_a_model_without_any, "leave the text unconnected"),
         (weights_that_miss_one, "sum to 4.5"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -147,7 +152,7 @@ def test_a_mistake_is_one_sentence_on_the_node(server, graph, words):
 @pytest.mark.parametrize(
     "name, inputs",
     [
-        ("sample", {"steps": 0}),
+        ("sample", {"steps": -1}),
         ("sample", {"seed": -1}),
         ("seen", {"seconds": -1.0}),
         ("seen", {"timing": "soonest"}),

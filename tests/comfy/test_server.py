@@ -7,8 +7,10 @@ import re
 
 import av
 import pytest
+import torch
 from find_comfyui import fitting
-from graphs import node, quick, whole, with_changes
+from foleystage.core.media import read_audio
+from graphs import node, quick, whole, with_changes, with_system
 
 BUNDLED = __import__("pathlib").Path(__file__).resolve().parents[2] / "core/weights/minis"
 TRAINED = all(
@@ -17,7 +19,7 @@ TRAINED = all(
 needs_minis = pytest.mark.skipif(not TRAINED, reason="the bundled minis are not in this checkout")
 
 NODES = (
-    "Quick LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
+    "Quick LoadSystem LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
     "EncodeReference Conditioning EmptyLatent Guider PowerCosineGuider StreamGuider GuidanceTerm "
     "CombineGuidance RescaleGuidance Sampler Decode EncodeAudio Mux Mix Plot Takes Example"
 ).split()
@@ -65,6 +67,17 @@ def test_the_whole_graph_puts_a_sound_under_the_untouched_picture(server):
     with av.open(str(server.base / "input" / "clip.mp4")) as source:
         assert sizes == [p.size for p in source.demux(video=0) if p.size]
     assert picture == pytest.approx(2.0, abs=0.01) and sound == pytest.approx(picture, abs=0.001)
+
+
+@needs_minis
+def test_one_loader_gives_what_four_give(server):
+    four = server.run(
+        whole(model="ac_foley_mini", encoder="mini_video_encoder", words="mini_text_encoder")
+    )
+    one = server.run(with_system(whole(), "ac_foley_mini"))
+    assert one.ok and four.ok, one.error or one.refusal or four.error or four.refusal
+    sounds = [read_audio(server.path_of(run.files("save", "images")[0]))[0] for run in (one, four)]
+    assert torch.equal(*sounds) and float(sounds[0].abs().max()) > 0
 
 
 def test_progress_is_shown_for_every_step(server):
@@ -238,7 +251,7 @@ def test_takes_mix_plot_and_reference(server):
     )
     run = server.run(graph)
     assert run.ok, run.error or run.refusal
-    assert len(run.files("takes", "audio")) == 3
+    assert len(run.files("takes", "takes")) == 3
     assert len(run.files("plot", "images")) == 1
 
 
