@@ -57,7 +57,9 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, ti
         negative_prompt="music",
     )
     audio = {"waveform": sound, "sample_rate": 48000}
-    heard = call("EncodeReference", audio=audio, codec=codec, model=model)[0]
+    # Published timing draws a reference's noise from the take's generator, which no node has.
+    given = timing == "nearest"
+    heard = call("EncodeReference", audio=audio, codec=codec, model=model)[0] if given else None
     told = call(
         "Conditioning",
         model=model,
@@ -77,7 +79,8 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, ti
         cfg=4.5,
     )[0]
     native = call("Decode", samples=latent, codec=codec)[0]["waveform"][0]
-    request = Request("rain", "music", (sound[0], 48000), seconds=0.8, seed=3, steps=2)
+    reference = (sound[0], 48000) if given else None
+    request = Request("rain", "music", reference, seconds=0.8, seed=3, steps=2)
     request = replace(request, timing=timing)
     core = generate(str(clip), load_model("ac_foley"), request).waveforms[0]
     assert native.shape == core.shape
