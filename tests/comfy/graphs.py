@@ -22,6 +22,7 @@ def whole(
     *,
     model: str = MODEL,
     encoder: str = ENCODER,
+    words: str = "",
     prompt: str = "metal hit",
     seed: int = 0,
     steps: int = 3,
@@ -33,7 +34,7 @@ def whole(
         "video": node("/LoadVideo", file=video),
         "model": node("LoadModel", name=model, weight_dtype="default"),
         "eye": node("LoadVideoEncoder", name=encoder),
-        "words": node("LoadTextEncoder", name=model),
+        "words": node("LoadTextEncoder", name=words or model),
         "codec": node("LoadCodec", name=CODEC),
         "seen": node(
             "EncodeVideo",
@@ -79,6 +80,23 @@ def whole(
             "/SaveVideo", video=["mux", 0], filename_prefix="t", format="auto", codec="auto"
         ),
     }
+
+
+def with_system(graph: Graph, name: str) -> Graph:
+    """The graph of `whole` with one loader in place of four."""
+    loaders = {"model": 0, "eye": 1, "words": 2, "codec": 3}
+    rest = {key: n for key, n in graph.items() if key not in loaders}
+    rest = {
+        key: {
+            **n,
+            "inputs": {
+                k: ["system", loaders[v[0]]] if isinstance(v, list) and v[0] in loaders else v
+                for k, v in n["inputs"].items()
+            },
+        }
+        for key, n in rest.items()
+    }
+    return {"system": node("LoadSystem", name=name, weight_dtype="default"), **rest}
 
 
 def quick(video: str = "clip.mp4", *, model: str = MODEL, **inputs: Any) -> Graph:
