@@ -75,8 +75,8 @@ def world_envelope(samples: np.ndarray) -> np.ndarray:
             import pyworld
     except ImportError as error:
         raise FoleyError(
-            "MCD needs the package pyworld: pip install 'foleystage[evaluation]', "
-            "or use the MFCC distance."
+            "MCD needs the package pyworld: pip install pyworld 'setuptools<81', or use the MFCC "
+            "distance."
         ) from error
     samples = np.ascontiguousarray(samples, dtype=np.float64)
     coarse, times = pyworld.dio(samples, SAMPLE_RATE, frame_period=FRAME_MS)
