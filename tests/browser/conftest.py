@@ -91,3 +91,26 @@ def page(server):  # noqa: F811
 def kinds(server):  # noqa: F811
     """Ids of our nodes."""
     return sorted(name for name in server.get("/object_info") if name.startswith("FoleyStage"))
+
+
+@pytest.fixture
+def look(page):
+    """look(renderer, theme) sets the frontend, or skips what it cannot show."""
+
+    from frontend import PROBE, configure
+
+    def set_up(renderer: str, theme: str = "dark"):
+        vue = renderer != "classic"
+        configure(page, {"Comfy.ColorPalette": theme, "Comfy.VueNodes.Enabled": vue})
+        page.wait_for_timeout(500)
+        if vue:
+            page.evaluate(PROBE)
+            page.wait_for_timeout(1500)
+            if not page.evaluate("window.probe.isConnected"):
+                pytest.skip("this frontend's Vue nodes show no DOM widgets")
+        page.errors.clear()
+
+    yield set_up
+    page.mouse.move(0, 0)
+    page.evaluate("window.app.graph.clear()")
+    configure(page, {"Comfy.ColorPalette": "dark", "Comfy.VueNodes.Enabled": False})

@@ -61,6 +61,30 @@ _OVERLAPS = """() => {
     return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => !apart(a, b))
         .map(b => `${a[0]} and ${b[0]}`));
 }"""
+# A node by itself, with saved values where they are given; its number is a new one.
+ALONE = """([kind, saved]) => {
+    const {graph, canvas} = window.app;
+    graph.clear();
+    graph.last_node_id = window.lastNumber ?? 0;
+    const node = window.LiteGraph.createNode(kind);
+    graph.add(node);
+    window.lastNumber = graph.last_node_id;
+    if (saved) node.configure({...node.serialize(), ...saved});
+    node.pos = [0, 0];
+    Object.assign(canvas.ds, {scale: 1, offset: [300, 200]});
+    canvas.setDirty(true, true);
+    return node.id;
+}"""
+PROBE = """() => {
+    window.app.graph.clear();
+    const node = window.LiteGraph.createNode("PreviewAny");
+    window.probe = document.createElement("div");
+    node.addDOMWidget("probe", "probe", window.probe, {getMinHeight: () => 40}).serialize = false;
+    window.app.graph.add(node);
+    node.pos = [0, 0];
+    window.app.canvas.setDirty(true, true);
+}"""
+RENDERERS = ("classic", "nodes 2.0")
 
 
 def configure(page: Any, settings: Mapping[str, Any]) -> None:

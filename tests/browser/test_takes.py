@@ -5,25 +5,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from frontend import configure
+from frontend import ALONE, RENDERERS, configure
 from graphs import node, whole
 
 pytestmark = pytest.mark.slow
 
 # A new number each time: the frontend keeps the values of a number that was there before.
-ALONE = """([kind, saved]) => {
-    const {graph, canvas} = window.app;
-    graph.clear();
-    graph.last_node_id = window.lastNumber ?? 0;
-    const node = window.LiteGraph.createNode(kind);
-    graph.add(node);
-    window.lastNumber = graph.last_node_id;
-    if (saved) node.configure({...node.serialize(), ...saved});
-    node.pos = [0, 0];
-    Object.assign(canvas.ds, {scale: 1, offset: [300, 200]});
-    canvas.setDirty(true, true);
-    return node.id;
-}"""
 # The server's own inputs stand for takes: they need no run.
 FILL = """([takes, picture]) => {
     const file = filename => ({filename, subfolder: "", type: "input"});
@@ -49,15 +36,6 @@ SOUNDING = """() => {
     return clock.playing && clock.time > 0.2;
 }"""
 # Whether this renderer shows DOM widgets at all: early Vue nodes did not.
-PROBE = """() => {
-    window.app.graph.clear();
-    const node = window.LiteGraph.createNode("PreviewAny");
-    window.probe = document.createElement("div");
-    node.addDOMWidget("probe", "probe", window.probe, {getMinHeight: () => 40}).serialize = false;
-    window.app.graph.add(node);
-    node.pos = [0, 0];
-    window.app.canvas.setDirty(true, true);
-}"""
 # Least contrast (WCAG 2) of all words in the list, and what makes them fade.
 CONTRAST = """() => {
     const list = document.querySelector(".foley-takes");
@@ -83,40 +61,7 @@ CONTRAST = """() => {
     const sizes = parts.map(e => e.getBoundingClientRect().height);
     return {least: Math.min(...ratios), count: parts.length, faded, low: Math.min(...sizes)};
 }"""
-LABEL_AT_FIRST = """kind => window.LiteGraph.createNode(kind).widgets
-    .find(w => w.name === "cfg").label"""
-LABEL = """() => {
-    const cfg = window.app.graph.nodes[0].widgets.find(w => w.name === "cfg");
-    return cfg.label ?? cfg.name;
-}"""
-SET_CFG = """value => {
-    const cfg = window.app.graph.nodes[0].widgets.find(w => w.name === "cfg");
-    cfg.value = value;
-    cfg.callback?.(value, window.app.canvas, window.app.graph.nodes[0]);
-}"""
 THEMES = ("dark", "light")
-RENDERERS = ("classic", "nodes 2.0")
-
-
-@pytest.fixture
-def look(page):
-    """look(renderer, theme) sets the frontend, or skips what it cannot show."""
-
-    def set_up(renderer: str, theme: str = "dark"):
-        vue = renderer != "classic"
-        configure(page, {"Comfy.ColorPalette": theme, "Comfy.VueNodes.Enabled": vue})
-        page.wait_for_timeout(500)
-        if vue:
-            page.evaluate(PROBE)
-            page.wait_for_timeout(1500)
-            if not page.evaluate("window.probe.isConnected"):
-                pytest.skip("this frontend's Vue nodes show no DOM widgets")
-        page.errors.clear()
-
-    yield set_up
-    page.mouse.move(0, 0)
-    page.evaluate("window.app.graph.clear()")
-    configure(page, {"Comfy.ColorPalette": "dark", "Comfy.VueNodes.Enabled": False})
 
 
 @pytest.fixture
@@ -290,28 +235,3 @@ def test_takes_of_a_run_play_under_their_video(page, server, look):
     now = player(page)
     assert now["playing"] and now["seen"] and now["wide"] == 128 and now["pick"] == 2
     assert not ours(page)
-
-
-OWN_CFG = ("FoleyStageSampler", "FoleyStageQuick", "FoleyStageGuider")
-
-
-@pytest.mark.parametrize("kind", OWN_CFG)
-@pytest.mark.parametrize("renderer", RENDERERS)
-def test_a_cfg_of_the_model_s_own_says_so(page, look, renderer, kind):
-    look(renderer)
-    assert page.evaluate(LABEL_AT_FIRST, kind) == "cfg (the model's own)"
-    page.evaluate(ALONE, [kind, None])
-    page.evaluate(SET_CFG, -1)
-    assert page.evaluate(LABEL) == "cfg (the model's own)"
-    before = page.evaluate("window.app.graph.nodes[0].serialize()")
-    page.evaluate(SET_CFG, 4.5)
-    assert page.evaluate(LABEL) == "cfg"
-    page.evaluate(SET_CFG, -1)
-    page.wait_for_timeout(500)
-    if renderer != "classic":
-        assert page.get_by_text("cfg (the model's own)", exact=True).is_visible()
-    after = page.evaluate("window.app.graph.nodes[0].serialize()")
-    assert after == before and "(the model" not in str(after)
-    values = [4.5 if value == -1 else value for value in before["widgets_values"]]
-    page.evaluate(ALONE, [kind, {"widgets_values": values}])
-    assert page.evaluate(LABEL) == "cfg"
