@@ -79,7 +79,8 @@ def _add_window(group) -> None:
         "--long",
         choices=("windows", "one-pass"),
         help="takes beyond the trained length: joined windows, each of the length that the model "
-        "knows (default), or one pass, which costs less (default with --timing published)",
+        "knows, or one pass, which costs less (default: one pass up to 20 s, or always with "
+        "--timing published; MDSGen: windows)",
     )
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ from .media import (
 from .media.masking import hold_last
 from .model_base import Model, ReferencePick, Told
 from .reference import load_reference
-from .sampling import Windows, sample
+from .sampling import Long, sample, windows_for
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ _STILL = 1.5  # frames below which a video is a picture
 _LOOK = "clip"  # the stream of what the picture shows, apart from when it moves
 
 Progress = Callable[[str, int, int], None]
-# How a take beyond the trained length is made.
-Long = Literal["windows", "one pass"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ class Request:
     counts lengths, ignores pixel aspect ratios, draws the reference's noise and guides below 1 as
     the published code does ("reference" is its old name). long: how a take beyond the trained
     length is made, in joined windows or in one pass, which a model of one length (MDSGen) makes
-    that long and no longer; None is one pass with published timing, windows otherwise. loudness:
+    that long and no longer; None is one pass with published timing, and what suits the length
+    otherwise (`sampling.windows_for`). loudness:
     LUFS; None leaves the level as the model makes it. ignore_look: what the picture shows is not
     listened to (the clip stream), only when it moves. seconds: None is all of a video, and as long
     as the model was trained for a picture or none.
@@ -89,9 +88,9 @@ class Request:
         return self.timing == "published"
 
     @property
-    def one_pass(self) -> bool:
-        """Whether a take beyond the trained length is made in one pass."""
-        return self.published if self.long is None else self.long == "one pass"
+    def long_takes(self) -> Long | None:
+        """How a take beyond the trained length is made; None: as suits its length."""
+        return "one pass" if self.published and self.long is None else self.long
 
     def check(self) -> None:
         """FoleyError for a figure that makes no take."""
@@ -265,7 +264,7 @@ def _asked(request: Request, model: Model) -> float:
 def _makeable(model: Model, request: Request, seconds: float) -> float:
     """Seconds of a take, of those that are there: one pass of some models has one length alone."""
     longest = model.config.trained_seconds
-    if not request.one_pass or model.config.any_length or seconds <= longest:
+    if request.long_takes != "one pass" or model.config.any_length or seconds <= longest:
         return seconds
     log.warning(
         "%s makes %.2f s in one pass, so the sound ends there, %.2f s before the picture; "
@@ -306,6 +305,7 @@ class _Span:
 def _covered(model: Model, seconds: float, request: Request) -> float:
     """The seconds that a model makes for a take of `seconds`."""
     covered = model.config.snap(seconds)
+    windows = windows_for(model.config, covered, request.long_takes)
     if model.bounded and covered > 1.25 * model.config.trained_seconds:
         log.warning(
             "%.1f s is far beyond the %g s that %s was trained on: it is made in %s, "
@@ -313,7 +313,7 @@ def _covered(model: Model, seconds: float, request: Request) -> float:
             covered,
             model.config.trained_seconds,
             model.name,
-            "one pass" if request.one_pass else "joined windows",
+            "joined windows" if windows else "one pass",
         )
     return covered
 
@@ -339,7 +339,7 @@ def _sample(
                 steps=steps,
                 rng=rng,
                 takes=request.takes,
-                windows=None if request.one_pass else Windows(),
+                windows=windows_for(model.config, seconds, request.long_takes),
                 progress=progress and partial(progress, "sampling"),
                 cancelled=cancelled,
             )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
+from ..core.sampling import Long
 from . import common
 from .border import check_seconds
-from .common import schema
+from .common import known_choices, schema
 from .native.latents import empty_latent
 from .native.model import FoleyModel, foley_model
 from .parts import require
 from .values import KEY, Features, Heard
 
+AUTOMATIC = "automatic"
 _LOADERS = {
     "video": ("video", "The video", "Load Foley Video Encoder"),
     "text": ("text", "The text", "Load Foley Text Encoder"),
@@ -58,6 +62,16 @@ class Conditioning(io.ComfyNode):
                     tooltip="On: only how the picture moves is heard, not what it shows. For "
                     "AC-Foley and MMAudio, where the sound is to be of something else.",
                 ),
+                io.Combo.Input(
+                    "long_takes",
+                    options=[AUTOMATIC, *get_args(Long)],
+                    optional=True,
+                    default=AUTOMATIC,
+                    tooltip="How a take beyond the length that the model was trained on is made. "
+                    "automatic: in one pass up to 20 s, in joined windows beyond; MDSGen always in "
+                    "windows. windows cost more and keep to the trained length; one pass is how "
+                    "MMAudio and AC-Foley are published.",
+                ),
             ],
             [
                 io.Conditioning.Output(
@@ -78,6 +92,10 @@ class Conditioning(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, long_takes: str | None = None) -> bool | str:
+        return known_choices(cls, long_takes=long_takes)
+
+    @classmethod
     def execute(
         cls,
         model,
@@ -87,6 +105,7 @@ class Conditioning(io.ComfyNode):
         negative_text=None,
         reference=None,
         ignore_look=False,
+        long_takes=AUTOMATIC,
     ) -> io.NodeOutput:
         inner = foley_model(model)
         streams: dict[str, torch.Tensor] = {}
@@ -97,7 +116,14 @@ class Conditioning(io.ComfyNode):
         avoided = _checked(negative_text, "text", inner)
         asked = seconds if video is None else video.seconds
         covered = inner.covered(asked if video is None else video.covered)
-        positive = Heard(streams, streams, covered, inner.part.name)
+        long = None if long_takes == AUTOMATIC else long_takes
+        config = inner.diffusion_model.config
+        if long == "one pass" and not config.any_length and covered > config.trained_seconds:
+            raise FoleyError(
+                f"In one pass {inner.part.name} makes {config.trained_seconds:.2f} s alone, not "
+                f"{covered:.2f} s: set long_takes to windows, or make a shorter part."
+            )
+        positive = Heard(streams, streams, covered, inner.part.name, long)
         unguided = inner.diffusion_model.unguided
         kept = {name: value for name, value in streams.items() if name in unguided}
         negative = positive.with_streams(kept | avoided)

@@ -69,7 +69,8 @@ class EncodeVideo(io.ComfyNode):
                     max=86400.0,
                     step=0.01,
                     tooltip="How much of the video gets a sound, in seconds; 0: all that is left. "
-                    "8 is what most models were trained on; more is made in joined windows.",
+                    "8 is what most models were trained on; Foley Conditioning says how more is "
+                    "made.",
                 ),
                 fps_input(),
                 io.Combo.Input(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from ..core.errors import FoleyError
+from ..core.sampling import Long
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +35,15 @@ class Heard:
     """What an entry of a CONDITIONING tells the generator, under the key `foley`.
 
     streams: name -> [1, N, D]; one that is absent is the generator's learned null. every: the
-    streams of the positive side, whose lengths all terms of a guidance share.
+    streams of the positive side, whose lengths all terms of a guidance share. long: how a take
+    beyond the trained length is made, None as suits its length.
     """
 
     streams: Mapping[str, Tensor]
     every: Mapping[str, Tensor]
     seconds: float
     part: str
+    long: Long | None = None
 
     def with_streams(self, streams: Mapping[str, Tensor]) -> Heard:
         """The same take, told something else."""

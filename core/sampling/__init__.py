@@ -24,13 +24,15 @@ from .guidance import (
     rescaled,
 )
 from .sample import sample
-from .windows import Windowed, Windows
+from .windows import ONE_PASS_SPAN, Long, Windowed, Windows, windows_for
 
 __all__ = [
     "CONDITIONAL",
     "LINEAR",
+    "ONE_PASS_SPAN",
     "Guidance",
     "Guided",
+    "Long",
     "NoiseSchedule",
     "Term",
     "Windowed",
@@ -51,4 +53,5 @@ __all__ = [
     "sample_flow",
     "sample_noise_predictor",
     "times",
+    "windows_for",
 ]

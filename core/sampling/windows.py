@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,27 @@ from torch import Tensor
 from ..errors import FoleyError
 from ..generators.base import Generator, Window
 from .guidance import Guidance, Guided, rescale
+
+# How a take beyond the trained length is made.
+Long = Literal["windows", "one pass"]
+# Up to so many trained lengths one pass keeps time as well and costs less (docs/evidence.md).
+ONE_PASS_SPAN = 2.5
+
+
+class Lengths(Protocol):
+    """What a generator's config says of lengths. any_length: one pass makes more than it was
+    trained on."""
+
+    trained_seconds: float
+    any_length: bool
+
+
+def windows_for(config: Lengths, seconds: float, long: Long | None = None) -> Windows | None:
+    """How a take of `seconds` is cut; None: in one pass. long: None is what suits the length."""
+    if long is None:
+        suits = config.any_length and seconds <= ONE_PASS_SPAN * config.trained_seconds + 1e-6
+        long = "one pass" if suits else "windows"
+    return None if long == "one pass" else Windows()
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class FoleyModel(comfy.model_base.BaseModel):
                 f"({heard.seconds:.2f} s): use the latent of Foley Conditioning, or one as long."
             )
         streams = {k: v.to(options["device"], self.compute_dtype) for k, v in heard.streams.items()}
-        term = prepare(generator, streams, heard.every, heard.seconds, length)
+        term = prepare(generator, streams, heard.every, heard.seconds, length, heard.long)
         return {"term": PreparedTermCond(term)}
 
     def _apply_model(

@@ -1,4 +1,4 @@
-"""What the terms of a guidance are term, as ComfyUI's samplers carry it from step to step."""
+"""What the terms of a guidance are conditioned on, kept over the steps of ComfyUI's samplers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...core.generators import Generator, Prepared, Window
-from ...core.sampling import Windows
+from ...core.sampling import Long, windows_for
 from ...core.sampling.windows import crossfades
 
 
@@ -81,13 +81,15 @@ def prepare(
     every: Mapping[str, Tensor],
     seconds: float,
     length: int,
+    long: Long | None = None,
 ) -> PreparedTerm:
     """The conditions of a take of `seconds` and `length` latent frames.
 
-    streams: what this term is term, [1, N, D]. every: all streams of the take, whose lengths the
-    terms share.
+    streams: what this term is conditioned on, [1, N, D]. every: all streams of the take, whose
+    lengths the terms share. long: see `core.sampling.windows_for`.
     """
-    spans = Windows().cut(generator, seconds)
+    windows = windows_for(generator.config, seconds, long)
+    spans = windows.cut(generator, seconds) if windows else [(0.0, seconds)]
     parts = _windows(generator, every, seconds, spans)
     own = _windows(generator, streams, seconds, spans)
     prepared = [

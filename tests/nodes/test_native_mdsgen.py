@@ -117,3 +117,8 @@ def test_the_other_codec_is_refused(model, told, call):
     codec = call("LoadCodec", name="foley_mini_codec")[0]
     with pytest.raises(FoleyError, match="mel_picture_codec"):
         call("Decode", samples=told[2], codec=codec)
+
+
+def test_one_pass_of_more_than_its_length_is_refused(model, call):
+    with pytest.raises(FoleyError, match="one pass mdsgen_mini makes 5.12 s alone"):
+        call("Conditioning", model=model, seconds=8.0, long_takes="one pass")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import comfy.model_patcher
 import comfy.samplers
 import comfy.sd
@@ -10,6 +12,7 @@ import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import ACFoley, ac_foley_mini
 from foleystage.core.sampling import (
+    Windows,
     cfg,
     cfg_negative,
     draw_noise,
@@ -118,18 +121,21 @@ def test_plain_cfg_as_terms_equals_the_interval_guider(model, told, noise):
     assert relative(native_take(guider, noise), native_take(plain, noise)) < 1e-5
 
 
-def test_a_take_longer_than_trained_equals_core_in_windows(model, network, call, noise):
-    from foleystage.core.sampling import Windows
-
-    positive, negative, latent = call("Conditioning", model=model, seconds=20.0)
-    sync = torch.randn(1, 1000, 3, generator=torch.Generator().manual_seed(0))
-    heard = positive[0][1][KEY]
-    streams = {"sync": sync}
-    told = [[positive[0][0], {KEY: type(heard)(streams, streams, heard.seconds, heard.part)}]]
-    silent = [[positive[0][0], {KEY: type(heard)({}, streams, heard.seconds, heard.part)}]]
+@pytest.mark.parametrize(
+    ("seconds", "long", "windows"),
+    [(20.0, "automatic", 0), (20.0, "windows", 3), (24.0, "automatic", 4), (24.0, "one pass", 0)],
+)
+def test_a_take_longer_than_trained_equals_core(model, network, call, seconds, long, windows):
+    positive, _, latent = call("Conditioning", model=model, seconds=seconds, long_takes=long)
+    rng = torch.Generator().manual_seed(0)
+    streams = {"sync": torch.randn(1, round(seconds * 50), 3, generator=rng)}
+    heard = replace(positive[0][1][KEY], streams=streams, every=streams)
+    told, silent = ([[positive[0][0], {KEY: side}]] for side in (heard, replace(heard, streams={})))
     x = draw_noise(torch.Generator().manual_seed(1), 1, latent["samples"].shape[2], 32)
+    cut = Windows() if windows else None
+    assert not windows or len(Windows().cut(network, seconds)) == windows
     expected = sample_flow(
-        network, streams, rescaled(cfg(4.5)), seconds=20.0, steps=2, noise=x, windows=Windows()
+        network, streams, rescaled(cfg(4.5)), seconds=seconds, steps=2, noise=x, windows=cut
     )
     made = native_take(cfg_guider(model, (told, silent)), x, steps=2)
     assert relative(made, expected) < 1e-3

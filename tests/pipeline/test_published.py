@@ -57,18 +57,20 @@ def test_guidance_below_1_is_the_conditional_alone_where_it_is_published(ac_fole
 
 
 @pytest.mark.parametrize(
-    ("asked", "one_pass"),
+    ("seconds", "asked", "one_pass"),
     [
-        ({}, False),
-        ({"long": "one pass"}, True),
-        ({"timing": "published"}, True),
-        ({"timing": "reference"}, True),
-        ({"timing": "published", "long": "windows"}, False),
+        (20.0, {}, True),
+        (20.5, {}, False),
+        (20.0, {"long": "windows"}, False),
+        (20.5, {"long": "one pass"}, True),
+        (20.5, {"timing": "published"}, True),
+        (20.5, {"timing": "reference"}, True),
+        (20.0, {"timing": "published", "long": "windows"}, False),
     ],
 )
-def test_long_takes_are_windows_unless_one_pass_is_asked_for(ac_foley, sampled, asked, one_pass):
-    generate(None, ac_foley, replace(WORDS, seconds=20.0, **asked))
-    assert sampled[0]["seconds"] == 20.0
+def test_long_takes_are_made_as_suits_their_length(ac_foley, sampled, seconds, asked, one_pass):
+    generate(None, ac_foley, replace(WORDS, seconds=seconds, **asked))
+    assert sampled[0]["seconds"] == seconds
     assert sampled[0]["windows"] == (None if one_pass else Windows())
 
 
