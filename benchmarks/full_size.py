@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,8 +91,13 @@ def our_way(
     return sample
 
 
-def write_files(folder: Path, fast: bool) -> None:
-    """The five files of AC-Foley, with weights of no meaning, one part at a time."""
+def write_files(
+    folder: Path,
+    fast: bool,
+    parts: Container[str] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """The five files of AC-Foley, or some, with weights of no meaning, one part at a time."""
     from foleystage.core.codecs.bigvgan import BIGVGAN_V2_44K, BigVGAN
     from foleystage.core.codecs.mel_vae import MEL_VAE_44K, MelVAE
     from foleystage.core.encoders.clip import ClipConfig, DFN5BClip
@@ -119,9 +124,11 @@ def write_files(folder: Path, fast: bool) -> None:
     }
     rng = torch.Generator().manual_seed(0)
     for name, make in makers.items():
+        if parts is not None and name not in parts:
+            continue
         prefix = "vfeat_extractor." if name == "synchformer" else ""
         tensors = {
-            prefix + k: torch.randn(v.shape, generator=rng) * 0.01
+            prefix + k: (torch.randn(v.shape, generator=rng) * 0.01).to(dtype)
             for k, v in make().state_dict().items()
         }
         save_file(tensors, folder / f"{name}.safetensors")

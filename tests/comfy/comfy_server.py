@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,13 @@ class Run:
 class Server:
     """A running ComfyUI; `base` is its folder with input, output, temp and models."""
 
-    def __init__(self, comfyui: Path, base: Path) -> None:
+    def __init__(self, comfyui: Path, base: Path, options: Sequence[str] = ("--cpu",)) -> None:
         self.base = base
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.log = base / "server.log"
-        command = [sys.executable, str(comfyui / "main.py"), "--cpu", "--listen", "127.0.0.1"]
+        command = [sys.executable, str(comfyui / "main.py"), *options, "--listen", "127.0.0.1"]
         command += ["--port", str(self.port), "--base-directory", str(base)]
         command += ["--disable-auto-launch", "--database-url", "sqlite:///:memory:"]
         with self.log.open("w") as log:
