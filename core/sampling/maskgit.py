@@ -1,0 +1,100 @@
+"""MaskGIT's loop: all tokens are guessed at once, the surest are kept, the rest is guessed again.
+
+Source: MaskGIT (arXiv 2202.04200, section 3.2), the rule of MAGE (arXiv 2211.09117): a cosine
+schedule, Gumbel noise on the confidence that falls to 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import Cancelled, FoleyError
+
+PredictTokens = Callable[[Tensor, float], Tensor]
+Callback = Callable[[int, int, Tensor], None]
+
+
+@dataclass(frozen=True, eq=False)
+class GumbelNoise:
+    """Standard Gumbel noise of a run: `tokens` [B, steps, N, codes], `confidence` [B, steps, N]."""
+
+    tokens: Tensor
+    confidence: Tensor
+
+
+def draw_gumbel(
+    rng: torch.Generator, takes: int, steps: int, length: int, codes: int
+) -> GumbelNoise:
+    """Noise of each take after that of the take before, on the CPU: take k is the same however many
+    takes are drawn."""
+
+    def draw(*shape: int) -> Tensor:
+        uniform = torch.rand(shape, generator=rng, dtype=torch.float64)
+        return -(-uniform.clamp_(1e-12, 1 - 1e-12).log()).log().float()
+
+    drawn = [(draw(steps, length, codes), draw(steps, length)) for _ in range(takes)]
+    tokens, confidence = zip(*drawn, strict=True)
+    return GumbelNoise(torch.stack(tokens), torch.stack(confidence))
+
+
+def masked_after(step: int, steps: int, at_first: int, now: int) -> int:
+    """Tokens that are masked after a step, counted from 0: the cosine schedule, at least one fewer
+    than `now`, and none before the last step only where no more are left."""
+    wanted = math.floor(at_first * math.cos(math.pi / 2 * (step + 1) / steps))
+    return max(min(max(wanted, 1), now - 1), 0)
+
+
+@torch.no_grad()
+def maskgit(
+    predict: PredictTokens,
+    ids: Tensor,
+    noise: GumbelNoise,
+    *,
+    mask_id: int,
+    temperature: float,
+    callback: Callback | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Tensor:
+    """Token ids `[B, N]` in which every `mask_id` of `ids` is filled in; the others never change.
+
+    Args:
+        predict: logits `[B, N, codes]` of ids `[B, N]` at a share 0 to 1 of the steps, guided.
+        noise: of as many steps as are to be made.
+        temperature: of the confidence's noise at first; it falls to 0 over the steps.
+        callback: called after each step with its number from 1, their count, and the ids, in which
+            what is not settled yet is masked.
+        cancelled: asked before each step.
+
+    Raises:
+        FoleyError: noise of another shape. Cancelled: `cancelled` said so.
+    """
+    steps = noise.tokens.shape[1]
+    if noise.confidence.shape != (len(ids), steps, ids.shape[1]):
+        raise FoleyError(
+            f"The noise is for {list(noise.confidence.shape)} takes, steps and tokens, but "
+            f"{list(ids.shape)} are to be filled in."
+        )
+    at_first = (ids == mask_id).sum(1).tolist()
+    for i in range(steps):
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        masked = ids == mask_id
+        logits = predict(ids, i / max(steps - 1, 1)).float()
+        guessed = (logits + noise.tokens[:, i].to(logits)).argmax(-1)
+        filled = torch.where(masked, guessed, ids)
+        sure = logits.log_softmax(-1).gather(-1, guessed[..., None])[..., 0]
+        sure = sure + temperature * (1 - (i + 1) / steps) * noise.confidence[:, i].to(logits)
+        sure = sure.masked_fill(~masked, math.inf)
+        again = torch.zeros_like(masked)
+        for row, (first, now) in enumerate(zip(at_first, masked.sum(1).tolist(), strict=True)):
+            count = masked_after(i, steps, first, now)
+            again[row, sure[row].topk(count, largest=False).indices] = True
+        ids = filled.masked_fill(again, mask_id)
+        if callback is not None:
+            callback(i + 1, steps, ids)
+    return filled
