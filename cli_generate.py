@@ -175,8 +175,8 @@ def _suit_threads(model) -> None:
 
 def _request(options: Namespace):
     from .core.errors import FoleyError
-    from .core.model_base import ReferencePick
     from .core.pipeline import Request
+    from .core.reference import ReferencePick
 
     pick = ReferencePick(options.reference_start, options.reference_windows)
     if options.reference is None and pick != ReferencePick():

@@ -19,8 +19,8 @@ from .generators.mmaudio_files import load_network
 from .generators.packed import can_pack, pack
 from .media import resample
 from .mmaudio_parts import Files, find_files
-from .model_base import CancelCheck, Loading, Progress, ReferencePick, Told
-from .reference import Ear, cut_windows
+from .model_base import CancelCheck, Loading, Progress, Told
+from .reference import ReferencePick, ReferenceSpec, cut_windows
 from .staged_model import StagedModel
 from .weights.narrow import narrow
 from .weights.store import Folders
@@ -144,7 +144,7 @@ def listen_with(
     pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
 ) -> Tensor:
     """`Model.listen` of AC-Foley, where only its codec is at hand."""
-    ear = Ear(config.reference_samples, config.sample_rate)
+    ear = ReferenceSpec(config.reference_samples, config.sample_rate)
 
     def level(sound: Tensor, of_rate: int, peak: float) -> Tensor:
         return level_reference(sound, of_rate, config.sample_rate, peak)

@@ -20,6 +20,7 @@ from .encoders.mini_video import Seen
 from .errors import FoleyError
 from .generators import Sampling
 from .media import FrameRequest
+from .reference import ReferencePick, ReferenceSpec, cut_windows
 from .sampling import Guidance, preset
 from .weights.store import find
 
@@ -62,18 +63,6 @@ class ModelCard:
         """Bytes of all weights files that are there."""
         found = (find(name) for name in self.files)
         return sum(path.stat().st_size for path in found if path is not None)
-
-
-@dataclass(frozen=True)
-class ReferencePick:
-    """Which parts of a reference sound are listened to.
-
-    start: seconds from its start. windows: 1 is the part at `start`; more are spread evenly from
-    there to the end, and their mean counts.
-    """
-
-    start: float = 0.0
-    windows: int = 1
 
 
 @dataclass(frozen=True)
@@ -180,11 +169,10 @@ class Model(abc.ABC):
             FoleyError: the model takes no reference; a sound too short, or silent where it is
                 heard; a start beyond its end.
         """
-        from .reference import cut_windows
-
         if not self.reference_samples:
             raise FoleyError(f"{self.name} takes no reference sound; leave it away.")
-        windows = cut_windows(self.level, waveform, rate, self, pick, peak)
+        spec = ReferenceSpec(self.reference_samples, self.sample_rate)
+        windows = cut_windows(self.level, waveform, rate, spec, pick, peak)
         return self.hear(windows, rng)
 
 

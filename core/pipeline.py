@@ -34,8 +34,8 @@ from .media import (
     read_frames,
 )
 from .media.masking import hold_last
-from .model_base import Model, ReferencePick, Told
-from .reference import load_reference
+from .model_base import Model, Told
+from .reference import ReferencePick, load_reference
 from .sampling import Long, sample, windows_for
 
 log = logging.getLogger(__name__)

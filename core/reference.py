@@ -7,16 +7,13 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .errors import FoleyError
 from .media import fit_length, mono_peak, read_audio
-
-if TYPE_CHECKING:
-    from .model_base import Model, ReferencePick
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +23,48 @@ MOST_WINDOWS = 64
 _SILENT = 1e-4
 
 
+@dataclass(frozen=True)
+class ReferencePick:
+    """Which parts of a reference sound are listened to.
+
+    start: seconds from its start. windows: 1 is the part at `start`; more are spread evenly from
+    there to the end, and their mean counts.
+    """
+
+    start: float = 0.0
+    windows: int = 1
+
+
+@dataclass(frozen=True)
+class ReferenceSpec:
+    """How much of a reference a model takes at once: samples at its codec's rate."""
+
+    reference_samples: int
+    sample_rate: int
+
+    @property
+    def reference_seconds(self) -> float:
+        """Length of one window."""
+        return self.reference_samples / self.sample_rate
+
+
+class TakesReferences(Protocol):
+    """A model, as far as its reference goes; see `model_base.Model`."""
+
+    def listen(
+        self,
+        waveform: Tensor,
+        rate: int,
+        pick: ReferencePick,
+        *,
+        peak: float | None,
+        rng: torch.Generator | None,
+    ) -> Tensor: ...
+
+
 def load_reference(
     reference,
-    model: Model,
+    model: TakesReferences,
     pick: ReferencePick | None = None,
     rng: torch.Generator | None = None,
 ) -> Tensor | None:
@@ -39,8 +75,6 @@ def load_reference(
     Raises:
         FoleyError: it cannot be read, is too short, silent, or not a number.
     """
-    from .model_base import ReferencePick
-
     if reference is None:
         return None
     pick = pick or ReferencePick()
@@ -86,24 +120,11 @@ def _shortened(waveform: Tensor, rate: int, pick: ReferencePick) -> tuple[Tensor
     return part, replace(pick, start=pick.start - start)
 
 
-@dataclass(frozen=True)
-class Ear:
-    """How much of a sound a model hears at once: samples at its codec's rate."""
-
-    reference_samples: int
-    sample_rate: int
-
-    @property
-    def reference_seconds(self) -> float:
-        """Length of one window."""
-        return self.reference_samples / self.sample_rate
-
-
 def cut_windows(
     level: Callable[[Tensor, int, float], Tensor],
     waveform: Tensor,
     rate: int,
-    model: Model | Ear,
+    model: ReferenceSpec,
     pick: ReferencePick,
     peak: float | None = None,
 ) -> Tensor:
@@ -153,7 +174,7 @@ def _check(seconds: float, pick: ReferencePick) -> None:
         )
 
 
-def _silent_sentence(model: Model | Ear, seconds: float, pick: ReferencePick) -> str:
+def _silent_sentence(model: ReferenceSpec, seconds: float, pick: ReferencePick) -> str:
     if pick.windows > 1 or seconds <= model.reference_seconds:
         return "The reference sound is silent throughout; choose one that can be heard."
     where = (

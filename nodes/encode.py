@@ -20,16 +20,16 @@ from ..core.media import (
     read_frames,
 )
 from ..core.media.masking import hide, hold_last
-from ..core.model_base import ReferencePick
+from ..core.reference import ReferencePick
 from . import common
 from .border import Picture, one_sound, picture_of, still_of
 from .common import fps_input, known_choices, picture_input, schema
 from .native.managed import Managed
 from .native.model import foley_model
 from .notices import shown_on
-from .parts import Watched, require
+from .parts import require
 from .progress import progress_bar, stop_if_cancelled
-from .values import Features
+from .values import Features, Watched
 
 
 class EncodeVideo(io.ComfyNode):

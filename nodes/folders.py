@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import folder_paths
-
-from ..core.weights.store import download
-from .parts import Part, present, registered
-from .progress import progress_bar, stop_if_cancelled
 
 FOLDER = "foley"
 # Where other packs keep files of the same networks.
@@ -30,36 +25,14 @@ def model_folders() -> dict[str, list[str]]:
     return {**named, "": [folder_paths.models_dir]}
 
 
-def choices(table: Mapping[str, Part], *, absent: bool = False) -> list[str]:
-    """Names of the rows whose file is there, then the weights files in the models folders.
-
-    absent: then those of the other rows too.
-    """
-    rows = [name for name, part in table.items() if present(part)]
+def weights_files() -> list[str]:
+    """Names of the weights files in the models folders, as `found_file` takes them."""
     found = {name for key in _folders() for name in folder_paths.get_filename_list(key)}
-    files = sorted(name for name in found if name.endswith(_SUFFIXES))
-    listed = dict.fromkeys([*rows, *files, *(table if absent else ())])
-    return list(listed)
-
-
-def fetch(part: Part) -> None:
-    """Downloads what a row lacks into `models/foley`, with a bar on the running node.
-
-    Raises FoleyError, one sentence, when that is not possible.
-    """
-    if present(part):
-        return
-    for name in registered(part):
-        download(
-            name,
-            progress_bar(),
-            folders=model_folders(),
-            cancelled=stop_if_cancelled,
-        )
+    return sorted(name for name in found if name.endswith(_SUFFIXES))
 
 
 def found_file(name: str) -> str:
-    """The path of a file that `choices` named."""
+    """The path of a file that `weights_files` named."""
     for key in _folders():
         path = folder_paths.get_full_path(key, name)
         if path:
@@ -79,8 +52,3 @@ def stamp(path: Path) -> str:
     except OSError:
         return f"{path} missing"
     return f"{path} {info.st_size} {info.st_mtime_ns}"
-
-
-def licences(table: Mapping[str, Part]) -> str:
-    """A line for each row, for a tooltip."""
-    return "\n".join(part.about for part in table.values())

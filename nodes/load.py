@@ -7,7 +7,7 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from . import common
 from .common import known_choices, schema
-from .folders import choices, fetch, found_file, licences, stamp
+from .folders import found_file, stamp
 from .native.managed import managed
 from .native.model import DTYPES, load_model
 from .parts import (
@@ -15,7 +15,10 @@ from .parts import (
     GENERATORS,
     TEXT_ENCODERS,
     VIDEO_ENCODERS,
+    choices,
+    fetch,
     find_part,
+    licences,
     present,
     text_encoder_of,
 )

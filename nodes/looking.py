@@ -14,8 +14,8 @@ from ..core.encoders.video import encode_frames, encode_video
 from ..core.media import Timing, kept_frames, made_seconds
 from ..core.media.masking import hold_last
 from .border import Picture
-from .parts import Watched
 from .progress import progress_bar, stop_if_cancelled
+from .values import Watched
 
 
 @functools.cache

@@ -18,8 +18,9 @@ from ..core.precision import compute_dtype
 from ..core.weights.load import read_shapes, read_weights
 from ..core.weights.minis import mini_path
 from ..core.weights.store import locate
+from .folders import model_folders
 from .looking import Eyes
-from .parts import CodecPart, GeneratorPart, VideoEncoderPart
+from .rows import CodecPart, GeneratorPart, TextEncoderPart, VideoEncoderPart
 
 if TYPE_CHECKING:
     from ..core.codecs.base import Codec
@@ -113,6 +114,11 @@ def _load_cavp(path: Path) -> nn.Module:
     return _Eye(CavpVideo.load(path, dtype=compute_dtype("auto", device)))
 
 
+def text_encoders() -> dict[str, TextEncoderPart]:
+    """None: MDSGen follows the picture alone."""
+    return {}
+
+
 def codecs() -> dict[str, CodecPart]:
     """AudioLDM's, and the image autoencoder of networks that were trained on it."""
     return {
@@ -139,7 +145,6 @@ def codecs() -> dict[str, CodecPart]:
 
 def _load_audioldm(path: Path) -> Codec:
     from ..core.codecs import load_codec
-    from .folders import model_folders
 
     vocoder = locate("audioldm_hifigan", model_folders())
     return load_codec("audioldm", {"vae": path, "vocoder": vocoder})

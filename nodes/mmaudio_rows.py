@@ -14,11 +14,12 @@ from ..core.encoders.clip import DFN5BClip
 from ..core.encoders.synchformer import SynchformerVisual
 from ..core.generators import AC_FOLEY, L44, L44_V2, M44, S16, S44, ACFoley, Generator, MMAudio
 from ..core.generators.mmaudio_files import plan_of, read_network
-from ..core.model_base import ReferencePick
 from ..core.precision import compute_dtype
+from ..core.reference import ReferencePick
 from ..core.weights.store import locate
+from .folders import model_folders
 from .looking import Eyes
-from .parts import CodecPart, GeneratorPart, TextEncoderPart, VideoEncoderPart
+from .rows import CodecPart, GeneratorPart, TextEncoderPart, VideoEncoderPart
 
 if TYPE_CHECKING:
     from ..core.codecs.base import Codec
@@ -104,8 +105,6 @@ def _encoder_options() -> dict[str, Any]:
 
 
 def _load_eyes(path: Path) -> nn.Module:
-    from .folders import model_folders
-
     made = _encoder_options()
     sync = SynchformerVisual.load(locate("synchformer", model_folders()), **made)
     return _Eyes(DFN5BClip.load(path, **made), sync)
@@ -186,7 +185,6 @@ def codecs() -> dict[str, CodecPart]:
 
 def _load_codec(path: Path, rate: str) -> Codec:
     from ..core.codecs import load_codec
-    from .folders import model_folders
 
     vocoder = locate(f"bigvgan_{rate}", model_folders())
     return load_codec(f"mmaudio-{rate}", {"vae": path, "vocoder": vocoder})

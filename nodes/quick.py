@@ -11,8 +11,9 @@ from comfy_execution.graph_utils import GraphBuilder, Node
 from . import common
 from .border import picture_of, still_of
 from .common import fps_input, known_choices, picture_input, schema, seed_input
-from .folders import choices, found_file, licences, stamp
-from .parts import GENERATORS, GeneratorPart, find_part, text_encoder_of
+from .folders import found_file, stamp
+from .parts import GENERATORS, choices, find_part, licences, text_encoder_of
+from .rows import GeneratorPart
 from .scale import OWN, own_scale_input, own_steps_input
 
 

@@ -84,3 +84,12 @@ class TermList:
     """FOLEY_GUIDANCE_TERMS: (conditioning, weight) pairs; a weight is a function of flow time."""
 
     terms: tuple[tuple[list, Any], ...]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Streams [1, N, D] of frames, the seconds they span, the chance of a hit 50 times a second."""
+
+    streams: Mapping[str, Tensor]
+    seconds: float
+    chance: Tensor | None = None

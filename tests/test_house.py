@@ -109,6 +109,39 @@ def test_core_knows_neither_nodes_nor_comfyui():
             assert name.partition(".")[0] not in HOST_PACKAGES, named(path)
 
 
+def modules() -> dict[str, Path]:
+    """The pack's modules by dotted name, a package by its folder's."""
+    found = {}
+    for path in SOURCES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(("foleystage", *(p for p in parts if p != "__init__")))] = path
+    return found
+
+
+def uses(name: str, path: Path, known: set[str]) -> set[str]:
+    """Modules of the pack that a module imports, itself left out; names of one are that one."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = package.split(".")
+        base = base[: len(base) - node.level + 1]
+        target = ".".join((*base, *([node.module] if node.module else [])))
+        named = {f"{target}.{alias.name}" for alias in node.names}
+        found |= {one if one in known else target for one in named}
+    return (found & known) - {name}
+
+
+def test_nothing_imports_in_a_circle():
+    known = modules()
+    graph = {name: uses(name, path, set(known)) for name, path in known.items()}
+    while leaves := [name for name, wanted in graph.items() if not wanted & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    assert not graph, f"these import each other, or what does: {sorted(graph)}"
+
+
 def test_package_imports_itself_relatively():
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

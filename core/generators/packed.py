@@ -32,14 +32,6 @@ def can_pack(dtype: torch.dtype, device: torch.device | str) -> bool:
     )
 
 
-def pack_network(network: nn.Module) -> nn.Module:
-    """A network of any family packed, in place; returns it. Ask `can_pack` first."""
-    from . import mdsgen_packed
-    from .mdsgen import MDSGen
-
-    return mdsgen_packed.pack(network) if isinstance(network, MDSGen) else pack(network)
-
-
 def pack(module: nn.Module) -> nn.Module:
     """Every layer of `module` packed, in place; returns it."""
     for name, child in list(module.named_children()):

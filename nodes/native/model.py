@@ -23,7 +23,7 @@ from ...core.generators.packed import can_pack
 from ...core.sampling import LINEAR
 from ...core.threads import wait_briefly
 from ...core.weights.fill import fill
-from ..parts import GeneratorPart
+from ..rows import GeneratorPart
 from ..values import heard_of
 from .packing import packing
 from .rescale import rescaling

@@ -14,7 +14,8 @@ import torch
 from comfy.patcher_extension import CallbacksMP
 
 from ...core.generators import Generator
-from ...core.generators.packed import can_pack, pack_network
+from ...core.generators.packed import can_pack
+from ...core.generators.packing import pack_network
 
 log = logging.getLogger(__name__)
 

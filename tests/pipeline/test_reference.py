@@ -10,8 +10,8 @@ import torch
 from family import seeded, tone
 from foleystage.core.errors import FoleyError
 from foleystage.core.media import write_audio
-from foleystage.core.model_base import ReferencePick
 from foleystage.core.pipeline import Request, generate
+from foleystage.core.reference import ReferencePick
 
 QUICK = Request(seconds=0.72, steps=2, loudness=None)
 
