@@ -7,11 +7,16 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import PreTokenizer
 
 MERGES = Path(__file__).parent / "clip_merges.json"
 START = 49406
@@ -19,7 +24,8 @@ END = 49407
 PAD = 0
 # Words that stand for the marks themselves, also where they are typed.
 _MARKS = {"<start_of_text>": START, "<end_of_text>": END}
-_CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
+# Marks, contractions, runs of letters, single digits, runs of anything else but spaces.
+_WORD = r"(?i)<start_of_text>|<end_of_text>|'(?:s|t|re|ve|m|ll|d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 _QUOTES = str.maketrans("\u2018\u2019\u201a\u201b\u02bc\u201c\u201d\u201e\u201f", "'''''" + '""""')
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[a-zA-Z]")
 # Letters written as one character, full-width and half-width forms.
@@ -45,10 +51,10 @@ def tokenize(prompts: Sequence[str], context: int = 77) -> Tensor:
 
 def encode(prompt: str) -> list[int]:
     """Ids of a prompt without start and end."""
-    vocabulary, _ = _tables()
+    words, model = _tokenizer()
     ids: list[int] = []
-    for word in _words(clean(prompt)):
-        ids += [_MARKS[word]] if word in _MARKS else [vocabulary[part] for part in _merged(word)]
+    for word, _ in words.pre_tokenize_str(clean(prompt)):
+        ids += [_MARKS[word]] if word in _MARKS else [part.id for part in model.tokenize(word)]
     return ids
 
 
@@ -70,64 +76,16 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _words(text: str) -> Iterator[str]:
-    """Marks, runs of letters, single digits, contractions, and runs of anything else but spaces."""
-    at = 0
-    while at < len(text):
-        end = at + 1
-        kind = _kind(text[at])
-        whole = next((w for w in (*_MARKS, *_CONTRACTIONS) if text.startswith(w, at)), None)
-        if whole:
-            end = at + len(whole)
-        elif kind in ("letter", "other"):
-            while end < len(text) and _kind(text[end]) == kind:
-                end += 1
-        if kind != "space":
-            yield text[at:end]
-        at = end
-
-
-def _kind(char: str) -> str:
-    if char.isspace():
-        return "space"
-    return {"L": "letter", "N": "digit"}.get(unicodedata.category(char)[0], "other")
-
-
-@functools.lru_cache(maxsize=8192)
-def _merged(word: str) -> tuple[str, ...]:
-    """The parts of one word after all merges, the earliest learned first."""
-    _, ranks = _tables()
-    symbols = _byte_symbols()
-    parts = [symbols[byte] for byte in word.encode("utf-8")]
-    parts[-1] += "</w>"
-    while len(parts) > 1:
-        pairs = list(zip(parts, parts[1:]))
-        best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
-        if best not in ranks:
-            break
-        joined: list[str] = []
-        for part in parts:
-            if joined and (joined[-1], part) == best:
-                joined[-1] += part
-            else:
-                joined.append(part)
-        parts = joined
-    return tuple(parts)
-
-
 @functools.lru_cache(maxsize=1)
-def _byte_symbols() -> list[str]:
-    """A visible character for each byte: itself where it is one, else the next from U+0100 on."""
-    visible = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    spare = iter(range(256, 512))
-    return [chr(byte if byte in visible else next(spare)) for byte in range(256)]
+def _tokenizer() -> tuple[PreTokenizer, BPE]:
+    """What cuts a text into words of byte symbols, and what gives the ids of a word's parts."""
+    from tokenizers import Regex, models, pre_tokenizers
 
-
-@functools.lru_cache(maxsize=1)
-def _tables() -> tuple[dict[str, int], dict[tuple[str, str], int]]:
-    """Ids of parts, and the order in which pairs were merged."""
     text = json.loads(MERGES.read_text(encoding="utf-8"))["merges"]
     merges = [tuple(line.split()) for line in text.split("\n")]
-    symbols = sorted(_byte_symbols(), key=lambda s: (ord(s) >= 256, ord(s)))
-    parts = symbols + [s + "</w>" for s in symbols] + ["".join(pair) for pair in merges]
-    return {part: i for i, part in enumerate(parts)}, {pair: i for i, pair in enumerate(merges)}
+    symbols = sorted(pre_tokenizers.ByteLevel.alphabet(), key=lambda s: (ord(s) >= 256, ord(s)))
+    parts = [*symbols, *(s + "</w>" for s in symbols), *("".join(pair) for pair in merges)]
+    split = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
+    to_symbols = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    model = models.BPE({p: i for i, p in enumerate(parts)}, merges, end_of_word_suffix="</w>")
+    return pre_tokenizers.Sequence([split, to_symbols]), model

@@ -48,9 +48,35 @@ def test_curly_quotes_and_wide_letters_read_as_plain_ones():
         ("x\u206ab", [33678]),
         ("\x80uro \x93quote\x94", [6309, 5925, 257, 4020, 257]),
         ("\ud800abc", [39802, 5334]),
+        ("<start_of_text><end_of_text>'s<start_of_text>", [49406, 49407, 568, 49406]),
+        ("it'\u017f", [585, 6, 129, 379]),
     ],
 )
 def test_marks_and_controls_are_read_as_the_reference_reads_them(prompt, ids):
+    assert encode(prompt) == ids
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ids"),
+    [
+        (
+            "\u0166ive dogs' b\u00e4rks, they'LL?",
+            [129, 100, 8653, 3255, 262, 65, 10896, 81, 662, 267, 889, 1342, 286],
+        ),
+        (
+            "\u6771\u4eac\u306e\u96e8 \U0001f327\ufe0f",
+            [48338, 21078, 105, 21575, 165, 249, 357, 1576, 100, 1001],
+        ),
+        ("\u0661\u0662 \u00bd \u2167", [149, 350, 149, 351, 33613, 158, 227, 371]),
+        ("''s ...---#$%", [8445, 338, 3002, 2154, 12, 2, 3, 260]),
+        ("aaaaaaaaaaaa", [23126, 19336]),
+        ("\u0130stanbul", [328, 16384, 11231]),
+        ("a\u00a0b\u3000c\u2028d", [320, 321, 322, 323]),
+        ("drum_roll/44.1kHz", [8698, 318, 3341, 270, 275, 275, 269, 272, 45604]),
+        ("zwj\u200d\U0001f468\u200d\U0001f469", [89, 35453, 4244, 25023, 964, 358]),
+    ],
+)
+def test_scripts_digits_and_signs_are_cut_as_the_reference_cuts_them(prompt, ids):
     assert encode(prompt) == ids
 
 
