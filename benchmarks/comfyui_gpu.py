@@ -56,7 +56,7 @@ def main() -> None:
             server.stop()
     finally:
         shutil.rmtree(base, ignore_errors=True)
-    dynamic = "with" if "dynamic VRAM loading" in said else "without"
+    dynamic = "with" if "DynamicVRAM support detected" in said else "without"
     device = machine() if options.cpu else torch.cuda.get_device_name()
     lines = [
         f"ComfyUI {comfyui.version}, {dynamic} dynamic VRAM, {device}; {options.steps} steps, 8 s.",
