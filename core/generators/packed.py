@@ -9,6 +9,9 @@ save.
 
 from __future__ import annotations
 
+import functools
+import logging
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,12 +19,14 @@ from torch import Tensor, nn
 from ..heap import trim_heap
 from .mmdit import Attention, GatedMLP
 
+log = logging.getLogger(__name__)
+
 # Rows that the blocks are chosen for; any number works.
 _ROWS = 512
 
 
 def can_pack(dtype: torch.dtype, device: torch.device | str) -> bool:
-    """Whether this machine gains by packing."""
+    """Whether this machine gains by packing, and torch's own operators for it do what they did."""
     mkldnn = torch.ops.mkldnn
     return (
         torch.device(device).type == "cpu"
@@ -29,7 +34,42 @@ def can_pack(dtype: torch.dtype, device: torch.device | str) -> bool:
         and torch.backends.mkldnn.is_available()
         and hasattr(mkldnn, "_reorder_linear_weight")
         and (dtype == torch.float32 or mkldnn._is_mkldnn_bf16_supported())
+        and _agrees(dtype)
     )
+
+
+@functools.cache
+def _agrees(dtype: torch.dtype) -> bool:
+    """Whether packed layers give what plain ones give: their operators are private to torch, and
+    another version may lack them or mean something else. Asked once a process."""
+    rng = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=rng).to(dtype)
+
+    with torch.inference_mode():
+        x, factor, weight, bias = draw(2, 8, 48), draw(2, 8, 32), draw(32, 48) / 7, draw(32)
+        plain = F.linear(x, weight, bias).float()
+        layer = nn.Linear(48, 32, dtype=dtype)
+        layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
+        try:
+            packed = Packed(layer)
+            gelu = torch.ops.mkldnn._linear_pointwise(
+                x, packed.weight, packed.bias, "gelu", [], "tanh"
+            )
+            made = (packed(x), packed(x, "swish"), packed.times(x, factor), gelu)
+        except (AttributeError, RuntimeError, TypeError) as error:
+            log.warning("torch %s cannot pack weights: %s", torch.__version__, error)
+            return False
+    expected = (plain, F.silu(plain), plain * factor.float(), F.gelu(plain, approximate="tanh"))
+    close = 1e-4 if dtype == torch.float32 else 3e-2
+    agrees = all(
+        float((a.float() - b).norm() / b.norm()) < close
+        for a, b in zip(made, expected, strict=True)
+    )
+    if not agrees:
+        log.warning("Packed weights mean something else in torch %s: none are.", torch.__version__)
+    return agrees
 
 
 def pack(module: nn.Module) -> nn.Module:
