@@ -341,3 +341,15 @@ def test_a_file_with_one_wrong_weight_is_refused_by_its_name(weights, call, wron
     with pytest.raises(FoleyError, match=rf"wrong_{wrong}.safetensors {named} \(final_layer"):
         call("LoadModel", name=path.name, weight_dtype="float32")
     path.unlink()
+
+
+@pytest.mark.slow
+def test_a_compiled_model_makes_the_same_take(model, told, noise):
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+
+    cloned = model.clone()
+    set_torch_compile_wrapper(model=cloned, backend="eager")
+    network = model.model.diffusion_model
+    made = native_take(cfg_guider(cloned, told), noise)
+    assert model.model.diffusion_model is network
+    assert relative(made, native_take(cfg_guider(model, told), noise)) < 1e-5
