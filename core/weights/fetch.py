@@ -1,4 +1,8 @@
-"""One file over HTTP: resumed after a break, checked, moved into place when whole."""
+"""One file over HTTP: resumed after a break, checked, moved into place when whole.
+
+By hand, for the hub too: since 1.18 hf_hub_download keeps nothing of a download that was given up,
+and in all versions a break costs, and a cancel waits for, up to 10 MB.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,12 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..errors import Cancelled, FoleyError
 
@@ -32,6 +38,8 @@ _CHUNK = 1 << 20
 _PATIENCE = 4
 # Seconds before the first new try; doubled for each one in vain.
 _PAUSE = 0.5
+# Seconds between looks at a lock that another holds.
+_POLL = 0.2
 _SPARE = 16 << 20
 _BREAKS = (OSError, http.client.HTTPException)
 
@@ -73,13 +81,16 @@ def fetch(
 ) -> dict[str, Any]:
     """Brings `remote` to `target`; what came before a break or Cancelled is kept for the next time.
 
+    Where another process or thread brings the same file, its file is waited for and checked.
     progress(step, total): bytes, total 0 when unknown. Returns {"bytes", "sha256", "md5"} of the
     file. Raises FoleyError (NotThere, Unreachable), Cancelled.
     """
     part = target.with_name(target.name + ".part")
     notes = target.with_name(target.name + ".part.json")
-    with _file_errors(remote, target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    there = target.exists()
+    with _file_errors(remote, target), _alone(remote, part, progress, cancelled):
+        if target.exists() and not there:
+            return _check(remote, target, cancelled)
         _forget_other(part, notes, remote)
         _check_room(remote, part, target)
         _receive(remote, part, progress, cancelled)
@@ -87,6 +98,37 @@ def fetch(
         os.replace(part, target)
         notes.unlink(missing_ok=True)
     return found
+
+
+@contextlib.contextmanager
+def _alone(
+    remote: Remote, part: Path, progress: Progress | None, cancelled: CancelCheck | None
+) -> Iterator[None]:
+    """Two that write one part would spoil it: the second waits, and shows how the first goes on."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    path = part.with_name(part.name + ".lock")
+    lock = FileLock(path)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=_POLL)
+        except Timeout:
+            if cancelled is not None and cancelled():
+                raise Cancelled() from None
+            if progress is not None:
+                progress(_size(part), remote.bytes or 0)
+        except NotImplementedError:
+            break  # a file system without locks
+    try:
+        yield
+    finally:
+        lock.release()
+    # filelock leaves it; after an error it may be another's already.
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _forget_other(part: Path, notes: Path, remote: Remote) -> None:
@@ -103,8 +145,7 @@ def _forget_other(part: Path, notes: Path, remote: Remote) -> None:
 def _check_room(remote: Remote, part: Path, target: Path) -> None:
     if remote.bytes is None:
         return
-    there = part.stat().st_size if part.exists() else 0
-    needed = remote.bytes - there + _SPARE
+    needed = remote.bytes - _size(part) + _SPARE
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise FoleyError(
@@ -119,7 +160,7 @@ def _receive(
     breaks = 0
     total = remote.bytes
     while True:
-        have = part.stat().st_size if part.exists() else 0
+        have = _size(part)
         if total is not None and have >= total:
             return
         try:
@@ -134,7 +175,7 @@ def _receive(
             if isinstance(error, PermissionError):
                 raise
             log.info("The download of %s broke off: %s", remote.name, error)
-        now = part.stat().st_size if part.exists() else 0
+        now = _size(part)
         breaks = 0 if now > have else breaks + 1
         if breaks >= _PATIENCE:
             kept = (
@@ -160,7 +201,7 @@ def _stream(
     if have:
         headers["Range"] = f"bytes={have}-"
     request = urllib.request.Request(remote.url, headers=headers)
-    with _opener().open(request, timeout=TIMEOUT) as answer:
+    with urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT) as answer:
         goes_on = answer.status == 206
         have = have if goes_on else 0
         length = answer.headers.get("Content-Length")
@@ -194,10 +235,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return new
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_Redirects())
-
-
 def _raise_status(error: urllib.error.HTTPError, remote: Remote) -> None:
     """One sentence for an answer that no patience changes."""
     if error.code in (401, 403):
@@ -223,7 +260,7 @@ def refused_sentence(name: str, where: str) -> str:
 
 def _check(remote: Remote, part: Path, cancelled: CancelCheck | None) -> dict[str, Any]:
     """Size and hashes of the whole part; a wrong one is deleted."""
-    size = part.stat().st_size if part.exists() else 0
+    size = _size(part)
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with part.open("rb") as file:
         while chunk := file.read(_CHUNK):

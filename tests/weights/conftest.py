@@ -41,7 +41,9 @@ class FakeHub:
 
     @property
     def gets(self) -> list[tuple[str, dict[str, str]]]:
-        return [(path, headers) for verb, path, headers in self.requests if verb == "GET"]
+        """Requests for content; the client also asks for things of its own below /api."""
+        asked = [(path, headers) for verb, path, headers in self.requests if verb == "GET"]
+        return [(path, headers) for path, headers in asked if not path.startswith("/api/")]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,8 +8,11 @@ import json
 import os
 import re
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock
 from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.weights import fetch, registry, store
 from foleystage.core.weights.registry import Entry, Hub, Manual, Url
@@ -40,7 +43,9 @@ def row(monkeypatch):
 
 def nothing_half_written(folder):
     left = {path.name for path in folder.rglob("*") if path.is_file()} if folder.exists() else set()
-    return not {n for n in left if not n.endswith((".part", ".part.json", store.RECORDS))}
+    return not {
+        n for n in left if not n.endswith((".part", ".part.json", ".part.lock", store.RECORDS))
+    }
 
 
 def test_a_file_comes_whole_and_is_found_the_next_time(hub, folder, row):
@@ -111,6 +116,33 @@ def test_cancelling_keeps_the_part_and_nothing_else(hub, folder, row):
     with pytest.raises(Cancelled):
         store.download("test", lambda *s: steps.append(s), cancelled=lambda: len(steps) > 0)
     assert nothing_half_written(folder) and (folder / "net.pth.part").stat().st_size > 0
+
+
+def test_two_at_once_bring_one_file_once(hub, folder, row):
+    row(Hub("someone/model", "net.pth"))
+    hub.add("someone/model/net.pth", CONTENT)
+    hub.pace = 0.2
+    steps = ([], [])
+    with ThreadPoolExecutor(2) as both:
+        paths = [
+            both.submit(store.download, "test", lambda *s, seen=seen: seen.append(s))
+            for seen in steps
+        ]
+    for path in paths:
+        assert path.result().read_bytes() == CONTENT
+    assert len(hub.gets) == 1 and all(steps)
+    assert sorted(p.name for p in folder.iterdir()) == [store.RECORDS, "net.pth"]
+
+
+def test_waiting_for_another_that_brings_the_file_can_be_cancelled(hub, folder, row):
+    row(Hub("someone/model", "net.pth"))
+    hub.add("someone/model/net.pth", CONTENT)
+    folder.mkdir()
+    start = time.monotonic()
+    with FileLock(folder / "net.pth.part.lock"), pytest.raises(Cancelled):
+        store.download("test", cancelled=lambda: time.monotonic() > start + 0.1)
+    assert time.monotonic() < start + 5 and not hub.gets
+    assert store.download("test").read_bytes() == CONTENT
 
 
 def test_a_busy_server_is_asked_again(hub, folder, row):
