@@ -220,6 +220,8 @@ def _on_hub(source: Hub, file: str, token: str | None, main: bool) -> Remote:
     # The variable is read here: the hub's own copy of it is from when it was imported.
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
     host = endpoint.split("//")[-1]
+    if hub.constants.HF_HUB_OFFLINE:
+        raise Unreachable(f"{host} is not asked, because HF_HUB_OFFLINE is set.")
     url = hub.hf_hub_url(source.repo, file, revision=source.revision, endpoint=endpoint)
     token = token or hub.get_token()
     try:
@@ -258,8 +260,6 @@ def _hub_error(error: Exception, source: Hub, file: str, host: str) -> FoleyErro
         return FoleyError(refused_sentence(f"{source.repo} ({name})", host))
     if status == 404 or "RepositoryNotFoundError" in kinds:
         return NotThere(f"{host} has no repository {source.repo} (any more).")
-    if "OfflineModeIsEnabled" in kinds:
-        return Unreachable(f"{host} is not asked, because HF_HUB_OFFLINE is set.")
     if status is not None and status < 500:
         return FoleyError(f"{host} refused {name} (status {status}).")
     return Unreachable(f"{host} could not be reached.")
