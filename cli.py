@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    train.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="N",
+        help="take each batch in N parts, where it does not fit (default: 1)",
+    )
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser(
@@ -103,7 +110,8 @@ def _train(options) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     logging.getLogger().setLevel(logging.INFO)
-    for path in run_recipe(options.recipe, options.folder, pick_device(options.device)):
+    device = pick_device(options.device)
+    for path in run_recipe(options.recipe, options.folder, device, accumulate=options.accumulate):
         print(path)
 
 

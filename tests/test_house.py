@@ -21,8 +21,17 @@ SOURCES = sorted(
     if "__pycache__" not in path.parts
 ) + sorted(ROOT.glob("*.py"))
 CORE = [path for path in SOURCES if path.is_relative_to(ROOT / "core")]
-HEAVY = {"transformers", "comfy", "matplotlib", "torchaudio", "torchvision", "scipy", "soundfile"}
-OPTIONAL = {"pyworld", "torch_directml"}
+HEAVY = {
+    "accelerate",
+    "transformers",
+    "comfy",
+    "matplotlib",
+    "torchaudio",
+    "torchvision",
+    "scipy",
+    "soundfile",
+}
+OPTIONAL = {"accelerate", "pyworld", "torch_directml"}
 HOST_PACKAGES = {
     "comfy",
     "comfy_api",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..codecs.foley_mini import FoleyMiniCodec
 from ..codecs.foley_mini_analysis import SAMPLES_PER_LATENT, Analysis, split_features
 from ..codecs.spectral import stft
+from .batches import device_of
 from .codec_report import log_mel_distance
 from .codec_sounds import scene_sound, training_sound
 from .scenes.synthesis import band_noise
@@ -59,7 +60,7 @@ class CodecTask:
         return codec
 
     def batch(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Crops `[B, T]`, two noises `[B, T]`, latent noise `[B, N, D]`."""
+        """Crops `[B, T]`, two noises `[B, 2, T]`, latent noise `[B, N, D]`."""
         figures = self.figures
         size = figures.crop_latents * SAMPLES_PER_LATENT
         rows = rng.integers(len(self.sounds), size=figures.batch)
@@ -70,7 +71,7 @@ class CodecTask:
             "waveform": torch.from_numpy(crops / 32767),
             "noise": torch.from_numpy(
                 rng.standard_normal((2, figures.batch, size), dtype=np.float32)
-            ),
+            ).transpose(0, 1),
             "latent_noise": torch.from_numpy((rng.standard_normal(shape) * spread).astype("f4")),
         }
 
@@ -82,7 +83,7 @@ class CodecTask:
 
     def loss(
         self, model: FoleyMiniCodec, batch: dict[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, float]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Energy distance of two draws to the truth, plus the draws' mel distance."""
         truth = batch["waveform"]
         with torch.no_grad():
@@ -90,18 +91,21 @@ class CodecTask:
             short = split_features(model.analysis.inverse(latent))[-1]
         body = model.synthesis.body(latent)
         with torch.autocast(truth.device.type, enabled=False):
-            draws = [model.synthesis.head(*body, short, noise) for noise in batch["noise"]]
+            draws = [
+                model.synthesis.head(*body, short, noise) for noise in batch["noise"].unbind(1)
+            ]
             energy, mel = _distances(truth, *draws)
         return energy + self.figures.mel_weight * mel, {
-            "energy": float(energy.detach()),
-            "mel": float(mel.detach()),
+            "energy": energy.detach(),
+            "mel": mel.detach(),
         }
 
     def evaluate(self, model: FoleyMiniCodec) -> dict[str, float]:
         rate = model.sample_rate
         distances = []
         for sound in self.held:
-            out = model.decode(model.encode(sound[None, None]))[0, 0, : len(sound)]
+            latent = model.encode(sound[None, None].to(device_of(model)))
+            out = model.decode(latent)[0, 0, : len(sound)].cpu()
             size = len(sound) // 2048 * 2048
             distances.append(log_mel_distance(sound[:size], out[:size], rate))
         return {"held_mel": float(np.mean(distances))}

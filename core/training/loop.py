@@ -1,146 +1,172 @@
 """One training loop for every recipe: EMA, resume after a kill, CSV log, the same result from
-the same seed.
+the same seed, by one process or by many.
 """
 
 from __future__ import annotations
 
+import copy
 import csv
-import json
-import logging
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import FoleyError
+from .batches import on_device, share_of
+from .checkpoint import RunState
+from .config import LoopConfig, learning_rate_at
 from .optimizers import make_optimizer
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """Figures of the optimisation."""
-
-    steps: int
-    learning_rate: float
-    optimizer: str = "muon"
-    seed: int = 0
-    stop_at: int | None = None  # leave the schedule here
-    restart_at: int | None = None  # the rate rises once more here, to `restart_rate`
-    restart_rate: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.02
-    warm_up: int = 50
-    final_factor: float = 0.01
-    clip_norm: float = 1.0
-    ema: float = 0.995
-    autocast: bool = True
-    log_every: int = 25
-    evaluate_every: int = 500
-    save_seconds: float = 120.0
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class Task(Protocol):
-    """What is trained. `batch` may only use the generator it is given, so that runs repeat."""
+    """What is trained.
+
+    `batch` is a whole batch on the CPU, see `batches`, and uses the generator it is given alone.
+    `loss` is the mean over the takes of the batch, whatever share of it it is given, on the
+    model's device; it draws nothing, and its measures are tensors without dimensions.
+    """
 
     def model(self) -> nn.Module: ...
 
     def batch(self, step: int, rng: np.random.Generator) -> Any: ...
 
-    def loss(self, model: nn.Module, batch: Any, step: int) -> tuple[Tensor, dict[str, float]]: ...
+    def loss(self, model: Any, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]: ...
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]: ...
-
-
-def learning_rate_at(step: int, config: LoopConfig) -> float:
-    """Linear warm-up, then a cosine down to `final_factor` of the peak; after `restart_at` the same
-    again (SGDR, arXiv 1608.03983).
-    """
-    peak, end = config.learning_rate, config.restart_at or config.steps
-    if step >= end:
-        peak, end, step = config.restart_rate, config.steps - end, step - end
-    if step < config.warm_up:
-        return peak * (step + 1) / config.warm_up
-    done = (step - config.warm_up) / max(end - config.warm_up, 1)
-    low = config.final_factor
-    return peak * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    def evaluate(self, model: Any) -> dict[str, float]: ...
 
 
 def train(
     task: Task,
     config: LoopConfig,
     folder: Path,
+    accelerator: Accelerator,
     *,
-    device: str = "cpu",
     stop_after: float | None = None,
 ) -> nn.Module:
     """Train `task` in `folder` (checkpoint, log.csv) and return the EMA model.
 
-    A run that finds a checkpoint of the same figures goes on from it. `stop_after` seconds it saves
-    and stops early. Batches depend on (seed, step) only, so a resumed run sees what an unbroken
-    one sees.
+    accelerator: of `processes`. Each process takes its share of every batch, in as many parts as it
+    accumulates; batches depend on (seed, step) only, so a resumed run, and a run of another number
+    of processes, sees what an unbroken run of one sees. A run that finds a checkpoint of the same
+    figures goes on from it. `stop_after` seconds it saves and stops early.
+
+    Raises:
+        FoleyError: the loss is not finite, a batch cannot be shared equally, or the checkpoint
+            is of a run with other figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
-    model = task.model().to(device)
-    average = _copy_of(model)
-    optimizer = make_optimizer(
-        config.optimizer, model, config.learning_rate, config.betas, config.weight_decay
-    )
-    start = _resume(folder / "checkpoint.pt", config, model, average, optimizer)
-    rows: dict[str, Any] = {}
-    began, saved = time.monotonic(), time.monotonic()
-    end = config.stop_at or config.steps
-    for step in range(start, end):
-        rng = np.random.default_rng([config.seed, step])
-        torch.manual_seed(config.seed * 1_000_003 + step)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, config)
-        batch = task.batch(step, rng)
-        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=config.autocast):
-            loss, metrics = task.loss(model, batch, step)
-        if not torch.isfinite(loss):
-            raise FoleyError(
-                f"Training left the finite numbers at step {step}; lower the learning rate and "
-                f"start again."
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
-        _average(average, model, min(config.ema, (1 + step) / (10 + step)))
-        for name, value in {"loss": float(loss.detach()), "norm": float(norm), **metrics}.items():
-            rows.setdefault(name, []).append(value)
+    file, began = folder / "checkpoint.pt", time.monotonic()
+    run, journal = _Run(task, config, accelerator), _Journal(task, config, folder / "log.csv")
+    end, saved = config.stop_at or config.steps, began
+    for step in range(run.resume(file), end):
+        measures = run.step(step)
         last = step + 1 == end
-        out_of_time = stop_after is not None and time.monotonic() - began > stop_after
-        if (step + 1) % config.log_every == 0 or last:
-            row = {name: float(np.mean(values)) for name, values in rows.items()}
-            if (step + 1) % config.evaluate_every == 0 or last:
-                row |= task.evaluate(average.eval())
-            _write_row(
-                folder / "log.csv",
-                {"step": step + 1, "seconds": round(time.monotonic() - began, 1), **row},
-            )
-            rows = {}
+        if accelerator.is_main_process:
+            journal.add(step, measures, run.state.average, last)
+        out_of_time = stop_after is not None and _any(
+            accelerator, time.monotonic() - began > stop_after
+        )
         if last or out_of_time or time.monotonic() - saved > config.save_seconds:
-            _save(folder / "checkpoint.pt", config, step + 1, model, average, optimizer)
+            if accelerator.is_main_process:
+                run.state.save(file, config, step + 1)
             saved = time.monotonic()
         if out_of_time:
             break
-    return average.eval()
+    accelerator.wait_for_everyone()
+    return run.state.average.eval()
 
 
-def _copy_of(model: nn.Module) -> nn.Module:
-    import copy
+class _Run:
+    """Model, average and optimizer of a run, and one step of them."""
 
-    return copy.deepcopy(model).requires_grad_(False)
+    def __init__(self, task: Task, config: LoopConfig, accelerator: Accelerator) -> None:
+        self.task, self.config, self.accelerator = task, config, accelerator
+        model = _initial(task, config.seed).to(accelerator.device)
+        average = copy.deepcopy(model).requires_grad_(False)
+        optimizer = make_optimizer(
+            config.optimizer, model, config.learning_rate, config.betas, config.weight_decay
+        )
+        self.net, self.stepper = accelerator.prepare(_Loss(task, model), optimizer)
+        self.state = RunState(model, average, optimizer, accelerator.scaler)
+
+    def resume(self, file: Path) -> int:
+        """The step to go on from, the same in every process."""
+        start = self.state.resume(file, self.config)
+        here = torch.tensor([start], device=self.accelerator.device)
+        if len(set(self.accelerator.gather(here).tolist())) > 1:
+            raise FoleyError(
+                "Not all processes see the same checkpoint; give them one folder that all can read."
+            )
+        return start
+
+    def step(self, step: int) -> dict[str, float]:
+        """Train on the batch of a step; loss, the task's measures and the gradient's norm."""
+        config, state = self.config, self.state
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, config)
+        batch = self.task.batch(step, np.random.default_rng([config.seed, step]))
+        measures = _backward(self.accelerator, self.net, batch, step)
+        norm = self.accelerator.clip_grad_norm_(state.model.parameters(), config.clip_norm)
+        self.stepper.step()
+        self.stepper.zero_grad()
+        _average(state.average, state.model, min(config.ema, (1 + step) / (10 + step)))
+        return {"loss": measures["loss"], "norm": float(norm), **measures}
+
+
+class _Loss(nn.Module):
+    """A task's loss as a module: what wraps modules then wraps all of it."""
+
+    def __init__(self, task: Task, model: nn.Module) -> None:
+        super().__init__()
+        self.task, self.model = task, model
+
+    def forward(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.task.loss(self.model, batch, step)
+
+
+def _initial(task: Task, seed: int) -> nn.Module:
+    """The untrained model of a seed; torch's CPU generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return task.model()
+
+
+def _backward(accelerator: Accelerator, net: nn.Module, batch: Any, step: int) -> dict[str, float]:
+    """Gradients of a whole batch; its loss and measures, means over all processes' shares."""
+    parts = accelerator.gradient_accumulation_steps
+    first, count = accelerator.process_index * parts, accelerator.num_processes * parts
+    sums: dict[str, Tensor] = {}
+    for part in range(parts):
+        share = on_device(share_of(batch, first + part, count), accelerator.device)
+        with accelerator.accumulate(net):
+            loss, measures = net(share, step)
+            accelerator.backward(loss)
+        for name, value in {"loss": loss, **measures}.items():
+            value = value.detach().float() / parts
+            sums[name] = sums[name] + value if name in sums else value
+    means = accelerator.reduce(torch.stack(list(sums.values())), "mean").tolist()
+    measured = dict(zip(sums, means, strict=True))
+    if not math.isfinite(measured["loss"]):
+        raise FoleyError(
+            f"Training left the finite numbers at step {step}; lower the learning rate and "
+            f"start again."
+        )
+    return measured
+
+
+def _any(accelerator: Accelerator, here: bool) -> bool:
+    """Whether something holds in at least one process."""
+    if here:
+        accelerator.set_trigger()
+    return accelerator.check_trigger()
 
 
 @torch.no_grad()
@@ -151,38 +177,25 @@ def _average(average: nn.Module, model: nn.Module, keep: float) -> None:
         slow.copy_(fast)
 
 
-def _save(path: Path, config: LoopConfig, step: int, model, average, optimizer) -> None:
-    state = {
-        "config": json.dumps(asdict(config), sort_keys=True),
-        "step": step,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    beside = path.with_suffix(".part")
-    torch.save(state, beside)
-    os.replace(beside, path)
+class _Journal:
+    """The log of a run: means of the measures since the last row, and what `evaluate` says."""
 
+    def __init__(self, task: Task, config: LoopConfig, path: Path) -> None:
+        self.task, self.config, self.path = task, config, path
+        self.began = time.monotonic()
+        self.values: dict[str, list[float]] = {}
 
-def _resume(path: Path, config: LoopConfig, model, average, optimizer) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if _numbers(json.loads(state["config"])) != _numbers(asdict(config)):
-        raise FoleyError(
-            f"{path} is of a run with other figures; remove it or train in another folder."
-        )
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    log.info("resumed at step %d", state["step"])
-    return state["step"]
-
-
-def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that decide the result; how often a run logs and saves does not."""
-    free = ("log_every", "evaluate_every", "save_seconds", "stop_at")
-    return json.loads(json.dumps({k: v for k, v in figures.items() if k not in free}))
+    def add(self, step: int, measures: dict[str, float], average: nn.Module, last: bool) -> None:
+        for name, value in measures.items():
+            self.values.setdefault(name, []).append(value)
+        if (step + 1) % self.config.log_every and not last:
+            return
+        row = {name: float(np.mean(values)) for name, values in self.values.items()}
+        if (step + 1) % self.config.evaluate_every == 0 or last:
+            row |= self.task.evaluate(average.eval())
+        seconds = round(time.monotonic() - self.began, 1)
+        _write_row(self.path, {"step": step + 1, "seconds": seconds, **row})
+        self.values = {}
 
 
 def _write_row(path: Path, row: dict[str, float]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from ..generators.mdsgen_config import mdsgen_config
 from ..generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from ..sampling.dpm_solver import LINEAR
 from ..weights.store import locate
+from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .masking import Masking, kept_tokens
 from .mini_flow import scene_sound
@@ -134,8 +134,11 @@ def _crop(values: np.ndarray, picked, first, count: int) -> Tensor:
     return torch.from_numpy(np.stack(cut).astype(np.float32))
 
 
-def training_data(figures: MDSGenFigures, cache: Path) -> SceneData | ShardData:
-    """What a run trains on; features of videos are computed first where they are not there yet.
+def training_data(
+    figures: MDSGenFigures, cache: Path, device: torch.device
+) -> SceneData | ShardData:
+    """What a run trains on; features of videos are computed first, on `device`, where they are not
+    there yet.
 
     Raises:
         FoleyError: weights of the encoder or codec, the list, or its videos are missing.
@@ -144,7 +147,6 @@ def training_data(figures: MDSGenFigures, cache: Path) -> SceneData | ShardData:
         return SceneData(figures, cache)
     config = replace(mdsgen_config(figures.size, figures.codec), side_block=figures.mask != "none")
     clips = read_list(figures.csv, figures.videos)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = CavpVideo.load(locate("cavp"), device=device)
     parts = {part: locate(row) for part, row in _CODEC_FILES[figures.codec].items()}
     codec = load_codec(figures.codec, parts, device=device)
@@ -190,21 +192,20 @@ class MDSGenTask:
             "kept": kept_tokens(f.mask, config, masked, f.mask_ratio, rng) if masked else None,
         }
 
-    def loss(self, model: MDSGen, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
-        batch = _on(model.pos_embed.device, batch)
+    def loss(self, model: MDSGen, batch: dict, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         data = model.normalize(batch["latent"])
         t = batch["t"]
         alpha, sigma = at_steps(self.alpha, t), at_steps(self.sigma, t)
         x = alpha[:, None, None] * data + sigma[:, None, None] * batch["noise"]
         prepared = dropped(model.prepare(batch["streams"]), batch["keep"])
         whole = self._error(model, model.predict(x, t, prepared), data, x, batch, slice(None))
-        metrics = {"noise_error": float(whole.detach())}
+        metrics = {"noise_error": whole.detach()}
         if batch["kept"] is None:
             return whole, metrics
         some = slice(0, len(batch["kept"]))
         predicted = model.predict(x[some], t[some], prepared.take(some), kept=batch["kept"])
         masked = self._error(model, predicted, data, x, batch, some)
-        metrics["masked_error"] = float(masked.detach())
+        metrics["masked_error"] = masked.detach()
         return whole + self.figures.mask_weight * masked, metrics
 
     def _error(
@@ -230,15 +231,9 @@ class MDSGenTask:
         errors = []
         for k in range(4):
             batch = self.batch(10**9, np.random.default_rng([99, k]), validation=True)
-            errors.append(float(self.loss(model, {**batch, "kept": None}, 0)[0]))
+            batch = on_device({**batch, "kept": None}, device_of(model))
+            errors.append(float(self.loss(model, batch, 0)[0]))
         return {"validation": float(np.mean(errors))}
-
-
-def _on(device: torch.device, values: Any) -> Any:
-    """A batch, whose tensors may lie in dictionaries, on a device."""
-    if isinstance(values, dict):
-        return {name: _on(device, value) for name, value in values.items()}
-    return values.to(device) if isinstance(values, Tensor) else values
 
 
 def at_steps(table: Tensor, t: Tensor) -> Tensor:

@@ -12,8 +12,11 @@ from torch.nn import functional as F
 
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
 from ..encoders.mini_video import peaks
+from .batches import device_of
 from .clips import MotionRow, map_scenes
 from .scenes.scene import Split
+
+_NEAR = 0.6  # of the bump at a hit: a moment whose strength counts
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class EncoderTask:
     def model(self) -> nn.Module:
         return MiniVideoEncoder()
 
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Maps of pixels and blocks `[B, T, C, H, W]`, targets `[B, bins, 3]`, near hits `[B]`."""
         figures = self.figures
         length = int(round(figures.crop_seconds * FRAME_RATE))
         rows = rng.choice(self.chosen, figures.batch)
@@ -67,18 +71,20 @@ class EncoderTask:
                 (self.train["targets"], int(BIN_RATE / FRAME_RATE)),
             )
         )
-        return *augment(pixels, blocks, rng), targets
+        return *augment(pixels, blocks, rng), targets, near_hits(targets)
 
-    def loss(self, model: nn.Module, batch, step: int) -> tuple[Tensor, dict[str, float]]:
-        pixels, blocks, targets = batch
+    def loss(
+        self, model: MiniVideoEncoder, batch: tuple[Tensor, ...], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        pixels, blocks, targets, near = batch
         _, logits = model.from_maps(pixels, blocks)
-        return event_loss(logits.float(), targets)
+        return event_loss(logits.float(), targets, near)
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: MiniVideoEncoder) -> dict[str, float]:
         """Onset F1 at +-60 ms on validation scenes, of the kinds trained on and of the others."""
         kinds, left_out = self.validation["kind"], self.figures.left_out
-        scores = {}
+        device, scores = device_of(model), {}
         for name, rows in (
             ("f1", ~np.isin(kinds, left_out)),
             ("f1_left_out", np.isin(kinds, left_out)),
@@ -86,12 +92,11 @@ class EncoderTask:
             chances, truths = [], []
             for row in np.flatnonzero(rows & (kinds != "swish")):
                 pixels, blocks = (
-                    torch.from_numpy(self.validation[k][row : row + 1].copy()).float()
+                    torch.from_numpy(self.validation[k][row : row + 1].copy()).to(device).float()
                     for k in ("pixels", "blocks")
                 )
-                chances.append(
-                    model.from_maps(pixels, blocks)[1][0, :, 0].float().sigmoid().numpy()
-                )
+                logits = model.from_maps(pixels, blocks)[1][0, :, 0]
+                chances.append(logits.float().sigmoid().cpu().numpy())
                 truths.append(peaks(self.validation["targets"][row, :, 0], 0.4))
             if chances:
                 scores[name] = max(
@@ -100,17 +105,28 @@ class EncoderTask:
         return scores
 
 
-def event_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Loss of hits, strengths and continuous levels; logits and targets (B, bins, 3)."""
+def near_hits(targets: Tensor) -> Tensor:
+    """How many moments of targets `[B, bins, 3]` are near a hit, the mean of all takes, `[B]`.
+
+    Each share of a batch then weighs the strengths as the whole does.
+    """
+    count = (targets[..., 0] > _NEAR).float().sum().clamp_min(1)
+    return (count / len(targets)).expand(len(targets))
+
+
+def event_loss(
+    logits: Tensor, targets: Tensor, near_mean: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of hits, strengths and continuous levels; logits and targets `[B, bins, 3]`, and
+    `near_hits` `[B]`.
+    """
     bump, strength, level = targets.unbind(-1)
     hit = F.binary_cross_entropy_with_logits(logits[..., 0], bump, weight=1 + 4 * bump)
-    near = (bump > 0.6).float()
-    force = ((logits[..., 1].sigmoid() - strength) ** 2 * near).sum() / near.sum().clamp_min(1)
+    near = (bump > _NEAR).float()
+    force = ((logits[..., 1].sigmoid() - strength) ** 2 * near).sum() / near_mean.sum()
     swish = F.binary_cross_entropy_with_logits(logits[..., 2], level, weight=1 + 4 * level)
     parts = {"hit": hit, "strength": force, "swish": swish}
-    return hit + 0.5 * force + 0.5 * swish, {
-        name: float(part.detach()) for name, part in parts.items()
-    }
+    return hit + 0.5 * force + 0.5 * swish, {name: part.detach() for name, part in parts.items()}
 
 
 def augment(pixels: Tensor, blocks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

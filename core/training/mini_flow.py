@@ -13,6 +13,7 @@ from ..codecs.foley_mini import FoleyMiniCodec
 from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.ac_foley import ACFoley, ac_foley_mini
+from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .prompts import sample_prompt, vocabulary
 from .scenes import sample_scene
@@ -207,7 +208,7 @@ class FlowTask:
             "text": everything | chance(figures.drop_text),
         }
 
-    def loss(self, model: MiniSystem, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: MiniSystem, batch: dict, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         generator = model.generator
         data = generator.normalize(batch["latent"])
         conditions = {name: batch[name] for name in ("sync", "audio")}
@@ -220,16 +221,12 @@ class FlowTask:
         return (velocity.float() - (data - batch["noise"])).square().mean(), {}
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: MiniSystem) -> dict[str, float]:
         """Flow loss on validation scenes, always the same draws."""
-        losses = [
-            float(
-                self.loss(
-                    model, self.batch(10**9, np.random.default_rng([99, k]), self.validation), 0
-                )[0]
-            )
-            for k in range(4)
-        ]
+        losses = []
+        for k in range(4):
+            batch = self.batch(10**9, np.random.default_rng([99, k]), self.validation)
+            losses.append(float(self.loss(model, on_device(batch, device_of(model)), 0)[0]))
         return {"validation": float(np.mean(losses))}
 
 

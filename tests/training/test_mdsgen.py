@@ -297,10 +297,3 @@ def test_a_run_on_videos_goes_on_where_it_stopped(filmed, tmp_path):
     whole = run_recipe(recipe(4), tmp_path / "whole")[0]
     first, second = read_weights(resumed), read_weights(whole)
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-def test_a_batch_follows_the_weights_to_the_gpu():
-    made = task(learn_sigma=True)
-    loss, _ = made.loss(made.model().to("cuda"), made.batch(0, rng()), 0)
-    assert loss.is_cuda and torch.isfinite(loss)

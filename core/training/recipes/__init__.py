@@ -9,15 +9,18 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...errors import FoleyError
 from ...weights.files import save
-from ..loop import LoopConfig, train
+from ..config import LoopConfig
+from ..loop import train
+from ..processes import processes
 
 FOLDER = Path(__file__).parent
 
@@ -26,36 +29,57 @@ FOLDER = Path(__file__).parent
 class Kind:
     """A sort of recipe: how its task is made, and what of the trained module is kept."""
 
-    task: Callable[[dict[str, Any], LoopConfig, Path], Any]
+    task: Callable[[dict[str, Any], LoopConfig, Path, torch.device], Any]
     tensors: Callable[[nn.Module], dict[str, Tensor]]
     metadata: Callable[[nn.Module], dict[str, str]]
 
 
-def run_recipe(name: str, folder: Path, device: str = "cpu") -> list[Path]:
+def run_recipe(name: str, folder: Path, device: str = "cpu", *, accumulate: int = 1) -> list[Path]:
     """Train a recipe in `folder / name` (goes on where it was stopped) and write weights and plot.
 
-    Returns the written files: weights (.safetensors), log (.csv), plot (.png).
-    Raises FoleyError for an unknown recipe or one that cannot be read.
+    device: `cpu` or `cuda`. accumulate: parts of a batch that are taken one after another, where
+    the whole does not fit; the weights stay the same up to rounding. Returns the files that this
+    process has written: weights (.safetensors), log (.csv), plot (.png); the first process
+    of many writes them all.
+    Raises FoleyError for an unknown recipe or one that cannot be read or run.
     """
     recipe = read_recipe(name)
     stem = Path(name).stem
-    kind = _kinds()[recipe["task"]]
-    loop: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in recipe["loop"].items()
-    }
-    config = LoopConfig(**loop)
-    run = folder / stem
-    task = kind.task(recipe["figures"], config, folder / "cache")
-    model = train(task, config, run, device=device).cpu()
-    weights = run / f"{stem}.safetensors"
+    kind, config, run = _kinds()[recipe["task"]], _loop_config(recipe, stem), folder / stem
+    precision = config.precision if config.autocast else "no"
+    with processes(device=device, precision=precision, accumulate=accumulate) as accelerator:
+        # The first process renders or reads what the others then find in the cache.
+        with accelerator.main_process_first():
+            task = kind.task(recipe["figures"], config, folder / "cache", accelerator.device)
+        model = train(task, config, run, accelerator).cpu()
+        if not accelerator.is_main_process:
+            return []
+        return _write(kind, recipe["task"], model, config, run)
+
+
+def _write(kind: Kind, family: str, model: nn.Module, config: LoopConfig, run: Path) -> list[Path]:
+    weights = run / f"{run.name}.safetensors"
     note = {
-        "family": recipe["task"],
-        "recipe": stem,
+        "family": family,
+        "recipe": run.name,
         "licence": "Apache-2.0",
         "steps": str(config.steps),
     }
     save(weights, kind.tensors(model), {**note, **kind.metadata(model)})
-    return [weights, run / "log.csv", plot_log(run / "log.csv", run / "log.png", stem)]
+    return [weights, run / "log.csv", plot_log(run / "log.csv", run / "log.png", run.name)]
+
+
+def _loop_config(recipe: dict[str, Any], stem: str) -> LoopConfig:
+    loop: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in recipe["loop"].items()
+    }
+    try:
+        return LoopConfig(**loop)
+    except TypeError as error:
+        raise FoleyError(
+            f"The loop of the recipe {stem} needs 'steps' and 'learning_rate', and may have: "
+            f"{', '.join(field.name for field in fields(LoopConfig))}."
+        ) from error
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -98,25 +122,27 @@ def _kinds() -> dict[str, Kind]:
 
     return {
         "video_encoder": Kind(
-            lambda values, loop, cache: EncoderTask(figures(EncoderFigures, values), cache),
+            lambda values, loop, cache, device: EncoderTask(figures(EncoderFigures, values), cache),
             lambda model: model.state_dict(),
             lambda model: {},
         ),
         "codec": Kind(
-            lambda values, loop, cache: CodecTask(figures(CodecFigures, values), cache),
+            lambda values, loop, cache, device: CodecTask(figures(CodecFigures, values), cache),
             lambda model: settle(model).state_dict(),
             lambda model: {},
         ),
         "mdsgen": Kind(
-            lambda values, loop, cache: MDSGenTask(
+            lambda values, loop, cache, device: MDSGenTask(
                 figures(MDSGenFigures, values),
-                training_data(figures(MDSGenFigures, values), cache),
+                training_data(figures(MDSGenFigures, values), cache, device),
             ),
             inference_tensors,
             network_figures,
         ),
         "flow": Kind(
-            lambda values, loop, cache: FlowTask(figures(FlowFigures, values), loop.steps, cache),
+            lambda values, loop, cache, device: FlowTask(
+                figures(FlowFigures, values), loop.steps, cache
+            ),
             lambda model: model.state_dict(),
             lambda model: {"words": " ".join(model.text.words)},
         ),

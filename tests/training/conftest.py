@@ -1,0 +1,84 @@
+"""Every kind of recipe's task on a few small scenes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def make_task(cache):
+    """A name to the task; `mdsgen_videos` is the kind `mdsgen` on shards."""
+    return {
+        "video_encoder": _video_encoder,
+        "codec": _codec,
+        "mdsgen": _mdsgen,
+        "mdsgen_videos": _mdsgen_videos,
+        "flow": _flow,
+    }
+
+
+def _video_encoder(cache):
+    from foleystage.core.training.mini_encoder import EncoderFigures, EncoderTask
+
+    figures = EncoderFigures(clips=4, validation_clips=2, crop_seconds=1.28, batch=4, workers=1)
+    return EncoderTask(figures, cache)
+
+
+def _codec(cache):
+    from foleystage.core.training.codec import CodecFigures, CodecTask
+
+    return CodecTask(CodecFigures(clips=4, clip_seconds=1.0, crop_latents=8, batch=4), cache)
+
+
+def _mdsgen(cache):
+    from foleystage.core.training.mdsgen import MDSGenFigures, MDSGenTask, SceneData
+
+    figures = MDSGenFigures(
+        clips=4,
+        validation_clips=2,
+        batch=4,
+        masked_share=0.5,
+        pooling="learned",
+        depth=3,
+        hidden_dim=32,
+        num_heads=2,
+        workers=1,
+    )
+    return MDSGenTask(figures, SceneData(figures, cache))
+
+
+def _mdsgen_videos(cache):
+    from foleystage.core.generators import mdsgen_config
+    from foleystage.core.training.mdsgen import MDSGenFigures, MDSGenTask
+    from foleystage.core.training.video_folder import Clip, ShardData, write_shards
+
+    def extract(path):
+        rng = torch.Generator().manual_seed(len(path.name))
+        latent = torch.randn(204, 128, generator=rng)
+        return {"cavp": torch.randn(32, 512, generator=rng), "latent": latent}
+
+    clips = [Clip(str(k), cache / ("v" * (k + 1))) for k in range(4)]
+    shards = write_shards(clips, extract, cache / "shards")
+    config = replace(mdsgen_config("t"), depth=2, decode_layer=1, hidden_dim=16, num_heads=2)
+    return MDSGenTask(MDSGenFigures(size="t", batch=2), ShardData(config, shards))
+
+
+def _flow(cache):
+    from foleystage.core.training.mini_flow import FlowFigures, FlowTask
+
+    return FlowTask(FlowFigures(clips=4, validation_clips=2, workers=1), 10, cache)
+
+
+@pytest.fixture(
+    scope="session", params=["video_encoder", "codec", "mdsgen", "mdsgen_videos", "flow"]
+)
+def task(request, make_task, cache):
+    return make_task[request.param](cache)
