@@ -185,7 +185,7 @@ def _evaluate_codec(options) -> None:
 
 
 def _scene(options) -> None:
-    from .core.training.scene_files import write_scene
+    from .core.scenes.files import write_scene
 
     print(
         write_scene(

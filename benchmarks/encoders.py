@@ -112,8 +112,8 @@ def _row(name: str, ours: dict, plain: dict) -> str:
 
 
 def _render(path: Path) -> None:
-    from foleystage.core.training.scene_files import write_picture
-    from foleystage.core.training.scenes import sample_scene
+    from foleystage.core.scenes import sample_scene
+    from foleystage.core.scenes.files import write_picture
 
     scene = sample_scene(7, "test", seconds=SECONDS, hard=False, kinds=("hammer",))
     write_picture(scene, path, 720, silent=True)

@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def _render(path: Path, height: int) -> None:
-    from foleystage.core.training.scene_files import write_picture
-    from foleystage.core.training.scenes import sample_scene
+    from foleystage.core.scenes import sample_scene
+    from foleystage.core.scenes.files import write_picture
 
     scene = sample_scene(7, "test", seconds=SECONDS, hard=False, kinds=("hammer",))
     write_picture(scene, path, height, silent=True)

@@ -19,7 +19,7 @@ WAYS = ("windows", "one pass")
 
 def main() -> None:
     from foleystage.core.models import load_model
-    from foleystage.core.training.scenes import CONTINUOUS, KINDS, sample_scene
+    from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 16.0, 20.0])

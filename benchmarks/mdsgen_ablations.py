@@ -116,8 +116,8 @@ def _onsets(model) -> dict:
 def _scenes() -> tuple[torch.Tensor, list[np.ndarray]]:
     """What a model is told of the test scenes, and when their events are."""
     from foleystage.core.encoders.foley_mini import BIN_RATE
+    from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene
     from foleystage.core.training.clips import event_targets
-    from foleystage.core.training.scenes import CONTINUOUS, KINDS, sample_scene
 
     kinds = tuple(kind for kind in KINDS if kind not in CONTINUOUS)
     scenes = [sample_scene(k, "test", seconds=SECONDS, kinds=kinds) for k in range(SCENES)]

@@ -151,6 +151,33 @@ def test_nothing_imports_in_a_circle():
     assert not graph, f"these import each other, or what does: {sorted(graph)}"
 
 
+# What may not know what; the folders of core.
+STRANGERS = {
+    "media": {"weights", "encoders", "codecs", "generators", "sampling", "evaluation", "training"},
+    "weights": {"encoders", "codecs", "generators", "sampling", "evaluation", "training"},
+    "encoders": {"codecs", "generators", "sampling", "evaluation", "training"},
+    "codecs": {"encoders", "generators", "sampling", "evaluation", "training"},
+    "generators": {"media", "encoders", "codecs", "sampling", "evaluation", "training"},
+    "sampling": {"media", "encoders", "codecs", "evaluation", "training"},
+    "scenes": {"weights", "generators", "sampling", "evaluation", "training"},
+    "evaluation": {"training"},
+    "training": {"evaluation"},
+}
+
+
+def test_no_folder_of_core_knows_one_that_stands_above_it():
+    known = modules()
+    for name, path in known.items():
+        folder = name.split(".")[2] if name.startswith("foleystage.core.") else ""
+        for used in uses(name, path, set(known)):
+            above = [
+                f
+                for f in STRANGERS.get(folder, ())
+                if f"{used}.".startswith(f"foleystage.core.{f}.")
+            ]
+            assert not above, f"{name} imports {used}"
+
+
 def test_package_imports_itself_relatively():
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

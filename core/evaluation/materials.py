@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..codecs.spectral import mel_filters, stft
-from ..training.scenes.materials import MATERIALS, sample_instrument
+from ..scenes.materials import MATERIALS, sample_instrument
 from ..weights.minis import load_mini
 
 RATE = 32_000
@@ -120,8 +120,8 @@ def train_classifier(
 
 def true_sound(material: str, rng: np.random.Generator) -> np.ndarray:
     """A scene sound of 2 to 6 s of one object of `material`, struck at random times."""
-    from ..training.codec_sounds import random_events
-    from ..training.scenes.sound import render_sound
+    from ..scenes.pairs import random_events
+    from ..scenes.sound import render_sound
 
     seconds = float(rng.uniform(2.0, 6.0))
     instrument = sample_instrument(material, rng)

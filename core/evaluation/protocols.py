@@ -28,8 +28,8 @@ from ..errors import FoleyError
 from ..media import ImageFrames, fit_length, resample
 from ..model_base import Model
 from ..pipeline import Request, generate
-from ..training.mini_flow import level_reference, scene_sound
-from ..training.scenes import CONTINUOUS, KINDS, Scene, sample_scene
+from ..scenes import CONTINUOUS, KINDS, Scene, sample_scene
+from ..scenes.pairs import level_reference, scene_sound
 from .materials import classify
 from .mcd import at_equal_level, mel_cepstral_distortion, mfcc_distance
 from .onsets import condfoley_scores, mean_scores

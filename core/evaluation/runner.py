@@ -17,9 +17,9 @@ from ..encoders.mini_video import Seen
 from ..errors import FoleyError
 from ..model_base import ResidentModel
 from ..sampling import sample
-from ..training.mini_flow import level_reference, scene_sound
-from ..training.scenes import CONTINUOUS, KINDS, Scene, sample_scene
-from ..training.scenes.materials import IMPACT_MATERIALS
+from ..scenes import CONTINUOUS, KINDS, Scene, sample_scene
+from ..scenes.materials import IMPACT_MATERIALS
+from ..scenes.pairs import level_reference, scene_sound
 from .attacks import detect_onsets
 from .distances import log_mel_distance
 from .matching import Matching, match_onsets, pool, shuffled_f1

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..encoders.foley_mini import BIN_RATE
 from ..errors import FoleyError
 from .mdsgen import MDSGen
 from .mdsgen_config import AUDIO_GRID, MDSGenConfig
 
+BIN_RATE = 50.0  # of its stream, moments a second
 _EVENT_NUMBERS = 3  # chance of a hit, its strength, level of a continuous sound
 _FRAMES = 80  # as many as there are tokens along time
 _MOMENTS = 4  # of one frame

@@ -13,8 +13,8 @@ import torch
 
 from ..encoders.foley_mini import FRAME_RATE, FRAME_SIZE
 from ..encoders.motion import measure_motion, motion_maps
-from .scenes import Scene, sample_scene
-from .scenes.scene import Split
+from ..scenes import Scene, sample_scene
+from ..scenes.scene import Split
 
 _SHARE = 64
 

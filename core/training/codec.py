@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from ..codecs.foley_mini import FoleyMiniCodec
 from ..codecs.foley_mini_analysis import SAMPLES_PER_LATENT, Analysis, split_features
 from ..codecs.spectral import stft
+from ..scenes.synthesis import band_noise
 from .batches import device_of
 from .codec_report import log_mel_distance
 from .codec_sounds import scene_sound, training_sound
-from .scenes.synthesis import band_noise
 
 _TRAIN, _SCENES, _HELD = 21, 22, 12  # first numbers of the seeds: disjoint by construction
 

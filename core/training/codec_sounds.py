@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .scenes.events import Event
-from .scenes.materials import MATERIALS, Instrument, sample_instrument
-from .scenes.sound import render_sound
-from .scenes.synthesis import band_noise
+from ..scenes.materials import MATERIALS, sample_instrument
+from ..scenes.pairs import random_events
+from ..scenes.sound import render_sound
+from ..scenes.synthesis import band_noise
 
 SCENE_SHARE = 0.6
 
@@ -22,18 +22,6 @@ def scene_sound(seconds: float, sample_rate: int, rng: np.random.Generator) -> n
     return render_sound(
         random_events(instrument, seconds, rng), instrument, seconds, sample_rate, rng
     )
-
-
-def random_events(instrument: Instrument, seconds: float, rng: np.random.Generator) -> list[Event]:
-    """Events 0.12 to 1.5 s apart, even or uneven, of varied strength."""
-    gap = np.exp(rng.uniform(np.log(0.16), np.log(1.4)))
-    spread = rng.choice((0.02, 0.5))
-    events, time = [], float(rng.uniform(0.05, 0.05 + gap))
-    while time < seconds - 0.02:
-        duration = float(rng.uniform(0.2, 0.9)) if instrument.material == "air" else 0.0
-        events.append(Event(time, float(rng.uniform(0.15, 1.0)), duration))
-        time += float(max(0.12, duration, gap * rng.lognormal(0.0, spread)))
-    return events
 
 
 def training_sound(seconds: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:

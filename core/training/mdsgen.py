@@ -23,13 +23,13 @@ from ..generators.mdsgen import DIFFUSION_STEPS, MDSGen
 from ..generators.mdsgen_config import mdsgen_config
 from ..generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from ..sampling.dpm_solver import LINEAR
+from ..scenes import sample_scene
+from ..scenes.pairs import scene_sound
+from ..scenes.scene import Split
 from ..weights.store import locate
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .masking import Masking, kept_tokens
-from .mini_flow import scene_sound
-from .scenes import sample_scene
-from .scenes.scene import Split
 from .video_folder import Extractor, ShardData, read_list, write_shards
 
 _CLEAN_ONE_IN = 5

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from ..codecs.mel_picture import MelPicture
+from ..scenes import sample_scene
+from ..scenes.pairs import scene_sound
 from ..weights.files import save
-from .mini_flow import scene_sound
-from .scenes import sample_scene
 
 _SECONDS = 5.12
 

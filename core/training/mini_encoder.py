@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
 from ..encoders.mini_video import peaks
+from ..scenes.scene import Split
 from .batches import device_of
 from .clips import MotionRow, map_scenes
-from .scenes.scene import Split
 
 _NEAR = 0.6  # of the bump at a hit: a moment whose strength counts
 

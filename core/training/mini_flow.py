@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +13,18 @@ from ..codecs.foley_mini import FoleyMiniCodec
 from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.ac_foley import ACFoley, ac_foley_mini
+from ..scenes import sample_scene
+from ..scenes.materials import MATERIALS
+from ..scenes.pairs import level_reference, scene_sound
+from ..scenes.scene import Split
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .prompts import sample_prompt, vocabulary
-from .scenes import sample_scene
-from .scenes.events import Event
-from .scenes.materials import IMPACT_MATERIALS, MATERIALS, sample_instrument
-from .scenes.scene import Split
-from .scenes.sound import render_sound, sample_room
 
 STEP = 0.16  # seconds of the smallest take: 5 latents, 8 moments of the events
 _CROPS = ((2.56, 24), (4.0, 16), (8.0, 8))
 _CROP_CHANCES = (0.3, 0.45, 0.25)
-_REFERENCE_SECONDS = 1.92
 _CLEAN_ONE_IN = 5
-# dB. A floor that can be heard would be rebuilt with holes, and those sound like hits.
-_TARGET_FLOOR = -72.0
 
 
 @dataclass(frozen=True)
@@ -91,35 +87,6 @@ class FlowRow:
             "material": np.array(MATERIALS.index(material)),
             "kind": np.array(scene.kind, dtype="U12"),
         }
-
-
-def scene_sound(scene, sample_rate: int) -> tuple[str, np.ndarray, np.ndarray]:
-    """Material, sound of the scene and a reference of 1.92 s: other blows on the same object,
-    same room.
-    """
-    rng = np.random.default_rng([scene.sound_seed, 7])
-    material = (
-        "air"
-        if any(e.duration for e in scene.events) or scene.kind == "swish"
-        else str(rng.choice(IMPACT_MATERIALS))
-    )
-    instrument, room = sample_instrument(material, rng), sample_room(rng)
-    quiet = replace(room, floor_db=_TARGET_FLOOR)
-    target = render_sound(scene.events, instrument, scene.seconds, sample_rate, rng, room=quiet)
-    times = np.cumsum(rng.uniform(0.25, 0.9, 6)) - 0.15
-    lasts = 0.3 if material == "air" else 0.0
-    other = [
-        Event(float(t), float(rng.uniform(0.4, 1.0)), lasts)
-        for t in times
-        if t < _REFERENCE_SECONDS - 0.2
-    ]
-    reference = render_sound(other, instrument, _REFERENCE_SECONDS, sample_rate, rng, room=room)
-    return material, target, reference
-
-
-def level_reference(sound: np.ndarray) -> np.ndarray:
-    """AC-Foley's level of a reference: peak 0.95."""
-    return (sound * (0.95 / max(float(np.abs(sound).max()), 1e-4))).astype(np.float32)
 
 
 def _loudest(target: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .scenes.materials import WORDS
+from ..scenes.materials import WORDS
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "bounce": ("bounce", "dribble"),

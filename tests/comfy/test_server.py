@@ -279,8 +279,8 @@ def test_another_seed_of_quick_foley_watches_nothing_again(server):
 def test_hits_fall_on_the_hits_of_the_scene(server, base):
     from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.media import read_audio
-    from foleystage.core.training.scene_files import write_picture
-    from foleystage.core.training.scenes import sample_scene
+    from foleystage.core.scenes import sample_scene
+    from foleystage.core.scenes.files import write_picture
 
     scene = sample_scene(3, "test", seconds=4.0, hard=False, kinds=("hammer",))
     write_picture(scene, base / "input" / "scene.mp4", 144, silent=True)

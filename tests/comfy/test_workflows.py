@@ -32,7 +32,7 @@ def test_it_has_a_note_and_a_thumbnail(path):
 @pytest.fixture(scope="module")
 def hits():
     """When things happen in the bundled clip, from the scene that it was rendered of."""
-    from foleystage.core.training.scenes import sample_scene
+    from foleystage.core.scenes import sample_scene
 
     scene = sample_scene(108, "test", seconds=8.0, hard=False, kinds=("hammer",))
     return [event.time for event in scene.events]

@@ -7,13 +7,13 @@ import pytest
 import torch
 from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.matching import match_onsets, pool
-from foleystage.core.training.scenes.events import Event
-from foleystage.core.training.scenes.materials import (
+from foleystage.core.scenes.events import Event
+from foleystage.core.scenes.materials import (
     IMPACT_MATERIALS,
     MATERIALS,
     sample_instrument,
 )
-from foleystage.core.training.scenes.sound import render_sound
+from foleystage.core.scenes.sound import render_sound
 
 RATE = 22050
 

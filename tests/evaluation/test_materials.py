@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.evaluation.materials import RATE, classify, train_classifier, true_sound
-from foleystage.core.training.scenes.materials import IMPACT_MATERIALS, MATERIALS
+from foleystage.core.scenes.materials import IMPACT_MATERIALS, MATERIALS
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.evaluation.runner import Case, evaluate_model, measure
 from foleystage.core.models import load_model
-from foleystage.core.training.mini_flow import scene_sound
-from foleystage.core.training.scenes import sample_scene
+from foleystage.core.scenes import sample_scene
+from foleystage.core.scenes.pairs import scene_sound
 
 RATE = 32000
 

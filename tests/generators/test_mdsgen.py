@@ -284,3 +284,10 @@ def test_extreme_guidance_gives_numbers_or_one_sentence(scale):
 def test_an_unknown_size_is_refused():
     with pytest.raises(FoleyError, match="sizes are t, s, b and l"):
         mdsgen_config("xl")
+
+
+def test_the_mini_expects_its_stream_at_the_encoder_s_rate():
+    from foleystage.core.encoders import foley_mini
+    from foleystage.core.generators import mdsgen_mini
+
+    assert mdsgen_mini.BIN_RATE == foley_mini.BIN_RATE

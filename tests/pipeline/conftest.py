@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.models import load_model
-from foleystage.core.training.scene_files import write_picture
-from foleystage.core.training.scenes import sample_scene
+from foleystage.core.scenes import sample_scene
+from foleystage.core.scenes.files import write_picture
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -219,7 +219,7 @@ def test_a_list_that_fails_throughout_is_refused(folder):
 def test_a_scene_becomes_features_and_latents_of_a_take(tmp_path):
     from foleystage.core.encoders.base import Features
     from foleystage.core.encoders.cavp import CavpVideo
-    from foleystage.core.training.scene_files import write_scene
+    from foleystage.core.scenes.files import write_scene
 
     write_scene(3, tmp_path / "scene.mp4", seconds=2.0, height=64, hard=False)
 
@@ -244,8 +244,8 @@ def filmed(tmp_path, monkeypatch):
     """Three videos with a list, a recipe for them, and random nets in place of the large ones."""
     from foleystage.core.encoders.base import Features
     from foleystage.core.encoders.cavp import CavpVideo
+    from foleystage.core.scenes.files import write_scene
     from foleystage.core.training import mdsgen
-    from foleystage.core.training.scene_files import write_scene
 
     class Encoder:
         frame_request = CavpVideo.frame_request

@@ -41,6 +41,15 @@ def recipe(tmp_path):
     return written
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As torchrun gives its processes: sums then differ by their shares alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def by_two(recipe: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
     """`torchrun` with two processes on the CPU, on a port that is free."""
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", LAUNCHED]

@@ -9,8 +9,8 @@ import torch
 from ..errors import FoleyError
 from ..media import encode_frames
 from ..media.files import check_suffix
-from .mini_flow import scene_sound
-from .scenes import KINDS, Scene, sample_scene
+from . import KINDS, Scene, sample_scene
+from .pairs import scene_sound
 
 SOUND_RATE = 32000
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from foleystage.core.encoders.motion import measure_motion
+from foleystage.core.scenes import CONTINUOUS, IMPACTS, KINDS, sample_scene
+from foleystage.core.scenes.pairs import scene_sound
+from foleystage.core.scenes.strikers import Strike
+from foleystage.core.scenes.timing import sample_times
 from foleystage.core.training.clips import event_targets
-from foleystage.core.training.mini_flow import scene_sound
-from foleystage.core.training.scenes import CONTINUOUS, IMPACTS, KINDS, sample_scene
-from foleystage.core.training.scenes.strikers import Strike
-from foleystage.core.training.scenes.timing import sample_times
 
 
 def test_a_seed_always_gives_the_same_picture_and_sound():

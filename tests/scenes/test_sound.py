@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from foleystage.core.training.scenes.events import Event
-from foleystage.core.training.scenes.materials import (
+from foleystage.core.scenes.events import Event
+from foleystage.core.scenes.materials import (
     IMPACT_MATERIALS,
     MATERIALS,
     WORDS,
     sample_instrument,
 )
-from foleystage.core.training.scenes.sound import DRY, render_sound, sample_room
-from foleystage.core.training.scenes.synthesis import swish_speed
+from foleystage.core.scenes.sound import DRY, render_sound, sample_room
+from foleystage.core.scenes.synthesis import swish_speed
 
 RATE = 32_000
 
