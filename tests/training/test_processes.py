@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from foleystage.core.training.recipes import run_recipe
 
 pytest.importorskip("torch.distributed.run")
 pytestmark = [
@@ -41,23 +40,25 @@ def recipe(tmp_path):
     return written
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As torchrun gives its processes: sums then differ by their shares alone."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def by_two(recipe: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
     """`torchrun` with two processes on the CPU, on a port that is free."""
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", LAUNCHED]
+    command = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    return launched(command, recipe, folder, *options)
+
+
+def by_one(recipe: str, folder: Path) -> None:
+    """The same in one process, with as many threads: libraries round otherwise with more."""
+    done = launched((), recipe, folder)
+    assert done.returncode == 0, done.stderr
+
+
+def launched(
+    launcher: tuple[str, ...], recipe: str, folder: Path, *options: str
+) -> subprocess.CompletedProcess:
     train = ["train", recipe, "--folder", folder, "--device", "cpu", *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [sys.executable, *command, *train],
-        env=environment,
+        [sys.executable, *launcher, LAUNCHED, *train],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=180,
@@ -83,7 +84,7 @@ def test_two_processes_train_as_one_does(recipe, tmp_path):
         "log.csv",
         "log.png",
     ]
-    run_recipe(recipe(task="flow"), tmp_path / "one")
+    by_one(recipe(task="flow"), tmp_path / "one")
     for part in ("model", "average"):
         assert_near(weights(tmp_path / "two", part), weights(tmp_path / "one", part))
     logs = [(tmp_path / name / "tiny" / "log.csv").read_text() for name in ("one", "two")]
@@ -93,15 +94,15 @@ def test_two_processes_train_as_one_does(recipe, tmp_path):
 
 def test_one_process_goes_on_from_what_two_have_done(recipe, tmp_path):
     assert by_two(recipe(stop_at=2), tmp_path / "broken").returncode == 0
-    run_recipe(recipe(), tmp_path / "broken")
-    run_recipe(recipe(), tmp_path / "whole")
+    by_one(recipe(), tmp_path / "broken")
+    by_one(recipe(), tmp_path / "whole")
     assert_near(weights(tmp_path / "broken"), weights(tmp_path / "whole"))
 
 
 def test_two_processes_go_on_from_what_one_has_done(recipe, tmp_path):
-    run_recipe(recipe(stop_at=2), tmp_path / "broken")
+    by_one(recipe(stop_at=2), tmp_path / "broken")
     assert by_two(recipe(), tmp_path / "broken", "--accumulate", "2").returncode == 0
-    run_recipe(recipe(), tmp_path / "whole")
+    by_one(recipe(), tmp_path / "whole")
     assert_near(weights(tmp_path / "broken"), weights(tmp_path / "whole"))
 
 
