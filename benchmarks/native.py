@@ -144,7 +144,7 @@ def _native(part, path, streams, precision, steps):
         [[torch.zeros(1, 1, 1), {KEY: side}]] for side in (positive, positive.with_streams(kept))
     ]
     latent = empty_latent(model.model, SECONDS, SECONDS, start=0.0, takes=1)
-    guider = guider_of(model, *sides, generator.sampling, -1.0)
+    guider = guider_of(model, *sides, -1.0)
     sigmas = sigmas_of(model, PUBLISHED, steps, 1.0)
 
     def run() -> torch.Tensor:

@@ -144,12 +144,12 @@ def listen_with(
     pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
 ) -> Tensor:
     """`Model.listen` of AC-Foley, where only its codec is at hand."""
-    ear = ReferenceSpec(config.reference_samples, config.sample_rate)
+    spec = ReferenceSpec(config.reference_samples, config.sample_rate)
 
     def level(sound: Tensor, of_rate: int, peak: float) -> Tensor:
         return level_reference(sound, of_rate, config.sample_rate, peak)
 
-    return hear_reference(codec, cut_windows(level, waveform, rate, ear, pick))
+    return hear_reference(codec, cut_windows(level, waveform, rate, spec, pick))
 
 
 def level_reference(

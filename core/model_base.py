@@ -137,9 +137,10 @@ class Model(abc.ABC):
         return covered
 
     def guide(
-        self, scale: float, avoided: Mapping[str, Tensor], *, published: bool = False
+        self, scale: float | None, avoided: Mapping[str, Tensor], *, published: bool = False
     ) -> Guidance:
-        """Guidance of a scale, away from the `avoided` streams; `published`: see `cfg`."""
+        """Guidance of a scale, None the model's own, away from the `avoided` streams; `published`:
+        see `cfg`."""
         kept = self.config.unguided
         return preset(self.sampling, scale, avoided, kept=kept, published=published)
 

@@ -57,10 +57,9 @@ class Request:
     the published code does ("reference" is its old name). long: how a take beyond the trained
     length is made, in joined windows or in one pass, which a model of one length (MDSGen) makes
     that long and no longer; None is one pass with published timing, and what suits the length
-    otherwise (`sampling.windows_for`). loudness:
-    LUFS; None leaves the level as the model makes it. ignore_look: what the picture shows is not
-    listened to (the clip stream), only when it moves. seconds: None is all of a video, and as long
-    as the model was trained for a picture or none.
+    otherwise (`sampling.windows_for`). loudness: LUFS; None leaves the level as the model makes it.
+    ignore_look: what the picture shows is not listened to (the clip stream), only when it moves.
+    seconds: None is all of a video, and as long as the model was trained for a picture or none.
     """
 
     prompt: str = ""
@@ -327,14 +326,13 @@ def _sample(
     progress: Progress | None,
     cancelled: Callable[[], bool] | None,
 ) -> Tensor:
-    scale = model.sampling.scale if request.cfg is None else request.cfg
     steps = model.sampling.steps if request.steps is None else request.steps
     with model.using("generator") as generator:
         try:
             return sample(
                 generator,
                 told.streams,
-                model.guide(scale, told.avoided, published=request.published),
+                model.guide(request.cfg, told.avoided, published=request.published),
                 seconds=seconds,
                 steps=steps,
                 rng=rng,

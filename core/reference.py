@@ -124,7 +124,7 @@ def cut_windows(
     level: Callable[[Tensor, int, float], Tensor],
     waveform: Tensor,
     rate: int,
-    model: ReferenceSpec,
+    spec: ReferenceSpec,
     pick: ReferencePick,
     peak: float | None = None,
 ) -> Tensor:
@@ -138,21 +138,21 @@ def cut_windows(
         peak = float(waveform.mean(0).abs().max())
     waveform, pick = _shortened(waveform, rate, pick)
     seconds = waveform.shape[-1] / rate
-    size = model.reference_samples
+    size = spec.reference_samples
     sound = level(waveform, rate, peak)[0]
-    first = round(pick.start * model.sample_rate)
+    first = round(pick.start * spec.sample_rate)
     spread = max(len(sound) - size - first, 0)
     count = min(pick.windows, 1 + math.ceil(spread / size))
     starts = [first + round(i * spread / max(count - 1, 1)) for i in range(count)]
     windows = torch.stack([fit_length(sound[start:], size) for start in starts])
     heard = windows.abs().amax(1) >= _SILENT
     if not heard.any():
-        raise FoleyError(_silent_sentence(model, seconds, pick))
-    if seconds - pick.start < model.reference_seconds:
+        raise FoleyError(_silent_sentence(spec, seconds, pick))
+    if seconds - pick.start < spec.reference_seconds:
         log.warning(
             "The reference is %.2f s long; the rest of the %.2f s that are listened to is silence.",
             seconds - pick.start,
-            model.reference_seconds,
+            spec.reference_seconds,
         )
     return windows[heard]
 
@@ -174,13 +174,13 @@ def _check(seconds: float, pick: ReferencePick) -> None:
         )
 
 
-def _silent_sentence(model: ReferenceSpec, seconds: float, pick: ReferencePick) -> str:
-    if pick.windows > 1 or seconds <= model.reference_seconds:
+def _silent_sentence(spec: ReferenceSpec, seconds: float, pick: ReferencePick) -> str:
+    if pick.windows > 1 or seconds <= spec.reference_seconds:
         return "The reference sound is silent throughout; choose one that can be heard."
     where = (
-        f"in its first {model.reference_seconds:.2f} s"
+        f"in its first {spec.reference_seconds:.2f} s"
         if not pick.start
-        else f"in the {model.reference_seconds:.2f} s from {pick.start:g} s"
+        else f"in the {spec.reference_seconds:.2f} s from {pick.start:g} s"
     )
     return (
         f"The reference sound is silent {where}; choose one that can be heard from its start, or "

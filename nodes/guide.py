@@ -81,8 +81,7 @@ class Guider(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, start, stop) -> io.NodeOutput:
-        sampling = foley_model(model).diffusion_model.sampling
-        return io.NodeOutput(guider_of(model, positive, negative, sampling, cfg, start, stop))
+        return io.NodeOutput(guider_of(model, positive, negative, cfg, start, stop))
 
 
 class PowerCosineGuider(io.ComfyNode):

@@ -121,30 +121,26 @@ class LoadSystem(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        name, weight_dtype, download = LoadModel.define_schema().inputs
+        one = LoadModel.define_schema()
+        model, about = one.outputs
+        video, codec = (part.define_schema().outputs[0] for part in (LoadVideoEncoder, LoadCodec))
         return schema(
             "LoadSystem",
             "Load Foley System",
             "Loads a model together with the encoders and the codec that it was trained with. To "
             "mix parts of your own, use the four loaders.",
-            [name, weight_dtype, download],
+            one.inputs,
             [
-                io.Model.Output("model", display_name="model", tooltip="For guiders and samplers."),
-                common.VideoEncoder.Output(
-                    "video_encoder", display_name="video encoder", tooltip="For Encode Foley Video."
-                ),
+                model,
+                video,
                 common.TextEncoder.Output(
                     "text_encoder",
                     display_name="text encoder",
                     tooltip="For Encode Foley Text. A model that follows the picture alone has "
                     "none.",
                 ),
-                common.Codec.Output(
-                    "codec",
-                    display_name="codec",
-                    tooltip="For Foley Decode, Foley Encode Audio and Encode Foley Reference.",
-                ),
-                _about(),
+                codec,
+                about,
             ],
             folder="load",
             aliases=("v2a loader", "load everything", "checkpoint loader", "mmaudio", "ac-foley"),

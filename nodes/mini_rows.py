@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,7 @@ from ..core.encoders.mini_video import REQUEST, watch
 from ..core.generators import ACFoley, Generator, ac_foley_mini
 from ..core.reference import ReferencePick
 from ..core.weights.files import read_metadata
-from ..core.weights.fill import fill_from
-from ..core.weights.load import read_weights
+from ..core.weights.fill import fill_from, read_under
 from ..core.weights.minis import mini_path
 from .rows import CodecPart, GeneratorPart, TextEncoderPart, VideoEncoderPart
 from .values import Watched
@@ -34,7 +34,7 @@ def generators() -> dict[str, GeneratorPart]:
             weights=mini_path("ac_foley_mini"),
             family="flow",
             build=lambda **made: ACFoley(ac_foley_mini(), **made),
-            read=_read_mini_generator,
+            read=partial(read_under, prefix="generator."),
             video="mini_video_encoder",
             text="mini_text_encoder",
             codec="foley_mini_codec",
@@ -106,12 +106,6 @@ def _watch_mini(
     seen = watch(encoder, frames["video"], cancelled=cancelled)
     streams = {"sync": seen.sync}
     return Watched(streams, seen.sync.shape[1] / BIN_RATE, seen.chance)
-
-
-def _read_mini_generator(path: Path) -> dict[str, Tensor]:
-    prefix = "generator."
-    tensors = read_weights(path, keep=lambda key: key.startswith(prefix))
-    return {key.removeprefix(prefix): value for key, value in tensors.items()}
 
 
 def _load_mini_text(path: Path) -> nn.Module:

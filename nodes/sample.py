@@ -104,8 +104,7 @@ class Sampler(io.ComfyNode):
         sound_of_latent(latent)
         latent = repeated(latent, takes)
         if guider is None:
-            sampling = foley_model(model).diffusion_model.sampling
-            guider = guider_of(model, positive, negative, sampling, cfg)
+            guider = guider_of(model, positive, negative, cfg)
         generator = foley_model(guider.model_patcher).diffusion_model
         steps = generator.sampling.steps if steps == OWN_STEPS else steps
         if sampler_name == OWN:

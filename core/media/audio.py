@@ -64,12 +64,9 @@ def read_audio(
     if isinstance(source, ImageFrames):
         raise FoleyError(f"{name} has no sound track: give a sound of its own.")
     with open_media(source) as container:
-        stream = sound_stream(container)
-        if stream is None:
-            raise FoleyError(f"{name} has no sound track: choose a file with sound.")
+        stream = _required_sound(container, name)
         waveform, rate = _read_window(container, stream, name, start, seconds)
-    if not torch.isfinite(waveform).all():
-        raise FoleyError(f"The sound of {name} holds NaN or infinite values: export it again.")
+    _check_finite(waveform, name)
     if mono:
         waveform = waveform.mean(dim=0, keepdim=True)
     if sample_rate is not None and sample_rate != rate:
@@ -86,17 +83,24 @@ def mono_peak(source: Source) -> float:
     """
     name, peak = describe(source), 0.0
     with open_media(source) as container:
-        stream = sound_stream(container)
-        if stream is None:
-            raise FoleyError(f"{name} has no sound track: choose a file with sound.")
+        stream = _required_sound(container, name)
         for frame in decode(container, stream, name):
-            now = float(frame_samples(frame).mean(0).abs().max())
-            if not math.isfinite(now):
-                raise FoleyError(
-                    f"The sound of {name} holds NaN or infinite values: export it again."
-                )
-            peak = max(peak, now)
+            samples = frame_samples(frame)
+            _check_finite(samples, name)
+            peak = max(peak, float(samples.mean(0).abs().max()))
     return peak
+
+
+def _required_sound(container: av.container.InputContainer, name: str) -> av.AudioStream:
+    stream = sound_stream(container)
+    if stream is None:
+        raise FoleyError(f"{name} has no sound track: choose a file with sound.")
+    return stream
+
+
+def _check_finite(samples: torch.Tensor, name: str) -> None:
+    if not torch.isfinite(samples).all():
+        raise FoleyError(f"The sound of {name} holds NaN or infinite values: export it again.")
 
 
 def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rate: int) -> None:

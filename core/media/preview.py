@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from .encode import encode_frames
-from .frames import FrameRequest, pour_frames
+from .frames import pour_frames
 from .mux import mux
 from .probe import VideoInfo, probe
+from .request import FrameRequest
 from .source import ImageFrames, Source, clock_zero, describe, open_media, require_picture
 
 # The container in which browsers play a codec, where its packets are 8-bit 4:2:0.

@@ -24,12 +24,11 @@ from .guidance import (
     rescaled,
 )
 from .sample import sample
-from .windows import ONE_PASS_SPAN, Long, Windowed, Windows, windows_for
+from .windows import Long, Windowed, Windows, windows_for
 
 __all__ = [
     "CONDITIONAL",
     "LINEAR",
-    "ONE_PASS_SPAN",
     "Guidance",
     "Guided",
     "Long",

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ..errors import Cancelled, FoleyError
+from .flow import Callback
 
 Denoise = Callable[[Tensor, float], Tensor]
-Callback = Callable[[int, int, Tensor], None]
 
 
 def exponential_sigmas(steps: int, lowest: float, highest: float) -> list[float]:
@@ -58,9 +58,7 @@ def dpmpp_3m_sde(
     if eta and noise is None:
         raise FoleyError("This sampler draws new noise at every step: give it, or an eta of 0.")
     total = len(sigmas) - 1
-    known: list[
-        tuple[float, Tensor]
-    ] = []  # log sigma and prediction of the last steps, latest last
+    known: list[tuple[float, Tensor]] = []  # log sigma and prediction, the latest last
     for i, (now, then) in enumerate(zip(sigmas, sigmas[1:])):
         if cancelled is not None and cancelled():
             raise Cancelled

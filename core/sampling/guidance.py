@@ -153,8 +153,9 @@ def preset(
     """
     scale = sampling.scale if scale is None else scale
     if sampling.guidance == "power-cosine":
-        return rescaled(power_cosine(scale, negative=negative), sampling.rescale)
-    guidance = cfg_negative(scale, negative or {}, kept=kept, published=published)
+        guidance = power_cosine(scale, negative=negative)
+    else:
+        guidance = cfg_negative(scale, negative or {}, kept=kept, published=published)
     return rescaled(guidance, sampling.rescale)
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ..errors import Cancelled, FoleyError
+from .flow import Callback
 
 PredictTokens = Callable[[Tensor, float], Tensor]
-Callback = Callable[[int, int, Tensor], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ import comfy.samplers
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.generators import Sampling
 from ...core.sampling import Guidance, interval, preset
 from ..values import KEY, heard_of
+from .model import foley_model
 
 Weight = float | Callable[[float], float]
 WeightedConditioning = tuple[list, Weight]
@@ -120,7 +120,6 @@ def guider_of(
     model,
     positive: list,
     negative: list,
-    sampling: Sampling,
     scale: float,
     start: float = 0.0,
     stop: float = 1.0,
@@ -129,8 +128,9 @@ def guider_of(
     guidance is plain. Rescaling is the MODEL's.
 
     Raises:
-        FoleyError: nothing lies between the moments.
+        FoleyError: a MODEL that makes no sound, or nothing lies between the moments.
     """
+    sampling = foley_model(model).diffusion_model.sampling
     own = scale < 0
     if own and sampling.guidance != "plain":
         guidance = preset(replace(sampling, rescale=0.0))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import logging
 
 import torch
 from comfy.patcher_extension import CallbacksMP
@@ -16,8 +15,6 @@ from comfy.patcher_extension import CallbacksMP
 from ...core.generators import Generator
 from ...core.generators.packed import can_pack
 from ...core.generators.packing import pack_network
-
-log = logging.getLogger(__name__)
 
 # Smaller networks gain less by it than it costs.
 _LEAST_PARAMETERS = 50e6
@@ -43,15 +40,16 @@ def _unpack(patcher) -> None:
 
 def _packable(patcher, network: Generator, dtype: torch.dtype) -> bool:
     """Whether nothing would change the weights during the run, or stand between them and it."""
-    if not isinstance(network, Generator) or patcher.hook_patches or patcher.forced_hooks:
+    if not isinstance(network, Generator) or not can_pack(dtype, patcher.load_device):
+        return False
+    if patcher.hook_patches or patcher.forced_hooks:
         return False
     if any(key.startswith("diffusion_model.") for key in patcher.object_patches):
         return False
     weights = list(network.parameters())
     layers = [layer for layer in network.modules() if hasattr(layer, "weight_function")]
     return (
-        can_pack(dtype, patcher.load_device)
-        and sum(value.numel() for value in weights) >= _LEAST_PARAMETERS
+        sum(value.numel() for value in weights) >= _LEAST_PARAMETERS
         and all(value.device.type == "cpu" for value in weights)
         and all(value.dtype == dtype for value in weights if value.ndim > 1 and value.numel() > 1e5)
         and not any(layer.weight_function or layer.bias_function for layer in layers)

@@ -131,7 +131,6 @@ def test_guidance_between_two_moments_keeps_the_models_own_preset(everything, ta
 
     model = call("LoadModel", name="mdsgen_mini")[0]
     positive, negative, _ = call("Conditioning", model=model, seconds=5.0)
-    sampling = model.model.diffusion_model.sampling
-    half = guider_of(model, positive, negative, sampling, -1.0, 0.0, 0.5)
+    half = guider_of(model, positive, negative, -1.0, 0.0, 0.5)
     assert [round(float(w(0.25)), 2) for w in half.weights] == [2.0, -1.0, 0.0]
     assert [float(w(0.75)) for w in half.weights] == [0.0, 0.0, 1.0]
