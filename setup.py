@@ -12,7 +12,7 @@ class BuildPackage(build_py):
         return [found for found in modules if found[:2] != ("foleystage", "setup")]
 
 
-subpackages = find_packages(include=["core", "core.*", "nodes", "nodes.*"])
+subpackages = find_packages(include=["cli", "core", "core.*", "nodes", "nodes.*"])
 setup(
     packages=["foleystage", *(f"foleystage.{name}" for name in subpackages)],
     cmdclass={"build_py": BuildPackage},

@@ -113,7 +113,7 @@ def run_once(work: str, way: str) -> None:
 
 
 def _as_before(stack: contextlib.ExitStack) -> None:
-    from foleystage import cli_generate
+    from foleystage.cli import generate as generate_command
     from foleystage.core import models
     from foleystage.core.codecs import activations
 
@@ -123,7 +123,7 @@ def _as_before(stack: contextlib.ExitStack) -> None:
 
     for module, name, stand_in in (
         (models, "wait_briefly", lambda device: None),
-        (cli_generate, "_suit_threads", lambda model: None),
+        (generate_command, "_suit_threads", lambda system: None),
         (activations, "share_out", one_after_another),
         (activations, "PIECE", 65536),
     ):

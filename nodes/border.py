@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core.errors import FoleyError
 from ..core.media import ImageFrames, Source, read_audio
-from ..core.media.mux import FORMATS
+from ..core.media.formats import VIDEO_FILES
 
 # No sound has more channels, and none is as short as this in samples.
 _MOST_CHANNELS = 8
@@ -109,7 +109,7 @@ def container_suffix(source: Source) -> str:
         return ".mp4"
     if isinstance(source, (str, os.PathLike)):
         suffix = Path(source).suffix.lower()
-        return suffix if suffix in FORMATS else ".mkv"
+        return suffix if suffix in VIDEO_FILES else ".mkv"
     source.seek(0)
     return ".mp4" if source.read(8)[4:] == b"ftyp" else ".mkv"
 

@@ -52,7 +52,7 @@ class Plot(io.ComfyNode):
     ) -> io.NodeOutput:
         from PIL import Image
 
-        from ..core.plot import plot_take
+        from ..core.results.plot import plot_take
 
         waveform, rate = one_sound(audio)
         picture = picture_of(video, fps)

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
     path
-    for folder in ("core", "nodes")
+    for folder in ("cli", "core", "nodes")
     for path in (ROOT / folder).rglob("*.py")
     if "__pycache__" not in path.parts
 ) + sorted(ROOT.glob("*.py"))

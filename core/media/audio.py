@@ -12,6 +12,7 @@ import torch
 
 from ..errors import FoleyError
 from .files import check_suffix, muxer, write_beside
+from .formats import SOUND_FILES
 from .frames import check_window
 from .resample import resample
 from .source import (
@@ -24,8 +25,6 @@ from .source import (
     sound_stream,
 )
 from .track import SoundTrack
-
-_CODECS = {".wav": "pcm_s24le", ".flac": "flac"}
 
 # Time stamps of a continuous sound may be off by this much (Matroska rounds them to 1 ms).
 _JITTER_SECONDS = 0.01
@@ -109,12 +108,11 @@ def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rat
     Values beyond +-1 are clipped. The file appears whole or not at all. Raises FoleyError for
     another suffix, NaN, an empty sound, or a place that cannot be written.
     """
-    codec = _CODECS[check_suffix(path, _CODECS)]
+    form = SOUND_FILES[check_suffix(path, SOUND_FILES)]
     check_waveform(waveform)
     with write_beside(path) as sink:
-        form = "wav" if codec == "pcm_s24le" else "flac"
-        with muxer(sink, form) as container:
-            track = SoundTrack(container, codec, sample_rate, waveform.shape[0])
+        with muxer(sink, form.muxer) as container:
+            track = SoundTrack(container, form.sound, sample_rate, waveform.shape[0])
             track.write(waveform)
             track.finish()
 

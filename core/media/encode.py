@@ -14,15 +14,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
 from .files import check_suffix, muxer, write_beside
+from .formats import ENCODED_FILES
 from .mixing import Mixer, NewSound
 from .track import SoundTrack, encoder_rate
-
-_FORMATS = {
-    ".mp4": ("mp4", "aac"),
-    ".m4v": ("mp4", "aac"),
-    ".mov": ("mov", "aac"),
-    ".mkv": ("matroska", "flac"),
-}
 
 
 def encode_frames(
@@ -50,7 +44,7 @@ def encode_frames(
     The file appears whole or not at all. Raises FoleyError for unusable frames or places, Cancelled
     when `cancelled()` says so.
     """
-    form, codec = _FORMATS[check_suffix(output, _FORMATS)]
+    form = ENCODED_FILES[check_suffix(output, ENCODED_FILES)]
     if not (math.isfinite(fps) and fps > 0):
         raise FoleyError(f"A video needs a frame rate above 0, not {fps}.")
     if waveform is not None:
@@ -64,7 +58,7 @@ def encode_frames(
         if cancelled is not None and cancelled():
             raise Cancelled()
 
-    with write_beside(output) as sink, muxer(sink, form) as container:
+    with write_beside(output) as sink, muxer(sink, form.muxer) as container:
         pictures = _pictures(frames)
         first = next(pictures, None)
         if first is None:
@@ -72,11 +66,11 @@ def encode_frames(
         options = {"crf": str(crf), "preset": preset}
         if keyframe_every is not None:
             options["g"] = str(keyframe_every)
-        stream = _add_stream(container, first, rate, options)
+        stream = _add_stream(container, form.picture, first, rate, options)
         mixer = None
         if waveform is not None and sample_rate:
-            to_rate = encoder_rate(codec, sample_rate)
-            track = SoundTrack(container, codec, to_rate, waveform.shape[0])
+            to_rate = encoder_rate(form.sound, sample_rate)
+            track = SoundTrack(container, form.sound, to_rate, waveform.shape[0])
             sound = NewSound(waveform, sample_rate, to_rate, at, 10 ** (level_db / 20))
             mixer = Mixer(track, [sound], waveform.shape[0])
         count = 0
@@ -102,11 +96,12 @@ def _chain(first: torch.Tensor, rest: Iterator[torch.Tensor]) -> Iterator[torch.
 
 def _add_stream(
     container: av.container.OutputContainer,
+    encoder: str,
     first: torch.Tensor,
     rate: Fraction,
     options: dict[str, str],
 ) -> av.VideoStream:
-    stream = container.add_stream("libx264", rate=rate)
+    stream = container.add_stream(encoder, rate=rate)
     stream.height, stream.width = first.shape[:2]
     stream.pix_fmt = "yuv420p"
     stream.options = options

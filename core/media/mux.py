@@ -16,6 +16,7 @@ from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
 from .encode import encode_frames
 from .files import check_suffix, muxer, refuse_same_file, write_beside
+from .formats import VIDEO_FILES
 from .mixing import Mixer, NewSound, OriginalSound
 from .probe import average_fps
 from .source import (
@@ -31,15 +32,6 @@ from .source import (
 from .track import SoundTrack, encoder_rate
 
 log = logging.getLogger(__name__)
-
-# Container format and sound codec by suffix. Matroska takes FLAC: exact to the sample at both ends.
-FORMATS = {
-    ".mp4": ("mp4", "aac"),
-    ".m4v": ("mp4", "aac"),
-    ".mov": ("mov", "aac"),
-    ".mkv": ("matroska", "flac"),
-    ".webm": ("webm", "libopus"),
-}
 
 # Keys that a muxer writes by itself.
 _OWN_METADATA = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -70,7 +62,7 @@ def mux(
     that the container cannot hold, `output` being the source, and mixing without an original sound;
     Cancelled when `cancelled()` says so.
     """
-    suffix = check_suffix(output, FORMATS)
+    suffix = check_suffix(output, VIDEO_FILES)
     check_waveform(waveform)
     for value, what in ((at, "start"), (level_db, "level"), (original_db or 0.0, "original level")):
         if not math.isfinite(value):
@@ -95,7 +87,7 @@ def mux(
         )
         return
     refuse_same_file(source, output)
-    form, codec = FORMATS[suffix]
+    form, codec = VIDEO_FILES[suffix].muxer, VIDEO_FILES[suffix].sound
     with open_media(source) as media:
         job = _Job(media, describe(source), original_db, progress, cancelled)
         rate = encoder_rate(codec, sample_rate)

@@ -9,6 +9,7 @@ import torch
 from ..errors import FoleyError
 from ..media import encode_frames
 from ..media.files import check_suffix
+from ..media.formats import ENCODED_FILES
 from . import KINDS, Scene, sample_scene
 from .pairs import scene_sound
 
@@ -34,7 +35,7 @@ def write_scene(
         raise FoleyError(
             "A scene has 0.5 to 120 seconds, 32 to 2160 lines and a seed of 0 or more."
         )
-    check_suffix(path, (".mp4", ".mov", ".mkv"))
+    check_suffix(path, ENCODED_FILES)
     kinds = (kind,) if kind else tuple(KINDS)
     scene = sample_scene(seed, "test", seconds=seconds, hard=hard, kinds=kinds)
     write_picture(scene, path, height, silent=silent)

@@ -22,12 +22,12 @@ from torch import Tensor
 from ..errors import FoleyError
 from ..generators.mdsgen_config import MDSGenConfig
 from ..media import read_audio, read_frames
+from ..media.formats import VIDEO_FILES
 from ..weights.files import save
 
 log = logging.getLogger(__name__)
 
 SHARD = 64
-_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")
 _VALIDATION_ONE_IN = 100
 
 
@@ -75,7 +75,7 @@ def read_list(path: Path | str, videos: Path | str, split: str = "train") -> lis
 def _video_of(folder: Path, name: str, start: str) -> Path | None:
     padded = start.zfill(6)
     for stem in (f"{name}_{padded}", f"{name}_{start}", name):
-        for suffix in _SUFFIXES:
+        for suffix in VIDEO_FILES:
             path = folder / f"{stem}{suffix}"
             if path.is_file():
                 return path

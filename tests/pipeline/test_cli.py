@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,9 +18,38 @@ from foleystage.cli import main
 from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.matching import match_onsets
 from foleystage.core.media import encode_frames, probe, read_audio, write_audio
+from foleystage.core.media.formats import SOUND_FILES, VIDEO_FILES
+from foleystage.core.weights.minis import mini_path
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--steps", "3", "--seconds", "1.5"]
+RUNNER = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); import conftest; "
+    "from foleystage.cli import main; raise SystemExit(main(sys.argv[1:]))"
+)
+
+
+@pytest.mark.parametrize("command", [[], ["generate"], ["models"], ["train"], ["evaluate"]])
+def test_help_waits_for_no_library(command):
+    loaded = (
+        "import atexit, sys; sys.path.insert(0, sys.argv.pop(1)); import conftest; "
+        "atexit.register(lambda: print('LOADED', *sys.modules)); "
+        "from foleystage.cli import main; main(sys.argv[1:])"
+    )
+    arguments = [sys.executable, "-c", loaded, str(ROOT / "tests"), *command, "--help"]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    text, _, modules = done.stdout.partition("LOADED")
+    assert done.returncode == 0 and text.startswith("usage: foleystage")
+    assert not set(modules.split()) & {"torch", "numpy", "av"}
+
+
+def test_help_names_files_that_can_be_written(capsys):
+    with pytest.raises(SystemExit):
+        main(["generate", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    videos, sounds = re.search(r"video \((.*?)\) or sound \((.*?)\) to write", text).groups()
+    assert set(videos.split(", ")) == set(VIDEO_FILES) - {".m4v"}  # a Mac's name for .mp4
+    assert set(sounds.split(", ")) == set(SOUND_FILES)
 
 
 def _packets(path: Path) -> list[tuple]:
@@ -133,26 +163,19 @@ def test_any_prompt_makes_a_sound(clip, tmp_path, prompt):
     assert out.stat().st_size > 10_000
 
 
-def test_a_damaged_weights_file_is_named(clip, tmp_path, monkeypatch, capsys):
-    from foleystage.core import models
-
-    damaged = tmp_path / "ac_foley_mini.safetensors"
-    damaged.write_bytes(models.mini_path("ac_foley_mini").read_bytes()[:5000])
-    monkeypatch.setattr(
-        models, "mini_path", lambda name: damaged if name == "ac_foley_mini" else Path(name)
-    )
-    assert main(["generate", str(clip), "-o", str(tmp_path / "out.wav"), *QUICK]) == 2
-    assert "damaged" in capsys.readouterr().err
+def test_a_damaged_weights_file_is_named(clip, tmp_path, capsys):
+    damaged = tmp_path / "own.safetensors"
+    damaged.write_bytes(mini_path("ac_foley_mini").read_bytes()[:5000])
+    given = ["--model", str(damaged), "-o", str(tmp_path / "out.wav")]
+    assert main(["generate", str(clip), *given, *QUICK]) == 2
+    error = capsys.readouterr().err
+    assert "damaged" in error and "own.safetensors" in error
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_interrupt_leaves_nothing(clip, tmp_path, heed_interrupts):
-    runner = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); import conftest; "
-        "from foleystage.cli import main; raise SystemExit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", runner, str(ROOT / "tests"), "generate", str(clip)]
+    command = [sys.executable, "-c", RUNNER, str(ROOT / "tests"), "generate", str(clip)]
     command += ["-o", str(tmp_path / "out.mp4"), "--steps", "1000"]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts

@@ -138,6 +138,7 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         (["CLIP", "--loudness", "nan"], "-70 to 0 LUFS"),
         (["CLIP", "--loudness", "quiet"], "or off, not quiet"),
         (["CLIP", "--compile"], "gains nothing from compiling"),
+        (["CLIP", "--mix", "0"], "a sound file holds the new sound alone"),
         (["PICTURE"], "nothing moves in it"),
         (["PICTURE", "--model", "ac_foley", "--start", "1"], "A picture alone"),
         (["PICTURE", "--plot", "plot.png"], "A picture alone"),
@@ -194,7 +195,7 @@ def test_help_names_every_option_with_its_default(capsys):
     for words in (
         "what it sounds like:",
         "the nearest (default)",
-        "(default: the model's own)",
+        "(default: the system's own)",
         "(default: ac_foley_mini)",
         "PART=FILE",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from foleystage.cli import main
+from foleystage.core.catalog import SYSTEMS
 from foleystage.core.weights import advice, fetch, store
 from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.load import read_weights
@@ -57,6 +59,29 @@ def test_models_lists_every_row_with_licence_terms_and_place(folder, capsys):
     assert "specvqgan_melgan  (vocoder; size not stated; " in shown
     assert "mel_picture_codec  (codec; " in shown and "0.0 MB" not in shown
     assert "not here: get mdsgen_audioldm.pt by hand from Google Drive" in shown
+
+
+def test_models_as_json_say_what_each_system_is_made_of(folder, capsys):
+    folder.mkdir()
+    (folder / "v1-44.pth").write_bytes(bytes(1000))
+    assert main(["models", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [system["name"] for system in shown["systems"]] == list(SYSTEMS)
+    assert [row["name"] for row in shown["weights"]] == [row.name for row in ENTRIES]
+    system = next(system for system in shown["systems"] if system["name"] == "ac_foley")
+    assert {"name": "clip", "width": 1024, "rate": 8}.items() <= system["streams"][0].items()
+    assert system["sampling"]["steps"] == 25 and system["sampling"]["scale"] == 4.5
+    assert system["licence"]["spdx"] == "CC-BY-NC-4.0" and system["licence"]["commercial"] == "no"
+    assert "not for commercial use" in system["licence"]["sentence"]
+    parts = {part["role"]: part for part in system["parts"]}
+    assert {"generator", "video encoder", "text encoder", "codec"} <= set(parts)
+    files = {file["name"]: file for file in parts["codec"]["files"]}
+    assert files["mmaudio_vae_44k"]["found"] == str(folder / "v1-44.pth")
+    assert files["bigvgan_44k"]["found"] is None
+    assert files["bigvgan_44k"]["source"] == "huggingface.co/nvidia/bigvgan_v2_44khz_128band_512x"
+    ways = {row["name"]: row["way"] for row in shown["weights"]}
+    assert ways["ac_foley_mini"] == "bundled" and ways["mdsgen_b"] == "by hand"
+    assert ways["ac_foley"] == "download"
 
 
 def test_download_puts_the_file_in_place_and_says_where_and_on_what_terms(hub, folder, capsys):

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from .terminal import Progress
 
-AUDIO_SUFFIXES = (".wav", ".flac")
 
-
-def add_generate_command(commands) -> None:
+def add_command(commands) -> None:
     """Adds it to argparse's subparsers."""
     p = commands.add_parser("generate", help="make a sound for a video, a picture or words alone")
     p.add_argument(
-        "video", nargs="?", help="video or picture file; without one, words alone are heard"
+        "video", nargs="?", help="video or picture file; without one, the prompt alone is followed"
     )
     p.add_argument(
         "-o",
@@ -27,7 +25,7 @@ def add_generate_command(commands) -> None:
     _add_wishes(p.add_argument_group("what it sounds like"))
     _add_window(p.add_argument_group("which part of the video"))
     _add_output(p.add_argument_group("what is written"))
-    _add_model(p.add_argument_group("the model"))
+    _add_model(p.add_argument_group("the system"))
 
 
 def _add_wishes(group) -> None:
@@ -39,22 +37,22 @@ def _add_wishes(group) -> None:
         type=float,
         default=0.0,
         metavar="S",
-        help="second of the reference to listen from (default: 0)",
+        help="second of the reference to start at (default: 0)",
     )
     group.add_argument(
         "--reference-windows",
         type=int,
         default=1,
         metavar="N",
-        help="parts of it, spread to its end, that are listened to and averaged (default: 1)",
+        help="parts of it, spread to its end, that are averaged (default: 1)",
     )
     group.add_argument(
         "--ignore-look",
         action="store_true",
         help="follow how the picture moves, not what it shows: for a sound that does not match it",
     )
-    group.add_argument("--cfg", type=float, help="guidance scale (default: the model's own)")
-    group.add_argument("--steps", type=int, help="sampling steps (default: the model's own)")
+    group.add_argument("--cfg", type=float, help="guidance scale (default: the system's own)")
+    group.add_argument("--steps", type=int, help="sampling steps (default: the system's own)")
     group.add_argument("--seed", type=int, default=0, help="another seed is another take")
 
 
@@ -64,7 +62,7 @@ def _add_window(group) -> None:
         "--seconds",
         type=float,
         metavar="S",
-        help="length (default: to the end; of words or a picture, what the model was trained on)",
+        help="length (default: to the end; of words or a picture, what the system was trained on)",
     )
     group.add_argument(
         "--timing",
@@ -78,8 +76,8 @@ def _add_window(group) -> None:
     group.add_argument(
         "--long",
         choices=("windows", "one-pass"),
-        help="takes beyond the trained length: joined windows, each of the length that the model "
-        "knows, or one pass, which costs less (default: one pass up to 20 s, or always with "
+        help="takes beyond the trained length: joined windows, each of the trained length, "
+        " or one pass, which costs less (default: one pass up to 20 s, or always with "
         "--timing published; MDSGen: windows)",
     )
 
@@ -94,7 +92,7 @@ def _add_output(group) -> None:
     group.add_argument(
         "--loudness",
         metavar="LUFS",
-        help="loudness of each take, -70 to 0 LUFS (default: -20), or off: as the model makes it",
+        help="loudness of each take, -70 to 0 LUFS (default: -20), or off: as the system makes it",
     )
     group.add_argument(
         "--offset", type=float, default=0.0, metavar="MS", help="shift the sound, later is positive"
@@ -108,7 +106,7 @@ def _add_model(group) -> None:
     group.add_argument(
         "--model",
         default="ac_foley_mini",
-        help="name of a generator that the command `models` lists, or a weights file "
+        help="name of a system that the command `models` lists, or a weights file "
         "(default: ac_foley_mini)",
     )
     group.add_argument(
@@ -132,26 +130,26 @@ def _add_model(group) -> None:
         "--feature-cache",
         type=Path,
         metavar="DIR",
-        help="keep what a full-size model saw and read here for the next take "
+        help="keep features of videos and prompts here for the next take "
         "(default: the folder that FOLEYSTAGE_CACHE names, if any)",
     )
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
 
 
 def _generate(options: Namespace) -> None:
-    from .core.output import take_paths, write_take
-    from .core.pipeline import generate
+    from ..core.pipeline import generate
+    from ..core.results.writing import take_paths, write_take
 
     request = _request(options)
     loading = _loading(options)
     _check_files(options)
     with Progress() as progress:
         progress("loading", 0, 1)
-        from .core.models import load_model, pick_device
+        from ..core.system import load_model, pick_device
 
-        model = load_model(options.model, pick_device(options.device), loading)
-        _suit_threads(model)
-        takes = generate(options.video, model, request, progress=progress)
+        system = load_model(options.model, pick_device(options.device), loading)
+        _suit_threads(system)
+        takes = generate(options.video, system, request, progress=progress)
         paths = take_paths(options.output, options.takes)
         for index, path in enumerate(paths):
             progress("writing", index, len(paths))
@@ -163,20 +161,18 @@ def _generate(options: Namespace) -> None:
         print(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)")
 
 
-def _suit_threads(model) -> None:
+def _suit_threads(system) -> None:
     """A mini's operations are too short to be shared out: one thread is as fast, alone or not."""
-    from .core.model_base import ResidentModel
-
-    if isinstance(model, ResidentModel):
+    if system.row.bundled:
         import torch
 
         torch.set_num_threads(1)
 
 
 def _request(options: Namespace):
-    from .core.errors import FoleyError
-    from .core.pipeline import Request
-    from .core.reference import ReferencePick
+    from ..core.errors import FoleyError
+    from ..core.pipeline import Request
+    from ..core.reference import ReferencePick
 
     pick = ReferencePick(options.reference_start, options.reference_windows)
     if options.reference is None and pick != ReferencePick():
@@ -206,8 +202,8 @@ def _request(options: Namespace):
 
 
 def _loudness(word: str | None) -> float | None:
-    from .core.errors import FoleyError
-    from .core.pipeline import LOUDNESS
+    from ..core.errors import FoleyError
+    from ..core.pipeline import LOUDNESS
 
     if word is None:
         return LOUDNESS
@@ -220,9 +216,9 @@ def _loudness(word: str | None) -> float | None:
 
 
 def _loading(options: Namespace):
-    """How the model is to be loaded."""
-    from .core.errors import FoleyError
-    from .core.model_base import Loading
+    """How the system is to be loaded."""
+    from ..core.errors import FoleyError
+    from ..core.system import Loading
 
     files = {}
     for given in options.part:
@@ -242,20 +238,22 @@ def _loading(options: Namespace):
 
 def _check_files(options: Namespace) -> None:
     """Refuse what could not be written, before any work is done."""
-    from .core.errors import FoleyError
-    from .core.media import probe
-    from .core.media.mux import FORMATS
-    from .core.output import check_output
-    from .core.pipeline import is_picture
+    from ..core.errors import FoleyError
+    from ..core.media import probe
+    from ..core.media.formats import SOUND_FILES, VIDEO_FILES
+    from ..core.pipeline import is_picture
+    from ..core.results.writing import check_output
 
     info = None if options.video is None else probe(options.video)
-    suffixes = (*FORMATS, *AUDIO_SUFFIXES)
+    suffixes = (*VIDEO_FILES, *SOUND_FILES)
+    output = Path(options.output).suffix.lower()
     if info is None or is_picture(info):
-        suffixes = AUDIO_SUFFIXES
+        suffixes = tuple(SOUND_FILES)
         source = "Words" if info is None else "A picture"
-        if Path(options.output).suffix.lower() in FORMATS:
+        if output in VIDEO_FILES:
             raise FoleyError(
-                f"{source} alone cannot become a video; let the output's name end in .wav or .flac."
+                f"{source} alone cannot become a video; let the output's name end in "
+                f"{' or '.join(SOUND_FILES)}."
             )
         if options.mix is not None or options.plot or options.start:
             raise FoleyError(
@@ -265,15 +263,19 @@ def _check_files(options: Namespace) -> None:
     check_output(options.output, suffixes, options.video)
     if options.plot:
         check_output(options.plot, (".png",), options.video)
-    if options.mix is not None and not info.has_audio:
+    if options.mix is None or info is None:
+        return
+    if output in SOUND_FILES:
+        raise FoleyError("--mix needs a video to write; a sound file holds the new sound alone.")
+    if not info.has_audio:
         raise FoleyError(
             f"'{options.video}' has no sound of its own to mix with; leave --mix away."
         )
 
 
 def _plot(options: Namespace, takes) -> None:
-    from .core.output import take_paths
-    from .core.plot import plot_take
+    from ..core.results.plot import plot_take
+    from ..core.results.writing import take_paths
 
     words = f"   “{options.prompt[:60]}”" if options.prompt else ""
     for index, path in enumerate(take_paths(options.plot, options.takes)):
@@ -283,6 +285,6 @@ def _plot(options: Namespace, takes) -> None:
             takes.sample_rate,
             path,
             start=takes.start,
-            chance=takes.seen and takes.seen.chance,
+            chance=takes.chance,
             title=f"{Path(options.video).name}   seed {options.seed}{words}",
         )

@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import FoleyError
-from .media import fit_length, mux, write_audio
-from .media.files import check_suffix, refuse_same_file
-from .pipeline import Takes
-
-_AUDIO = (".wav", ".flac")
+from ..errors import FoleyError
+from ..media import Source, fit_length, mux, write_audio
+from ..media.files import check_suffix, refuse_same_file
+from ..media.formats import SOUND_FILES
+from ..pipeline import Takes
 
 
 def check_output(
@@ -45,16 +44,27 @@ def take_paths(output: str | os.PathLike[str], takes: int) -> list[Path]:
     return [path] if takes == 1 else [path.with_stem(f"{path.stem}_{k + 1}") for k in range(takes)]
 
 
-def write_take(source, takes: Takes, index: int, path: Path, mix: float | None = None) -> None:
-    """Write take `index`: under the untouched picture, at its place, or alone as a sound file."""
+def write_take(
+    source: Source | None, takes: Takes, index: int, path: Path, mix: float | None = None
+) -> None:
+    """Write take `index`: under the untouched picture, at its place, or alone as a sound file.
+
+    mix: gain in dB at which the source's own sound is kept under a picture.
+
+    Raises:
+        FoleyError: a picture without a source, a mix in a sound file, or what `mux` and
+        `write_audio` refuse.
+    """
     waveform = takes.waveforms[index]
-    if path.suffix.lower() in _AUDIO:
+    if path.suffix.lower() in SOUND_FILES:
         if mix is not None:
             raise FoleyError(
-                "--mix needs a video to write; a sound file holds the new sound alone."
+                f"'{path.name}' is a sound file, which holds the new sound alone: write a video to "
+                "mix it with the original."
             )
-        write_audio(
-            path, fit_length(waveform, round(takes.seconds * takes.sample_rate)), takes.sample_rate
-        )
-    else:
-        mux(source, waveform, takes.sample_rate, path, at=takes.start, original_db=mix)
+        samples = round(takes.seconds * takes.sample_rate)
+        write_audio(path, fit_length(waveform, samples), takes.sample_rate)
+        return
+    if source is None:
+        raise FoleyError(f"There is no picture for '{path.name}': write a sound file instead.")
+    mux(source, waveform, takes.sample_rate, path, at=takes.start, original_db=mix)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from .encoders.foley_mini import BIN_RATE
-from .evaluation.attacks import detect_onsets
-from .media import FrameRequest, Source, read_frames
+from ..encoders.foley_mini import BIN_RATE
+from ..evaluation.attacks import detect_onsets
+from ..media import FrameRequest, Source, read_frames
 
 _FRAMES = 12
 _PAPER, _INK, _SOUND, _HIT = "#ffffff", "#30343b", "#3d6fb4", "#d1495b"
@@ -29,8 +29,8 @@ def plot_take(
 ) -> None:
     """Write a PNG of the window that begins at `start` of `source` and its sound (C, T).
 
-    `chance`: of a hit at 50 Hz, as the encoder saw it. `truth`: known event times in seconds.
-    Red lines are the onsets heard in the sound; the frames above are those at the ticks.
+    chance: of a hit, (N,) at 50 Hz, as the video encoder finds it. truth: known event times in
+    seconds. Red lines are the onsets found in the sound; the frames above are those at the ticks.
     """
     import matplotlib
 
@@ -62,7 +62,7 @@ def plot_take(
             axis.axvline(onset, color=_HIT, linewidth=0.9, alpha=0.8)
     for axis in axes[1:3]:
         axis.tick_params(labelbottom=False)
-    axes[3].set_xlabel(f"seconds from {start:g} s   |   red: {len(onsets)} onsets heard")
+    axes[3].set_xlabel(f"seconds from {start:g} s   |   red: {len(onsets)} onsets")
     target = Path(path)
     beside = target.with_name(f".{target.name}.part")
     try:
@@ -96,7 +96,7 @@ def _motion(axis, chance: Tensor | None, truth: np.ndarray | None, seconds: floa
         )
         axis.legend(loc="upper right", fontsize=8, frameon=False)
     axis.set_ylim(0, 1.08)
-    axis.set_ylabel("hit seen")
+    axis.set_ylabel("chance of a hit")
 
 
 def _spectrogram(axis, sound: np.ndarray, sample_rate: int) -> None:

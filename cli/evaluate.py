@@ -1,0 +1,98 @@
+"""The command evaluate."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from .terminal import Progress
+
+_CODEC = "foley_mini_codec"
+
+
+def add_command(commands) -> None:
+    """Adds it to argparse's subparsers."""
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a system on held-out scenes whose truth is known"
+    )
+    evaluate.add_argument(
+        "model", help=f"name of a system, a weights file of one's own, or '{_CODEC}'"
+    )
+    evaluate.add_argument(
+        "--encoder", type=Path, metavar="FILE", help="video encoder weights of one's own"
+    )
+    evaluate.add_argument("--sounds", nargs="*", default=[], help="files for a codec's round trip")
+    evaluate.add_argument("--seconds", type=float, default=4.0, help="length of each scene")
+    evaluate.add_argument("--clips", type=int, default=128)
+    evaluate.add_argument("--scenes", default="hard", choices=("hard", "clean"))
+    evaluate.add_argument("--kinds", default="", help="only these kinds of events, comma-separated")
+    evaluate.add_argument("--steps", type=int, default=25)
+    evaluate.add_argument("--cfg", type=float, help="guidance scale (default: the system's own)")
+    evaluate.add_argument(
+        "--out", type=Path, default=Path("out/evaluation"), help="folder for the JSON and the plot"
+    )
+    evaluate.add_argument(
+        "--protocol",
+        choices=("timbre", "reference"),
+        help="an experiment of the AC-Foley paper instead: timbre transfer (Table 2), or with and "
+        "without a reference (Table 7); a full-size system runs both when none is named",
+    )
+    evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: Namespace) -> None:
+    if options.model == _CODEC:
+        return _evaluate_codec(options)
+    from ..core.system import Loading, load_model, pick_device
+
+    files = {} if options.encoder is None else {"video": options.encoder}
+    device = pick_device(options.device)
+    system = load_model(options.model, device, Loading(files=files, keep=True))
+    if options.protocol or not system.row.bundled:
+        return _evaluate_protocols(options, system)
+    from ..core.evaluation.runner import evaluate_model
+
+    with Progress() as progress:
+        report = evaluate_model(
+            system,
+            options.clips,
+            hard=options.scenes == "hard",
+            kinds=tuple(k for k in options.kinds.split(",") if k),
+            seconds=options.seconds,
+            steps=options.steps,
+            cfg_scale=options.cfg,
+            folder=options.out,
+            progress=progress,
+        )
+    print(report)
+
+
+def _evaluate_protocols(options: Namespace, system) -> None:
+    from ..core.errors import FoleyError
+    from ..core.evaluation.protocols import PROTOCOLS, run_protocol
+
+    if options.kinds:
+        raise FoleyError("The protocols of AC-Foley are about all kinds of hits; leave --kinds.")
+    for protocol in (options.protocol,) if options.protocol else PROTOCOLS:
+        with Progress() as progress:
+            report = run_protocol(
+                protocol,
+                system,
+                options.clips,
+                seconds=options.seconds,
+                steps=options.steps,
+                cfg_scale=options.cfg,
+                hard=options.scenes == "hard",
+                folder=options.out,
+                progress=progress,
+            )
+        print(report)
+
+
+def _evaluate_codec(options: Namespace) -> None:
+    from ..core.codecs.foley_mini import FoleyMiniCodec
+    from ..core.training.codec_report import report_codec
+
+    real = [Path(name) for name in options.sounds]
+    print(report_codec(FoleyMiniCodec.load(), clips=min(options.clips, 64), real=real).table())

@@ -1,0 +1,144 @@
+"""What there is to choose from, as plain data: the systems with their parts, and all weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .catalog import SYSTEMS
+from .weights.entries import Bundled, Licence, Manual, Source
+from .weights.registry import entry
+from .weights.store import Folders, Listed, find, list_models
+
+_HEAD = ("system", "what it follows", "sound", "tasks", "licence", "weights")
+
+
+def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
+    """The catalogue and the registry of weights, of values that JSON holds.
+
+    folders: where else weights are looked for, see `weights.store.find`.
+
+    "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), streams (name, width,
+    rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale),
+    licence and parts (role, name, title, licence, files). A part's file has its role in the part,
+    its name in the registry, its path where it was `found` (or null), and its source.
+
+    "weights" lists the registry: name, part, licence, `found`, bytes of the file there, size as the
+    source states it, source, the file's name there, and `way`, how it gets here ("bundled",
+    "download", "by hand"). A licence is {name, spdx or null, commercial, terms, sentence}.
+    """
+    return {
+        "systems": [_system(row, folders) for row in SYSTEMS.values()],
+        "weights": [_weights(listed) for listed in list_models(folders)],
+    }
+
+
+def systems_table() -> str:
+    """A Markdown table of the systems, as the README has it."""
+    lines = [_line(_HEAD), "|" + "---|" * len(_HEAD)]
+    for row in SYSTEMS.values():
+        follows = dict.fromkeys(stream.meaning for stream in row.streams)
+        lines.append(
+            _line(
+                (
+                    f"`{row.name}`",
+                    ", ".join(follows),
+                    f"{row.sample_rate / 1000:g} kHz mono",
+                    ", ".join(row.tasks),
+                    row.licence.terms,
+                    "bundled" if row.bundled else _published(row),
+                )
+            )
+        )
+    return "\n".join(lines)
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _published(row) -> str:
+    """Where a generator's own weights are published."""
+    names = row.parts()["generator"].files.values()
+    return ", ".join(dict.fromkeys(str(entry(name).source) for name in names))
+
+
+def _system(row, folders: Folders | None) -> dict[str, Any]:
+    sampling = row.sampling
+    return {
+        "name": row.name,
+        "title": row.title,
+        "tasks": list(row.tasks),
+        "bundled": row.bundled,
+        "sample_rate": row.sample_rate,
+        "streams": [
+            {
+                "name": stream.name,
+                "width": stream.width,
+                "rate": stream.rate,
+                "required": stream.required,
+                "meaning": stream.meaning,
+            }
+            for stream in row.streams
+        ],
+        "sampling": {
+            "solver": sampling.solver,
+            "steps": sampling.steps,
+            "guidance": sampling.guidance,
+            "scale": sampling.scale,
+            "rescale": sampling.rescale,
+        },
+        "licence": _licence(row.licence),
+        "parts": [_part(role, part, folders) for role, part in row.parts().items()],
+    }
+
+
+def _part(role: str, part, folders: Folders | None) -> dict[str, Any]:
+    files = []
+    for inside, name in part.files.items():
+        found = find(name, folders)
+        files.append(
+            {
+                "role": inside,
+                "name": name,
+                "found": None if found is None else str(found),
+                "source": str(entry(name).source),
+            }
+        )
+    return {
+        "role": role,
+        "name": part.name,
+        "title": part.title,
+        "licence": _licence(part.licence),
+        "files": files,
+    }
+
+
+def _weights(listed: Listed) -> dict[str, Any]:
+    row = listed.entry
+    return {
+        "name": row.name,
+        "part": row.part,
+        "licence": _licence(row.licence),
+        "found": None if listed.path is None else str(listed.path),
+        "bytes": listed.bytes,
+        "size": row.about,
+        "source": str(row.source),
+        "file": row.source.file,
+        "way": _way(row.source),
+    }
+
+
+def _way(source: Source) -> str:
+    if isinstance(source, Bundled):
+        return "bundled"
+    return "by hand" if isinstance(source, Manual) else "download"
+
+
+def _licence(licence: Licence) -> dict[str, Any]:
+    return {
+        "name": licence.name,
+        "spdx": licence.spdx,
+        "commercial": licence.commercial,
+        "terms": licence.terms,
+        "sentence": licence.sentence,
+    }

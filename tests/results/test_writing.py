@@ -1,0 +1,77 @@
+"""Where takes are written, and what is refused before any work is done."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from foleystage.core.media import encode_frames, probe, read_audio
+from foleystage.core.results.writing import check_output, take_paths, write_take
+
+
+class OneTake:
+    """A take of half a second whose network made a little more."""
+
+    sample_rate, start, seconds = 16000, 0.25, 0.5
+    waveforms = torch.full((1, 1, 9000), 0.25)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    encode_frames(torch.rand(25, 32, 32, 3), 25.0, path)
+    return path
+
+
+def test_several_takes_are_numbered():
+    assert take_paths("a/out.mp4", 1) == [Path("a/out.mp4")]
+    assert take_paths("a/out.mp4", 2) == [Path("a/out_1.mp4"), Path("a/out_2.mp4")]
+
+
+def test_a_sound_file_holds_the_take_alone(clip, tmp_path):
+    write_take(None, OneTake(), 0, tmp_path / "take.wav")
+    sound, rate = read_audio(tmp_path / "take.wav")
+    assert (sound.shape, rate) == ((1, 8000), 16000)
+
+
+def test_a_video_has_the_take_at_its_place(clip, tmp_path):
+    write_take(clip, OneTake(), 0, tmp_path / "take.mkv")
+    sound, rate = read_audio(tmp_path / "take.mkv")
+    assert probe(tmp_path / "take.mkv").seconds == pytest.approx(1.0)
+    assert float(sound[:, : round(0.24 * rate)].abs().max()) == 0.0
+    assert float(sound[:, round(0.26 * rate) : round(0.74 * rate)].min()) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "mix", "says"),
+    [
+        ("take.wav", True, -6.0, "holds the new sound alone"),
+        ("take.mp4", False, None, "no picture"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_refused(clip, tmp_path, name, source, mix, says):
+    with pytest.raises(FoleyError, match=says):
+        write_take(clip if source else None, OneTake(), 0, tmp_path / name, mix)
+    assert not list(tmp_path.iterdir())
+
+
+def test_places_are_checked(clip, tmp_path):
+    check_output(tmp_path / "out.MP4", (".mp4",), clip)
+    (tmp_path / "folder.mp4").mkdir()
+    for path, says in (
+        (tmp_path / "out.xyz", "must end in .mp4"),
+        (tmp_path / "folder.mp4", "is a folder"),
+        (tmp_path / "nowhere" / "out.mp4", "There is no folder"),
+        (clip, "is the source itself"),
+    ):
+        with pytest.raises(FoleyError, match=says):
+            check_output(path, (".mp4",), clip)
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    with pytest.raises(FoleyError, match="may not be written to"):
+        check_output(tmp_path / "out.mp4", (".mp4",), clip)
