@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from ..weights.families import Shapes
 from .hifigan import HIFIGAN_AUDIOLDM, HiFiGAN, HiFiGANConfig
-from .kl_vae import AUDIOLDM_VAE, KLVAE, KLVAEConfig, mean_and_logvar
+from .kl_vae import AUDIOLDM_VAE, KLVAE, KLVAEConfig, mean_and_logvar, recognise_of
 from .mel import AUDIOLDM_MEL, MelConfig, mel_spectrogram
 from .neural import GaussianCodec
 from .picture import decode_picture, frames_to_rows, moments_of_picture, rows_to_frames
@@ -76,3 +77,8 @@ class AudioLDMCodec(GaussianCodec):
         )
         mel = picture[:, 0].transpose(1, 2)
         return through(self.vocoder.sections(), mel, progress=progress)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Where AudioLDM's autoencoder of a mel, a picture of one channel, is: as `recognise_of`."""
+    return recognise_of(AUDIOLDM_VAE.picture_channels, shapes)

@@ -14,9 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm, strip_prefix
 from .activations import AliasFreeSnake
-from .hifigan import COARSE_STAGES, DILATIONS, KERNELS, mean_of, residual_reach, two_sections
+from .hifigan import (
+    COARSE_STAGES,
+    DILATIONS,
+    KERNELS,
+    mean_of,
+    mel_bands,
+    residual_reach,
+    two_sections,
+)
 from .tiling import Section
 
 
@@ -125,3 +134,11 @@ class BigVGAN(nn.Module):
         """A public file's tensors under this class's names, weight norm folded."""
         inner = strip_prefix(tensors, ("vocoder.vocoder.", "vocoder."))
         return fold_weight_norm(inner)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """The rate of a BigVGAN, "16k" or "44k" by its mel, empty for another; None if it is none."""
+    bands = mel_bands(shapes)
+    if bands is None or "resblocks.0.activations.0.act.alpha" not in shapes:
+        return None
+    return {BIGVGAN_16K.n_mels: "16k", BIGVGAN_V2_44K.n_mels: "44k"}.get(bands, "")

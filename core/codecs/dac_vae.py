@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..weights.families import Shapes
 from .dac_vae_network import DACVAEConfig, DACVAENetwork
 from .waveform_codec import WaveformCodec
 
@@ -25,3 +26,10 @@ class DACVAECodec(WaveformCodec):
         super().__init__()
         network = DACVAENetwork(config, decode_only=decode_only, **layers)
         self._hold(network, decode_only=decode_only)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Empty for HunyuanVideo-Foley's autoencoder; None for any other file."""
+    starts = ("encoder.block.0.weight", "decoder.model.")
+    has_all = all(any(key.startswith(start) for key in shapes) for start in starts)
+    return "" if has_all else None

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..weights.fold import fold_weight_norm, strip_prefix
+from ..weights.families import Shapes
+from ..weights.fold import WEIGHT_NORM_NAMES, fold_weight_norm, strip_prefix
 from .tiling import Network, Section, upsampling_reach
 
 SLOPE = 0.1
@@ -171,3 +172,20 @@ def mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
     for block in blocks[1:]:
         total = total + block(x)
     return total / len(blocks)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Which HiFi-GAN a file is, by its mel: "audioldm", "22k" or "" (another); None if none."""
+    bands = mel_bands(shapes)
+    # A generator with weights in its activations is a BigVGAN.
+    if bands is None or any(".activations." in key for key in shapes):
+        return None
+    return {HIFIGAN_AUDIOLDM.n_mels: "audioldm", HIFIGAN_22K.n_mels: "22k"}.get(bands, "")
+
+
+def mel_bands(shapes: Shapes) -> int | None:
+    """Bands of the mel that a generator of this build takes, weight-normed or not; None if none."""
+    stem = "conv_pre"
+    directions = (f"{stem}{name}" for _, name in WEIGHT_NORM_NAMES)
+    first = next((shapes[k] for k in (f"{stem}.weight", *directions) if k in shapes), ())
+    return first[1] if len(first) == 3 else None

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from ..weights.families import Shapes
 from .hifigan import HiFiGAN, HiFiGANConfig
-from .kl_vae import IMAGE_VAE, KLVAE, KLVAEConfig, mean_and_logvar
+from .kl_vae import IMAGE_VAE, KLVAE, KLVAEConfig, mean_and_logvar, recognise_of
 from .mel import DIFF_FOLEY_MEL, FLOOR, MelConfig, mel_spectrogram, sound_of_mel, unit_to_magnitudes
 from .neural import GaussianCodec
 from .picture import decode_picture, frames_to_rows, moments_of_picture, rows_to_frames
@@ -88,3 +89,8 @@ class ImageVAECodec(GaussianCodec):
             return sound_of_mel(mel, c.mel, generator, progress=progress)[:, None]
         log_mel = unit_to_magnitudes(mel).clamp(min=FLOOR).log()
         return through(self.vocoder.sections(), log_mel, progress=progress)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Where Stable Diffusion's autoencoder, Diff-Foley's too, is: as `recognise_of`."""
+    return recognise_of(IMAGE_VAE.picture_channels, shapes)

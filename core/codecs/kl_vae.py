@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..weights.families import Shapes
 from ..weights.fold import strip_prefix
 from .kl_vae_keys import diffusers_names
 from .tiling import Progress
@@ -22,6 +23,10 @@ from .whole_norms import Norm, plain, run_in_tiles
 
 EPS = 1e-6
 LOGVAR_RANGE = (-30.0, 20.0)
+# The key of SpecVQGAN's codebook, which no other file has.
+CODEBOOK = "quantize.embedding.weight"
+# Where a latent diffusion model's checkpoint keeps its autoencoder.
+IN_DIFFUSION = "first_stage_model."
 
 
 @dataclass(frozen=True)
@@ -353,4 +358,14 @@ class KLVAE(nn.Module):
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A public file's tensors under diffusers' names; only the autoencoder's own."""
-        return diffusers_names(strip_prefix(tensors, ("first_stage_model.", "vae.")))
+        return diffusers_names(strip_prefix(tensors, (IN_DIFFUSION, "vae.")))
+
+
+def recognise_of(channels: int, shapes: Shapes) -> str | None:
+    """Where an autoencoder of pictures of so many channels is: empty for a file of its own, "latent
+    diffusion" for one that holds its generator too; None for any other file."""
+    for prefix, variant in (("", ""), (IN_DIFFUSION, "latent diffusion")):
+        first = shapes.get(f"{prefix}encoder.conv_in.weight", ())
+        if len(first) == 4 and first[1] == channels and f"{prefix}{CODEBOOK}" not in shapes:
+            return variant
+    return None

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..weights.families import Shapes
 from ..weights.fold import strip_prefix
 from .tiling import Progress, tiled
 
@@ -307,3 +308,11 @@ class MelVAE(nn.Module):
 
 def _factory(layers: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in layers.items() if key != "operations"}
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """The rate of MMAudio's mel autoencoder, "16k" or "44k", empty for another; None if none."""
+    mean = shapes.get("data_mean", ())
+    if len(mean) != 3 or "decoder.learnable_gain" not in shapes:
+        return None
+    return {MEL_VAE_16K.n_mels: "16k", MEL_VAE_44K.n_mels: "44k"}.get(mean[1], "")

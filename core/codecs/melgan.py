@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm
 from .tiling import Section, upsampling_reach
 
@@ -102,3 +103,8 @@ class MelGAN(nn.Module):
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A public file's tensors under this class's names, weight norm folded."""
         return fold_weight_norm(tensors)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Empty for SpecVQGAN's MelGAN, of which there is one; None for any other file."""
+    return "" if len(shapes.get("model.1.weight_v", ())) == 3 else None

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm, strip_prefix
 from .activations import SnakeBeta
 from .tiling import Section
@@ -124,3 +125,9 @@ class Oobleck(nn.Module):
         inner = strip_prefix(tensors, ("pretransform.model.", "autoencoder.", "model."))
         own = ("encoder.", "decoder.")
         return fold_weight_norm({k: v for k, v in inner.items() if k.startswith(own)})
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Empty for an Oobleck, in a file of its own or in Stable Audio's; None for any other file."""
+    starts = ("pretransform.model.encoder.layers.", "encoder.layers.0.weight")
+    return "" if any(key.startswith(starts) for key in shapes) else None

@@ -14,8 +14,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..errors import FoleyError
+from ..weights.families import Shapes
 from .hifigan import HIFIGAN_22K, HiFiGAN, HiFiGANConfig
-from .kl_vae import KLVAE, SPECVQGAN_VAE, KLVAEConfig
+from .kl_vae import CODEBOOK, KLVAE, SPECVQGAN_VAE, KLVAEConfig
 from .mel import FLOOR, HIFIGAN_MEL_22K, SPECVQGAN_MEL, MelConfig, mel_spectrogram
 from .melgan import MelGAN, MelGANConfig
 from .neural import NeuralCodec
@@ -123,3 +124,8 @@ class SpecVQGANCodec(NeuralCodec):
             return mel
         low, high = LOG_RANGE
         return mel * (high - low) + low
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Empty for an autoencoder with a codebook, as SpecVQGAN's; None for any other file."""
+    return "" if CODEBOOK in shapes else None

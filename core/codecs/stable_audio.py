@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..weights.families import Shapes
 from .oobleck import Oobleck, OobleckConfig
 from .waveform_codec import WaveformCodec
 
@@ -26,3 +27,11 @@ class StableAudioCodec(WaveformCodec):
         vae = Oobleck(config, decode_only=decode_only, **layers)
         self._hold(vae, decode_only=decode_only)
         self.channels = vae.config.audio_channels
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Stable Audio's transformer: "with codec" in one file or "network" alone; None if none."""
+    if not any(key.startswith("model.model.transformer.layers.") for key in shapes):
+        return None
+    whole = any(key.startswith("pretransform.model.") for key in shapes)
+    return "with codec" if whole else "network"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import Cancelled, FoleyError
 from ..media import resample
+from ..weights.families import Shapes
 from ..weights.fill import fill
 from ..weights.load import read_weights
 from .base import CancelCheck, Progress
@@ -131,3 +132,10 @@ def _pieces(mono: Tensor) -> list[Tensor]:
 def _pooled(result: Any) -> Tensor:
     """Transformers 5 returns an object, earlier versions the tensor."""
     return result if isinstance(result, Tensor) else result.pooler_output
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Whose names a CLAP has, "transformers" or "laion"; None for any other file."""
+    if any(key.startswith("audio_model.audio_encoder.") for key in shapes):
+        return "transformers"
+    return "laion" if is_laion(shapes) else None

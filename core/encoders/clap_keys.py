@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -33,9 +33,9 @@ _RENAMES = (
 )
 
 
-def is_laion(tensors: Mapping[str, Tensor]) -> bool:
+def is_laion(keys: Iterable[str]) -> bool:
     """Whether these are named as in LAION's own files."""
-    return any(key.removeprefix("module.").startswith(_AUDIO) for key in tensors)
+    return any(key.removeprefix("module.").startswith(_AUDIO) for key in keys)
 
 
 def transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import FoleyError
 from ..media import FrameRequest
+from ..weights.families import Shapes
 from ..weights.fill import fill
 from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, single_frames
-from .clip_keys import open_clip_names
+from .clip_keys import Half, may_be_of, open_clip_names
 from .clip_tokens import tokenize
 
 MEAN = [0.48145466, 0.4578275, 0.40821073]
 STD = [0.26862954, 0.26130258, 0.27577711]
+# Weights whose shapes give the sizes of a tower, and how many axes each has.
+_VISUAL_TABLES = {"visual.conv1.weight": 4, "visual.positional_embedding": 2, "visual.proj": 2}
+_TEXT_TABLES = {"token_embedding.weight": 2, "positional_embedding": 2, "text_projection": 2}
+# For each layout of a file, its patch convolution, and how keys of its text tower start.
+_LAYOUTS = {
+    "open_clip": ("visual.conv1.weight", ("transformer.resblocks.", "text.")),
+    "transformers": ("vision_model.embeddings.patch_embedding.weight", ("text_model.",)),
+}
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,11 @@ class _Vision(nn.Module):
 
 
 class DFN5BClip(VideoEncoder):
-    """Both towers; 8 features of 1024 a second from frames squeezed to 384 x 384."""
+    """8 features of 1024 a second from frames squeezed to 384 x 384, and the states of a text.
+
+    half: the only tower that is built, None for both. A half raises FoleyError where the other one
+    is needed.
+    """
 
     stream = "clip"
     rate = 8.0
@@ -143,6 +158,7 @@ class DFN5BClip(VideoEncoder):
         self,
         config: ClipConfig | None = None,
         *,
+        half: Half | None = None,
         operations: Any = nn,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -152,12 +168,16 @@ class DFN5BClip(VideoEncoder):
         factory: dict[str, Any] = {"dtype": dtype, "device": device}
         width = config.text_width
         self.config = config
+        self.half = half
         self.width = config.embed_dim
+        if half != "text":
+            self.visual = _Vision(config, operations=operations, **factory)
+        if half == "visual":
+            return
         self.positional_embedding = nn.Parameter(torch.zeros(config.context, width, **factory))
         # Two figures of the public file that no feature here depends on.
         self.text_projection = nn.Parameter(torch.zeros(width, config.embed_dim, **factory))
         self.logit_scale = nn.Parameter(torch.zeros((), **factory))
-        self.visual = _Vision(config, operations=operations, **factory)
         self.transformer = _Transformer(
             width, config.text_layers, config.text_heads, operations=operations, **factory
         )
@@ -169,16 +189,21 @@ class DFN5BClip(VideoEncoder):
         cls,
         path: Path | str,
         *,
+        half: Half | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
         **factory: Any,
     ) -> DFN5BClip:
         """From an open_clip or transformers file; dtype None keeps the file's own.
 
+        half: the only tower that is read, None for both.
         Raises FoleyError for a file of another model.
         """
-        tensors = open_clip_names(read_weights(path, dtype=dtype, device=device))
-        model = cls(_config_of(tensors), device="meta", **factory)
+        # What is of neither half is read as well, so that another model's file is refused.
+        keep = None if half is None else partial(may_be_of, half)
+        tensors = read_weights(path, dtype=dtype, device=device, keep=keep)
+        tensors = open_clip_names(tensors, half)
+        model = cls(_config_of(tensors), half=half, device="meta", **factory)
         return fill(model, tensors, path)
 
     @staticmethod
@@ -194,6 +219,7 @@ class DFN5BClip(VideoEncoder):
 
     def encode_images(self, images: Tensor) -> Tensor:
         """(B, 3, H, W), normalised by MEAN and STD -> unit vectors (B, embed_dim)."""
+        self._needs("visual")
         return F.normalize(self.visual(images), dim=-1)
 
     def encode_ids(self, ids: Tensor) -> Tensor:
@@ -201,6 +227,7 @@ class DFN5BClip(VideoEncoder):
 
         After the final norm; neither pooled nor projected, padding included.
         """
+        self._needs("text")
         x = self.token_embedding(ids).to(self.dtype)
         x = x + self.positional_embedding.to(x)[: ids.shape[1]]
         return F.normalize(self.ln_final(self.transformer(x, causal=True)), dim=-1)
@@ -211,29 +238,65 @@ class DFN5BClip(VideoEncoder):
         ids = tokenize(prompts, self.config.context).to(self.device)
         return self.encode_ids(ids).float().cpu()
 
+    def _needs(self, half: Half) -> None:
+        if self.half not in (None, half):
+            raise FoleyError(
+                f"Only the {self.half} half of CLIP is loaded; load its {half} half for this."
+            )
+
 
 def _config_of(tensors: Mapping[str, Tensor]) -> ClipConfig:
     """Sizes from shapes; what is not CLIP keeps the published sizes and fails on its keys."""
-    needed = ("visual.conv1.weight", "visual.positional_embedding", "token_embedding.weight")
-    if any(key not in tensors for key in (*needed, "text_projection", "positional_embedding")):
-        return ClipConfig()
-    vision_width, _, patch, _ = tensors["visual.conv1.weight"].shape
-    patches = tensors["visual.positional_embedding"].shape[0] - 1
-    text_width, embed = tensors["text_projection"].shape
-    return ClipConfig(
-        embed_dim=embed,
-        image_size=round(patches**0.5) * patch,
-        patch_size=patch,
-        vision_width=vision_width,
-        vision_layers=_layers(tensors, "visual.transformer.resblocks."),
-        context=tensors["positional_embedding"].shape[0],
-        vocabulary=tensors["token_embedding.weight"].shape[0],
-        text_width=text_width,
-        text_layers=_layers(tensors, "transformer.resblocks."),
-        text_heads=max(1, text_width // 64),
-    )
+    return ClipConfig(**{**_visual_sizes(tensors), **_text_sizes(tensors)})
+
+
+def _visual_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    shapes = _shapes(tensors, _VISUAL_TABLES)
+    if shapes is None:
+        return {}
+    (width, _, patch, _), (places, _), (_, embed) = shapes
+    return {
+        "embed_dim": embed,
+        "image_size": round((places - 1) ** 0.5) * patch,
+        "patch_size": patch,
+        "vision_width": width,
+        "vision_layers": _layers(tensors, "visual.transformer.resblocks.")
+        or ClipConfig.vision_layers,
+    }
+
+
+def _text_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    shapes = _shapes(tensors, _TEXT_TABLES)
+    if shapes is None:
+        return {}
+    (vocabulary, width), (context, _), (_, embed) = shapes
+    return {
+        "embed_dim": embed,
+        "context": context,
+        "vocabulary": vocabulary,
+        "text_width": width,
+        "text_layers": _layers(tensors, "transformer.resblocks.") or ClipConfig.text_layers,
+        "text_heads": max(1, width // 64),
+    }
+
+
+def _shapes(tensors: Mapping[str, Tensor], axes: Mapping[str, int]) -> list[tuple[int, ...]] | None:
+    """Shapes in order of the keys; None unless each is there and has so many axes."""
+    found = [tuple(tensors[key].shape) for key in axes if key in tensors]
+    return found if [len(shape) for shape in found] == list(axes.values()) else None
 
 
 def _layers(tensors: Mapping[str, Tensor], prefix: str) -> int:
     numbers = {int(k[len(prefix) :].split(".")[0]) for k in tensors if k.startswith(prefix)}
     return len(numbers)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """The size and layout of a whole CLIP, such as "vit-h-14, open_clip"; None if it is none."""
+    bare = {key.removeprefix("model.").removeprefix("clip."): v for key, v in shapes.items()}
+    for layout, (first, text) in _LAYOUTS.items():
+        if len(bare.get(first, ())) == 4 and any(key.startswith(text) for key in bare):
+            width, patch = bare[first][0], bare[first][-1]
+            size = "vit-h-14" if (width, patch) == (1280, 14) else f"width {width}"
+            return f"{size}, {layout}"
+    return None

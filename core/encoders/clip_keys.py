@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Half = Literal["visual", "text"]
 
 _PREFIXES = ("module.", "model.", "clip.", "clip_model.")
 _UNUSED = re.compile(r"(^|\.)(attn_mask|position_ids)$")
@@ -35,18 +38,45 @@ _INNER = {
 }
 
 
-def open_clip_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+# How keys of each half start, in both layouts; what no feature of either half needs is the text's.
+_HALVES: dict[Half, tuple[str, ...]] = {
+    "visual": ("visual.", "vision_model.", "visual_projection."),
+    "text": (
+        "text.",
+        "text_model.",
+        "text_projection",
+        "token_embedding.",
+        "positional_embedding",
+        "transformer.",
+        "ln_final.",
+        "attn_mask",
+        "logit_scale",
+        "logit_bias",
+    ),
+}
+
+
+def may_be_of(half: Half, key: str) -> bool:
+    """Whether a key of a file is of this half, or of neither; False where it is the other's."""
+    for prefix in _PREFIXES:
+        key = key.removeprefix(prefix)
+    return not key.startswith(_HALVES["text" if half == "visual" else "visual"])
+
+
+def open_clip_names(tensors: Mapping[str, Tensor], half: Half | None = None) -> dict[str, Tensor]:
     """Weights of a CLIP file under open_clip's names, whichever of the two layouts it has.
 
     Text towers nested as `text.` (open_clip's later class) and common prefixes are unwrapped.
+    half: the one that the tensors are of, None for both.
     """
     tensors = _unwrapped(tensors)
-    if any(key.startswith("vision_model.") for key in tensors):
+    if any(key.startswith(("vision_model.", "text_model.")) for key in tensors):
         tensors = _from_transformers(tensors)
     named = {k.removeprefix("text."): v for k, v in tensors.items() if not _UNUSED.search(k)}
-    scale = named.get("logit_scale")
-    named["logit_scale"] = torch.zeros(()) if scale is None else scale.reshape(())
     named.pop("logit_bias", None)
+    if half != "visual":
+        scale = named.get("logit_scale")
+        named["logit_scale"] = torch.zeros(()) if scale is None else scale.reshape(())
     return named
 
 

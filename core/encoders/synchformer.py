@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..media import FrameRequest
+from ..weights.families import Shapes
 from ..weights.fill import fill
 from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, stepped_windows
@@ -222,3 +223,10 @@ def _sizes(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
     table = tensors.get("pos_embed")
     blocks = {key.split(".")[1] for key in tensors if key.startswith("blocks.")}
     return (WIDTH if table is None else table.shape[-1], len(blocks) or DEPTH)
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """Synchformer: "whole" with its audio half, "visual" without; None for any other file."""
+    if not any(key.startswith(_PREFIX) for key in shapes):
+        return None
+    return "whole" if any(key.startswith("afeat_extractor.") for key in shapes) else "visual"

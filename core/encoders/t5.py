@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..weights.families import Shapes
 from ..weights.fill import fill
 from ..weights.load import read_weights
 from .folders import load_tokenizer, require_transformers, weights_in
@@ -85,3 +86,9 @@ class T5Text(nn.Module):
 
 def _is_encoder(key: str) -> bool:
     return key == _SHARED[0] or key.startswith("encoder.")
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """The width of a T5 with an encoder, such as "768"; None for any other file."""
+    query = shapes.get("encoder.block.0.layer.0.SelfAttention.q.weight")
+    return str(query[1]) if query and len(query) == 2 else None

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import FoleyError
 from ..media import FrameRequest
+from ..weights.families import Shapes
 from ..weights.fill import fill
 from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, stepped_windows
@@ -24,6 +25,7 @@ STD = [0.229, 0.224, 0.225]
 SEGMENT = 64
 TUBELET = 2
 _HEADS = {1024: 16, 1280: 16, 1408: 22}
+_SIZES = {1024: "l", 1280: "h", 1408: "g"}
 
 
 class VJepa2(VideoEncoder):
@@ -135,3 +137,14 @@ def _transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             renamed[key] = value
     return renamed
+
+
+def recognise(shapes: Shapes) -> str | None:
+    """The size of a V-JEPA 2 (l, h, g; empty for another), of either naming; None if it is none."""
+    if "encoder.embeddings.patch_embeddings.proj.weight" in shapes:
+        norm = shapes.get("encoder.layer.0.norm1.weight")
+    elif len(shapes.get("patch_embed.proj.weight", ())) == 5:
+        norm = shapes.get("blocks.0.norm1.weight")
+    else:
+        return None
+    return _SIZES.get(norm[0], "") if norm else None

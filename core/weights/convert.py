@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from .detect import detect_shapes
+from .families import Family, Shapes
 from .files import read_metadata
 from .load import read_weights
 from .registry import ENTRIES, Bundled, Entry
@@ -20,13 +21,19 @@ _CHUNK = 1 << 20
 
 
 def convert(
-    path: Path | str, out: Path | str | None = None, *, dtype: torch.dtype | None = None
+    path: Path | str,
+    out: Path | str | None = None,
+    *,
+    family_of: Callable[[Shapes], Family | None],
+    dtype: torch.dtype | None = None,
 ) -> Path:
     """Writes the weights of `path` as safetensors, with metadata family, source, licence, sha256.
 
-    out: file to write, beside `path` by default. dtype: of the floating-point tensors, None as
-    stored. Keys are kept. sha256 is that of `path`. Source and licence come from the registry where
-    its hash or its name is known there; else they are "unknown".
+    out: file to write, beside `path` by default. family_of: what recognises a file by its shapes,
+    `recognition.detect_shapes`; it knows all networks, so it stands above this folder. dtype: of
+    the floating-point tensors, None as stored. Keys are kept. sha256 is that of `path`. Source and
+    licence come from the registry where its hash or its name is known there; else they are
+    "unknown".
     Raises FoleyError for a file that cannot be read, an `out` that exists or cannot be written.
     """
     from safetensors.torch import save_file
@@ -38,7 +45,8 @@ def convert(
     if out.exists():
         raise FoleyError(f"{out} exists already; name another file to write.")
     tensors = _unshared(read_weights(path, dtype=dtype))
-    about = _metadata(path, tensors)
+    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+    about = _metadata(path, family_of(shapes))
     beside = out.with_name(f"{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,17 +75,16 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return whole
 
 
-def _metadata(path: Path, tensors: dict[str, Tensor]) -> dict[str, str]:
+def _metadata(path: Path, family: Family | None) -> dict[str, str]:
     sha256, md5 = _hashes(path)
     known = dict(read_metadata(path)) if path.suffix == ".safetensors" else {}
-    family = detect_shapes({key: tuple(value.shape) for key, value in tensors.items()})
     row = _row(path, sha256, md5)
     about = {
         "format": "pt",
         "family": family.name if family else "unknown",
         "variant": family.variant if family else "",
         "source": f"{row.source} {row.source.file}" if row else "unknown",
-        "licence": row.licence if row else "unknown",
+        "licence": row.licence.name if row else "unknown",
         "sha256": sha256,
     }
     about.update({key: known[key] for key in known if about.get(key, "unknown") in ("unknown", "")})

@@ -16,6 +16,38 @@ GENERIC_NAMES = ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_mo
 
 
 @dataclass(frozen=True)
+class Licence:
+    """On what terms weights may be used.
+
+    name: as their authors call it, or what there is instead of one. spdx: its SPDX identifier,
+    None where it has none. conditions: those of commercial use; where no licence is stated, what is
+    known of it.
+    """
+
+    name: str
+    commercial: Commercial
+    spdx: str | None = None
+    conditions: str = ""
+
+    @property
+    def terms(self) -> str:
+        """The name with a word on commercial use."""
+        return f"{self.name}, {COMMERCIAL_WORDS[self.commercial]}"
+
+    @property
+    def sentence(self) -> str:
+        """The terms as one sentence."""
+        more = f" ({self.conditions})" if self.conditions else ""
+        if self.commercial == "unknown":
+            return (
+                f"No licence is stated for the weights{more}: ask their authors before commercial "
+                "use."
+            )
+        name = self.name if self.spdx else f"their own licence, {self.name}"
+        return f"The weights are under {name}: {COMMERCIAL_WORDS[self.commercial]}{more}."
+
+
+@dataclass(frozen=True)
 class Hub:
     """A file of a model hub repository. bytes: exact size; also: small files it needs beside it."""
 
@@ -87,8 +119,7 @@ class Entry:
     name: str
     part: str
     about: str
-    licence: str
-    commercial: Commercial
+    licence: Licence
     sources: tuple[Source, ...]
     others: tuple[str, ...] = ()
 
@@ -100,7 +131,7 @@ class Entry:
     @property
     def terms(self) -> str:
         """The licence with a word on commercial use."""
-        return f"{self.licence}, {COMMERCIAL_WORDS[self.commercial]}"
+        return self.licence.terms
 
     @property
     def file_names(self) -> tuple[str, ...]:

@@ -7,32 +7,50 @@ is recorded at the first download.
 from __future__ import annotations
 
 from ..errors import FoleyError
-from .entries import Bundled, Commercial, Entry, Hub, Manual, Source, Url
+from .entries import Bundled, Entry, Hub, Licence, Manual, Source, Url
 
-__all__ = ["ENTRIES", "Bundled", "Entry", "Hub", "Manual", "Source", "Url", "entry"]
+__all__ = ["ENTRIES", "Bundled", "Entry", "Hub", "Licence", "Manual", "Source", "Url", "entry"]
 
 _MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1"
 _KIJAI = "Kijai/MMAudio_safetensors"
 _AC = "FF2416/AC-Foley"
-_CC_NC = "CC-BY-NC-4.0"
-_STABILITY = "Stability AI Community License"
+_APACHE = Licence("Apache-2.0", "yes", "Apache-2.0")
+_MIT = Licence("MIT", "yes", "MIT")
+_MIT_AND_APACHE_CODE = Licence("MIT (code Apache-2.0)", "yes", "MIT")
+_CC0 = Licence("CC0-1.0", "yes", "CC0-1.0")
+_CC_BY_NC = Licence("CC-BY-NC-4.0", "no", "CC-BY-NC-4.0")
+_CC_BY_NC_SA = Licence("CC-BY-NC-SA-4.0", "no", "CC-BY-NC-SA-4.0")
+_APPLE = Licence("apple-amlr (earlier apple-sample-code-license)", "no")
+_STABILITY = Licence(
+    "Stability AI Community License",
+    "conditional",
+    conditions="free up to 1 million US dollars of yearly revenue",
+)
+_TENCENT = Licence(
+    "Tencent Hunyuan Community (not in the EU, the UK and South Korea)", "conditional"
+)
+_MIT_CODE_ONLY = Licence("code MIT, weights not stated", "unknown", conditions="their code is MIT")
+_MAKE_AN_AUDIO = Licence(
+    "not stated (from Make-An-Audio 2)", "unknown", conditions="they are from Make-An-Audio 2"
+)
+_NONE = Licence("none stated", "unknown")
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "config.json")
 
 
 def _mmaudio(size: str, about: str, md5: str, *others: str) -> Entry:
     source = Hub("hkchengrex/MMAudio", f"weights/mmaudio_{size}.pth", md5=md5)
-    return Entry(f"mmaudio_{size}", "generator", about, _CC_NC, "no", (source,), others)
+    return Entry(f"mmaudio_{size}", "generator", about, _CC_BY_NC, (source,), others)
 
 
-def _vjepa2(size: str, repo: str, licence: str, commercial: Commercial, millions: float) -> Entry:
+def _vjepa2(size: str, repo: str, licence: Licence, millions: float) -> Entry:
     about = f"encoder {millions} M parameters"
     source = Hub(f"facebook/{repo}", "model.safetensors")
-    return Entry(f"vjepa2_{size}", "video encoder", about, licence, commercial, (source,))
+    return Entry(f"vjepa2_{size}", "video encoder", about, licence, (source,))
 
 
 def _mini(name: str, part: str) -> Entry:
     file = f"{name}.safetensors"
-    return Entry(name, part, "", "Apache-2.0", "yes", (Bundled(file),))
+    return Entry(name, part, "", _APACHE, (Bundled(file),))
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -56,16 +74,14 @@ ENTRIES: tuple[Entry, ...] = (
         "ac_foley",
         "generator",
         "1083.81 M parameters",
-        _CC_NC,
-        "no",
+        _CC_BY_NC,
         (Hub(_AC, "weights/ac_foley.pth"), Hub(_AC, "model.pth")),
     ),
     Entry(
         "mdsgen_b",
         "generator",
         "142 M parameters",
-        "none stated",
-        "unknown",
+        _NONE,
         (
             Manual(
                 "Google Drive file 1XZoK-uU0mTWeRLilLZ_FtysRgearBxOp (github.com/triton99/MDSGen)",
@@ -78,7 +94,6 @@ ENTRIES: tuple[Entry, ...] = (
         "generator, codec and timing",
         "1056.8 M + 156.1 M parameters",
         _STABILITY,
-        "conditional",
         (Hub("stabilityai/stable-audio-open-1.0", "model.safetensors"),),
         (
             "checkpoints/stable-audio-open-1.0.safetensors",
@@ -89,16 +104,14 @@ ENTRIES: tuple[Entry, ...] = (
         "mmaudio_vae_16k",
         "codec",
         "655 MB",
-        _CC_NC,
-        "no",
+        _CC_BY_NC,
         (Url(f"{_MMAUDIO}/v1-16.pth", md5="69f56803f59a549a1a507c93859fd4d7"),),
     ),
     Entry(
         "mmaudio_vae_44k",
         "codec",
         "1.2 GB",
-        _CC_NC,
-        "no",
+        _CC_BY_NC,
         (
             Url(f"{_MMAUDIO}/v1-44.pth", md5="fab020275fa44c6589820ce025191600"),
             Hub(_AC, "weights/v1-44.pth"),
@@ -113,8 +126,7 @@ ENTRIES: tuple[Entry, ...] = (
         "bigvgan_16k",
         "vocoder",
         "429 MB",
-        "not stated (from Make-An-Audio 2)",
-        "unknown",
+        _MAKE_AN_AUDIO,
         (
             Url(f"{_MMAUDIO}/best_netG.pt", md5="eeaf372a38a9c31c362120aba2dde292"),
             Hub(_AC, "weights/best_netG.pt"),
@@ -124,8 +136,7 @@ ENTRIES: tuple[Entry, ...] = (
         "bigvgan_44k",
         "vocoder",
         "122.18 M parameters",
-        "MIT",
-        "yes",
+        _MIT,
         (
             Hub(
                 "nvidia/bigvgan_v2_44khz_128band_512x",
@@ -139,8 +150,7 @@ ENTRIES: tuple[Entry, ...] = (
         "synchformer",
         "video encoder",
         "907 MB",
-        "code MIT, weights not stated",
-        "unknown",
+        _MIT_CODE_ONLY,
         (
             Url(
                 f"{_MMAUDIO}/synchformer_state_dict.pth",
@@ -158,8 +168,7 @@ ENTRIES: tuple[Entry, ...] = (
         "dfn5b_clip",
         "video and text encoder",
         "986.71 M parameters",
-        "apple-amlr (earlier apple-sample-code-license)",
-        "no",
+        _APPLE,
         (
             Hub("apple/DFN5B-CLIP-ViT-H-14-384", "open_clip_pytorch_model.bin"),
             Hub(_KIJAI, "apple_DFN5B-CLIP-ViT-H-14-384_fp16.safetensors"),
@@ -173,32 +182,21 @@ ENTRIES: tuple[Entry, ...] = (
         "cavp",
         "video encoder",
         "113.4 M parameters",
-        "MIT (code Apache-2.0)",
-        "yes",
+        _MIT_AND_APACHE_CODE,
         (Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/cavp_epoch66.ckpt"),),
     ),
     Entry(
         "diff_foley_ldm",
         "codec (its image VAE)",
         "",
-        "MIT (code Apache-2.0)",
-        "yes",
+        _MIT_AND_APACHE_CODE,
         (Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/ldm_epoch240.ckpt"),),
-    ),
-    Entry(
-        "diff_foley_classifier",
-        "classifier",
-        "11.5 M parameters",
-        "MIT (code Apache-2.0)",
-        "yes",
-        (Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/double_guidance_classifier.ckpt"),),
     ),
     Entry(
         "audioldm_vae",
         "codec",
         "55.4 M parameters",
-        "CC-BY-NC-SA-4.0",
-        "no",
+        _CC_BY_NC_SA,
         (
             Hub("cvssp/audioldm-s-full-v2", "vae/diffusion_pytorch_model.safetensors"),
             Hub("cvssp/audioldm-s-full-v2", "vae/diffusion_pytorch_model.bin"),
@@ -208,8 +206,7 @@ ENTRIES: tuple[Entry, ...] = (
         "audioldm_hifigan",
         "vocoder",
         "55.3 M parameters",
-        "CC-BY-NC-SA-4.0",
-        "no",
+        _CC_BY_NC_SA,
         (
             Hub("cvssp/audioldm-s-full-v2", "vocoder/model.safetensors"),
             Hub("cvssp/audioldm-s-full-v2", "vocoder/pytorch_model.bin"),
@@ -219,8 +216,7 @@ ENTRIES: tuple[Entry, ...] = (
         "sd_vae",
         "codec (image VAE)",
         "83.7 M parameters",
-        "MIT",
-        "yes",
+        _MIT,
         (
             Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),
             Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.bin"),
@@ -235,8 +231,7 @@ ENTRIES: tuple[Entry, ...] = (
         "specvqgan",
         "codec",
         "72.1 M parameters",
-        "code MIT, weights not stated",
-        "unknown",
+        _MIT_CODE_ONLY,
         (
             Manual(
                 "the archive 2021-05-19T22-16-54_vggsound_codebook.tar.gz, linked under Codebooks "
@@ -249,8 +244,7 @@ ENTRIES: tuple[Entry, ...] = (
         "specvqgan_melgan",
         "vocoder",
         "",
-        "code MIT, weights not stated",
-        "unknown",
+        _MIT_CODE_ONLY,
         (
             Manual(
                 "the folder vocoder/logs/vggsound of github.com/v-iashin/SpecVQGAN",
@@ -262,8 +256,7 @@ ENTRIES: tuple[Entry, ...] = (
         "hifigan_22k",
         "vocoder",
         "13.9 M parameters",
-        "code MIT, weights not stated",
-        "unknown",
+        _MIT_CODE_ONLY,
         (
             Manual(
                 "the folder UNIVERSAL_V1 of the pretrained models linked at "
@@ -276,19 +269,17 @@ ENTRIES: tuple[Entry, ...] = (
         "dac_vae_hunyuan",
         "codec",
         "1.49 GB",
-        "Tencent Hunyuan Community (not in the EU, the UK and South Korea)",
-        "conditional",
+        _TENCENT,
         (Hub("tencent/HunyuanVideo-Foley", "vae_128d_48k.pth"),),
     ),
-    _vjepa2("l", "vjepa2-vitl-fpc64-256", "code MIT, weights not stated", "unknown", 303.9),
-    _vjepa2("h", "vjepa2-vith-fpc64-256", "code MIT, weights not stated", "unknown", 631.6),
-    _vjepa2("g", "vjepa2-vitg-fpc64-256", "Apache-2.0", "yes", 1012.2),
+    _vjepa2("l", "vjepa2-vitl-fpc64-256", _MIT_CODE_ONLY, 303.9),
+    _vjepa2("h", "vjepa2-vith-fpc64-256", _MIT_CODE_ONLY, 631.6),
+    _vjepa2("g", "vjepa2-vitg-fpc64-256", _APACHE, 1012.2),
     Entry(
         "clap",
         "text and audio encoder",
         "615 MB",
-        "Apache-2.0",
-        "yes",
+        _APACHE,
         (
             Hub("laion/clap-htsat-unfused", "model.safetensors", also=_TOKENIZER),
             Hub("laion/clap-htsat-unfused", "pytorch_model.bin", also=_TOKENIZER),
@@ -298,16 +289,14 @@ ENTRIES: tuple[Entry, ...] = (
         "clap_music_speech",
         "text and audio encoder (its tokenizer is that of clap)",
         "2.35 GB",
-        "CC0-1.0",
-        "yes",
+        _CC0,
         (Hub("lukewys/laion_clap", "music_speech_audioset_epoch_15_esc_89.98.pt"),),
     ),
     Entry(
         "t5_base",
         "text encoder",
         "892 MB",
-        "Apache-2.0",
-        "yes",
+        _APACHE,
         (Hub("google-t5/t5-base", "model.safetensors", also=_TOKENIZER),),
         ("text_encoders/t5-base.safetensors", "text_encoders/t5_base.safetensors"),
     ),

@@ -273,7 +273,7 @@ def _record(folder: Path, target: Path, source: Source, row: Entry, found: dict[
     except (OSError, ValueError):
         known = {}
     where = target.relative_to(folder).as_posix()
-    known[where] = {"name": row.name, "source": str(source), "licence": row.licence, **found}
+    known[where] = {"name": row.name, "source": str(source), "licence": row.licence.name, **found}
     beside = path.with_name(path.name + ".part")
     try:
         beside.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import case as golden
 import pytest
 import torch
+from foleystage.core.encoders import clip as module
 from foleystage.core.encoders.clip import ClipConfig, DFN5BClip
 from foleystage.core.errors import FoleyError
+from foleystage.core.weights.load import read_weights
 from safetensors.torch import save_file
 
 
@@ -106,18 +108,87 @@ def test_matches_the_reference(case):
     check(case, model)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("layout", ["open_clip", "transformers", "nested", "scale of one"])
-def test_every_layout_of_the_file_gives_the_same(case, layout, tmp_path):
-    tensors = case.state_dict()
+LAYOUTS = ["open_clip", "transformers", "nested", "text apart", "scale of one"]
+
+
+def in_layout(layout, tensors):
     if layout == "transformers":
         tensors = transformers_names(tensors)
         tensors["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     elif layout == "nested":
         tensors = {f"module.{k}": v for k, v in tensors.items()}
+    elif layout == "text apart":
+        whole = ("visual.", "logit_scale")
+        tensors = {k if k.startswith(whole) else f"text.{k}": v for k, v in tensors.items()}
     elif layout == "scale of one":
         tensors["logit_scale"] = tensors["logit_scale"].reshape(1)
-    check(case, DFN5BClip.load(saved(tmp_path, tensors)))
+    return tensors
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_of_the_file_gives_the_same(case, layout, tmp_path):
+    check(case, DFN5BClip.load(saved(tmp_path, in_layout(layout, case.state_dict()))))
+
+
+@pytest.fixture
+def tensors_read(monkeypatch):
+    """Keys of the files that are read from now on."""
+    keys = set()
+
+    def read(*given, **options):
+        tensors = read_weights(*given, **options)
+        keys.update(tensors)
+        return tensors
+
+    monkeypatch.setattr(module, "read_weights", read)
+    return keys
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_half_is_the_whole_bit_for_bit_and_reads_no_more(case, layout, tmp_path, tensors_read):
+    tensors = in_layout(layout, case.state_dict())
+    path = saved(tmp_path, tensors)
+    whole = DFN5BClip.load(path)
+    image, ids = case.input("image"), case.input("token_ids")
+    tensors_read.clear()
+
+    visual = DFN5BClip.load(path, half="visual")
+    read = set(tensors_read)
+    assert torch.equal(visual.encode_images(image), whole.encode_images(image))
+    tensors_read.clear()
+    text = DFN5BClip.load(path, half="text")
+    assert torch.equal(text.encode_ids(ids), whole.encode_ids(ids))
+
+    assert not read & tensors_read and read | tensors_read == tensors.keys()
+    built = visual.state_dict().keys(), text.state_dict().keys()
+    assert not built[0] & built[1] and built[0] | built[1] == whole.state_dict().keys()
+    assert (visual.width, visual.rate) == (whole.width, whole.rate)
+
+
+@pytest.mark.parametrize("layout", ["open_clip", "transformers"])
+def test_a_half_says_what_it_lacks(case, layout, tmp_path):
+    path = saved(tmp_path, in_layout(layout, case.state_dict()))
+    visual, text = (DFN5BClip.load(path, half=half) for half in ("visual", "text"))
+    with pytest.raises(FoleyError, match="Only the visual half of CLIP is loaded; load its text"):
+        visual.encode_text(["a metal hit"])
+    with pytest.raises(FoleyError, match="Only the text half of CLIP is loaded; load its visual"):
+        text.encode(torch.zeros(2, 384, 384, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("half", ["visual", "text"])
+def test_a_half_refuses_a_file_of_another_model(case, half, tmp_path):
+    tensors = case.state_dict()
+    other = {"visual": "visual.conv2.weight", "text": "ln_initial.weight"}[half]
+    with pytest.raises(FoleyError, match=f"clip.safetensors has unknown weights .{other}"):
+        DFN5BClip.load(saved(tmp_path, {**tensors, other: torch.zeros(2)}), half=half)
+    with pytest.raises(FoleyError, match=r"unknown weights \(decoder.weight"):
+        DFN5BClip.load(saved(tmp_path, {**tensors, "decoder.weight": torch.zeros(2)}), half=half)
+    start = {"visual": "visual.", "text": "transformer."}[half]
+    lacking = {k: v for k, v in tensors.items() if not k.startswith(start)}
+    with pytest.raises(FoleyError, match="lacks weights"):
+        DFN5BClip.load(saved(tmp_path, lacking), half=half)
 
 
 def test_transformers_names_are_those_that_transformers_uses(case):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from foleystage.cli import main
 from foleystage.core.errors import FoleyError
-from foleystage.core.models import load_model
+from foleystage.core.system import load_model
 from foleystage.core.weights import advice, store
 from foleystage.core.weights.registry import ENTRIES, entry
 
@@ -48,7 +48,7 @@ def test_outside_comfyui_the_command_is_one_that_there_is(start):
 
 def test_several_missing_files_are_told_the_same_way(start):
     with pytest.raises(FoleyError) as caught:
-        load_model("mmaudio_small_16k")
+        load_model("mmaudio_small_16k", "cpu")
     said = str(caught.value)
     if start:
         assert f"run `{start} download mmaudio_small_16k dfn5b_clip" in said

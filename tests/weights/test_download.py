@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.weights import fetch, registry, store
-from foleystage.core.weights.registry import Entry, Hub, Manual, Url
+from foleystage.core.weights.registry import Entry, Hub, Licence, Manual, Url
 
 CONTENT = os.urandom(3_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -34,7 +34,7 @@ def row(monkeypatch):
     """Adds a row named `test` with these sources to the registry."""
 
     def add(*sources):
-        made = Entry("test", "generator", "3 MB", "CC-BY-NC-4.0", "no", sources)
+        made = Entry("test", "generator", "3 MB", Licence("CC-BY-NC-4.0", "no"), sources)
         monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, made))
         return made
 

@@ -25,11 +25,46 @@ def put(path):
 def test_names_are_unique_and_rows_complete():
     assert len({row.name for row in ENTRIES}) == len(ENTRIES)
     for row in ENTRIES:
-        assert row.licence and row.part and row.sources and row.file_names, row.name
+        assert row.licence.name and row.part and row.sources and row.file_names, row.name
         for source in row.sources:
             if isinstance(source, (Hub, Url, Manual)):
                 assert re.fullmatch(r"([0-9a-f]{64})?", source.sha256), row.name
                 assert re.fullmatch(r"([0-9a-f]{32})?", source.md5), row.name
+
+
+def test_each_licence_is_defined_once():
+    """Rows of one licence share it, and no two licences have one name."""
+    licences = {id(row.licence): row.licence for row in ENTRIES}
+    assert len({licence.name for licence in licences.values()}) == len(licences)
+
+
+def test_an_spdx_identifier_is_given_where_the_licence_has_one():
+    found = {row.licence.name: row.licence.spdx for row in ENTRIES if row.licence.spdx}
+    plain = ("Apache-2.0", "MIT", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC0-1.0")
+    assert found == {**{name: name for name in plain}, "MIT (code Apache-2.0)": "MIT"}
+
+
+SENTENCES = {
+    "mdsgen_mini": "The weights are under Apache-2.0: commercial use allowed.",
+    "ac_foley": "The weights are under CC-BY-NC-4.0: not for commercial use.",
+    "dfn5b_clip": "The weights are under their own licence, apple-amlr (earlier "
+    "apple-sample-code-license): not for commercial use.",
+    "stable_audio_open": "The weights are under their own licence, Stability AI Community License: "
+    "conditions for commercial use (free up to 1 million US dollars of yearly revenue).",
+    "synchformer": "No licence is stated for the weights (their code is MIT): ask their authors "
+    "before commercial use.",
+    "mdsgen_b": "No licence is stated for the weights: ask their authors before commercial use.",
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_licence_is_one_sentence(name):
+    assert entry(name).licence.sentence == SENTENCES[name]
+
+
+def test_terms_say_name_and_commercial_use():
+    assert entry("ac_foley").terms == "CC-BY-NC-4.0, not for commercial use"
+    assert entry("mdsgen_b").terms == "none stated, commercial use unclear"
 
 
 def test_bundled_rows_name_files_of_the_package():
