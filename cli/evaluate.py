@@ -44,7 +44,7 @@ def add_command(commands) -> None:
 def _evaluate(options: Namespace) -> None:
     if options.model == _CODEC:
         return _evaluate_codec(options)
-    from ..core.system import Loading, load_model, pick_device
+    from ..core.loading import Loading, load_model, pick_device
 
     files = {} if options.encoder is None else {"video": options.encoder}
     device = pick_device(options.device)

@@ -145,7 +145,7 @@ def _generate(options: Namespace) -> None:
     _check_files(options)
     with Progress() as progress:
         progress("loading", 0, 1)
-        from ..core.system import load_model, pick_device
+        from ..core.loading import load_model, pick_device
 
         system = load_model(options.model, pick_device(options.device), loading)
         _suit_threads(system)
@@ -171,8 +171,8 @@ def _suit_threads(system) -> None:
 
 def _request(options: Namespace):
     from ..core.errors import FoleyError
-    from ..core.pipeline import Request
     from ..core.reference import ReferencePick
+    from ..core.request import Request
 
     pick = ReferencePick(options.reference_start, options.reference_windows)
     if options.reference is None and pick != ReferencePick():
@@ -203,7 +203,7 @@ def _request(options: Namespace):
 
 def _loudness(word: str | None) -> float | None:
     from ..core.errors import FoleyError
-    from ..core.pipeline import LOUDNESS
+    from ..core.media.finish import LOUDNESS
 
     if word is None:
         return LOUDNESS
@@ -218,7 +218,7 @@ def _loudness(word: str | None) -> float | None:
 def _loading(options: Namespace):
     """How the system is to be loaded."""
     from ..core.errors import FoleyError
-    from ..core.system import Loading
+    from ..core.loading import Loading
 
     files = {}
     for given in options.part:
@@ -241,13 +241,12 @@ def _check_files(options: Namespace) -> None:
     from ..core.errors import FoleyError
     from ..core.media import probe
     from ..core.media.formats import SOUND_FILES, VIDEO_FILES
-    from ..core.pipeline import is_picture
     from ..core.results.writing import check_output
 
     info = None if options.video is None else probe(options.video)
     suffixes = (*VIDEO_FILES, *SOUND_FILES)
     output = Path(options.output).suffix.lower()
-    if info is None or is_picture(info):
+    if info is None or info.is_picture:
         suffixes = tuple(SOUND_FILES)
         source = "Words" if info is None else "A picture"
         if output in VIDEO_FILES:

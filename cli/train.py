@@ -32,7 +32,7 @@ def add_command(commands) -> None:
 def _train(options: Namespace) -> None:
     import torch
 
-    from ..core.system import pick_device
+    from ..core.loading import pick_device
     from ..core.training.recipes import run_recipe
 
     if options.threads:

@@ -1,4 +1,4 @@
-"""Reference sounds: reading them, and the windows of them that a model listens to."""
+"""Reference sounds: reading them, their windows, and how these are encoded."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from .errors import FoleyError
-from .media import fit_length, mono_peak, read_audio
+from .media import fit_length, mono_peak, read_audio, resample
+
+if TYPE_CHECKING:
+    from .codecs.base import Codec
 
 log = logging.getLogger(__name__)
 
 SHORTEST = 0.05  # seconds
 LONGEST = 60.0  # seconds of a sound that are looked through
 MOST_WINDOWS = 64
+PEAK = 0.95
 _SILENT = 1e-4
+_SEED = 0  # of the posterior's noise, so that a reference means the same in every take
 
 
 @dataclass(frozen=True)
 class ReferencePick:
-    """Which parts of a reference sound are listened to.
+    """Which parts of a reference sound are used.
 
     start: seconds from its start. windows: 1 is the part at `start`; more are spread evenly from
     there to the end, and their mean counts.
@@ -36,48 +41,84 @@ class ReferencePick:
 
 
 @dataclass(frozen=True)
-class ReferenceSpec:
-    """How much of a reference a model takes at once: samples at its codec's rate."""
+class ReferenceMethod:
+    """How a system encodes a reference sound.
 
-    reference_samples: int
+    preprocess(waveform [C, T], rate, sample_rate, peak): [1, T'], mono at the codec's rate; peak is
+    that of the whole sound in mono, of which the waveform may be a part. encode(codec, windows
+    [W, T], rng): the stream `[1, N, D]`; rng: where noise is drawn from, None is the same each
+    time. stream: its name.
+    """
+
+    preprocess: Callable[[Tensor, int, int, float], Tensor]
+    encode: Callable[[Codec, Tensor, torch.Generator | None], Tensor]
+    stream: str = "audio"
+
+
+@dataclass(frozen=True)
+class ReferenceSpec:
+    """What one window of a reference is: `samples` at the codec's rate, encoded by `method`."""
+
+    method: ReferenceMethod
+    samples: int
     sample_rate: int
 
     @property
-    def reference_seconds(self) -> float:
+    def seconds(self) -> float:
         """Length of one window."""
-        return self.reference_samples / self.sample_rate
+        return self.samples / self.sample_rate
 
 
-class TakesReferences(Protocol):
-    """A model, as far as its reference goes; see `model_base.Model`."""
-
-    def listen(
-        self,
-        waveform: Tensor,
-        rate: int,
-        pick: ReferencePick,
-        *,
-        peak: float | None,
-        rng: torch.Generator | None,
-    ) -> Tensor: ...
+def normalize_peak(
+    waveform: Tensor, rate: int, sample_rate: int, peak: float | None = None
+) -> Tensor:
+    """A sound [C, T] as AC-Foley is given it, [1, T']: mono, its peak at 0.95 unless silent."""
+    mono = waveform.mean(0, keepdim=True)
+    peak = float(mono.abs().max()) if peak is None else peak
+    if peak >= _SILENT:
+        mono = mono / peak * PEAK
+    return resample(mono, rate, sample_rate)
 
 
-def load_reference(
-    reference,
-    model: TakesReferences,
-    pick: ReferencePick | None = None,
-    rng: torch.Generator | None = None,
-) -> Tensor | None:
-    """The reference stream of a sound file, or of a (waveform [C, T], rate) pair; None without one.
+@torch.inference_mode()
+def sample_posterior(codec: Any, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """A sample of the codec's posterior of each window, not brought to the generator's statistics,
+    as published for AC-Foley; with the same noise unless a generator is given."""
+    device = next(codec.parameters()).device
+    rng = rng or torch.Generator().manual_seed(_SEED)
+    streams = [codec.sample(window[None, None].to(device), rng) for window in windows]
+    return torch.cat(streams, 1).cpu()
 
-    rng: see `Model.hear`.
+
+def _mono(waveform: Tensor, rate: int, sample_rate: int, peak: float) -> Tensor:
+    return resample(waveform.mean(0, keepdim=True), rate, sample_rate)
+
+
+@torch.inference_mode()
+def _encode_normalized(codec: Codec, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """The codec's latent of each window, its own peak at 0.95."""
+    device = next(codec.parameters()).device
+    streams = []
+    for window in windows:
+        sound = window * (PEAK / window.abs().max().clamp_min(_SILENT))
+        streams.append(codec.encode(sound[None, None].to(device)))
+    return torch.cat(streams, 1).cpu()
+
+
+SAMPLED_REFERENCE = ReferenceMethod(normalize_peak, sample_posterior)
+NORMALIZED_REFERENCE = ReferenceMethod(_mono, _encode_normalized)
+
+
+def read_reference(
+    reference: str | os.PathLike[str] | tuple[Tensor, int],
+    spec: ReferenceSpec,
+    pick: ReferencePick,
+) -> Tensor:
+    """Windows [W, samples] of a sound file, or of a (waveform [C, T], rate) pair.
 
     Raises:
-        FoleyError: it cannot be read, is too short, silent, or not a number.
+        FoleyError: it cannot be read, is too short, silent, or not a number; see `cut_windows`.
     """
-    if reference is None:
-        return None
-    pick = pick or ReferencePick()
     peak = None
     if isinstance(reference, tuple):
         waveform, rate = reference
@@ -85,7 +126,7 @@ def load_reference(
         waveform, rate, pick, peak = _read(reference, pick)
     if not torch.isfinite(waveform).all():
         raise FoleyError("The reference sound holds values that are not numbers; export it again.")
-    return model.listen(waveform.float(), rate, pick, peak=peak, rng=rng)
+    return cut_windows(waveform.float(), rate, spec, pick, peak)
 
 
 def _read(
@@ -121,40 +162,42 @@ def _shortened(waveform: Tensor, rate: int, pick: ReferencePick) -> tuple[Tensor
 
 
 def cut_windows(
-    level: Callable[[Tensor, int, float], Tensor],
     waveform: Tensor,
     rate: int,
     spec: ReferenceSpec,
-    pick: ReferencePick,
+    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
     peak: float | None = None,
 ) -> Tensor:
-    """Windows [W, reference_samples] of a sound [C, T], brought to the model's level and rate.
+    """Windows [W, samples] of a sound [C, T], preprocessed as the system wants it.
 
-    What is missing at the end is silence; windows that are silent are left out of several. level,
-    peak: see `Model.level`; None is the peak of what is given.
+    What is missing at the end is silence; windows that are silent are left out of several. peak: of
+    the whole sound in mono, None is that of what is given.
+
+    Raises:
+        FoleyError: a sound too short, silent where it is encoded, or a start beyond its end.
     """
     _check(waveform.shape[-1] / rate, pick)
     if peak is None:
         peak = float(waveform.mean(0).abs().max())
     waveform, pick = _shortened(waveform, rate, pick)
     seconds = waveform.shape[-1] / rate
-    size = spec.reference_samples
-    sound = level(waveform, rate, peak)[0]
+    size = spec.samples
+    sound = spec.method.preprocess(waveform, rate, spec.sample_rate, peak)[0]
     first = round(pick.start * spec.sample_rate)
     spread = max(len(sound) - size - first, 0)
     count = min(pick.windows, 1 + math.ceil(spread / size))
     starts = [first + round(i * spread / max(count - 1, 1)) for i in range(count)]
     windows = torch.stack([fit_length(sound[start:], size) for start in starts])
-    heard = windows.abs().amax(1) >= _SILENT
-    if not heard.any():
+    audible = windows.abs().amax(1) >= _SILENT
+    if not audible.any():
         raise FoleyError(_silent_sentence(spec, seconds, pick))
-    if seconds - pick.start < spec.reference_seconds:
+    if seconds - pick.start < spec.seconds:
         log.warning(
             "The reference is %.2f s long; the rest of the %.2f s that are listened to is silence.",
             seconds - pick.start,
-            spec.reference_seconds,
+            spec.seconds,
         )
-    return windows[heard]
+    return windows[audible]
 
 
 def _check(seconds: float, pick: ReferencePick) -> None:
@@ -175,12 +218,12 @@ def _check(seconds: float, pick: ReferencePick) -> None:
 
 
 def _silent_sentence(spec: ReferenceSpec, seconds: float, pick: ReferencePick) -> str:
-    if pick.windows > 1 or seconds <= spec.reference_seconds:
+    if pick.windows > 1 or seconds <= spec.seconds:
         return "The reference sound is silent throughout; choose one that can be heard."
     where = (
-        f"in its first {spec.reference_seconds:.2f} s"
+        f"in its first {spec.seconds:.2f} s"
         if not pick.start
-        else f"in the {spec.reference_seconds:.2f} s from {pick.start:g} s"
+        else f"in the {spec.seconds:.2f} s from {pick.start:g} s"
     )
     return (
         f"The reference sound is silent {where}; choose one that can be heard from its start, or "

@@ -92,15 +92,15 @@ class MelPictureCodec(Codec):
         self.voice = voice or FoleyMiniCodec()
 
     @classmethod
-    def load(cls, path: Path | None = None) -> MelPictureCodec:
-        """The bundled weights, or a picture of one's own at `path`; ready for inference.
+    def load(cls, path: Path | None = None, voice: Path | None = None) -> MelPictureCodec:
+        """The bundled weights, or a picture of one's own at `path` and a mini codec at `voice`.
 
         Raises FoleyError where a file is missing, damaged or another model's.
         """
         from ..weights.fill import fill_from
         from ..weights.minis import mini_path
 
-        codec = cls(FoleyMiniCodec.load())
+        codec = cls(FoleyMiniCodec.load(voice))
         fill_from(codec.picture, mini_path("mel_picture_codec") if path is None else path)
         return codec.eval().requires_grad_(False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,10 +30,25 @@ class Features:
     rate: float
 
 
+@dataclass(frozen=True, eq=False)
+class EncodedVideo:
+    """What a take is conditioned on of a video.
+
+    streams: `[1, N, D]` by name. seconds: of the video that the take is for; padded: that the
+    streams span, a little more on the encoder's grid. chance: of a hit, 50 a second, where the
+    encoder tells it.
+    """
+
+    streams: Mapping[str, Tensor]
+    seconds: float
+    padded: float
+    chance: Tensor | None = None
+
+
 class VideoEncoder(nn.Module, abc.ABC):
     """Frames of one clip to one stream of features.
 
-    An encoder looks through windows: rows of frame indices, all of one length, each computed
+    An encoder works on windows: rows of frame indices, all of one length, each computed
     independently of the others. So memory grows with the windows of a batch, never with the clip.
 
     stream: name of the stream it makes. rate: features a second. width: channels of a feature.
@@ -48,23 +63,23 @@ class VideoEncoder(nn.Module, abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def windows(count: int) -> Tensor:
-        """int64 [windows, frames]: what is looked at in a clip of `count` frames, in order.
+        """int64 [windows, frames]: what is encoded of a clip of `count` frames, in order.
 
         A longer clip begins with the same windows, but for those that depend on where it ends.
         """
 
     @abc.abstractmethod
-    def look(self, frames: Tensor) -> Tensor:
+    def encode_batch(self, frames: Tensor) -> Tensor:
         """uint8 [B, frames, H, W, 3], a batch of windows on the device -> [B, features, width]."""
 
     @abc.abstractmethod
     def window_bytes(self, frames: int) -> int:
-        """About how much memory `look` needs for one window of so many frames, in bytes."""
+        """About how much memory `encode_batch` needs for one window of so many frames, in bytes."""
 
     @classmethod
-    def join(cls, looked: Tensor, count: int) -> Tensor:
+    def join(cls, encoded: Tensor, count: int) -> Tensor:
         """Features of all windows [windows, features, D] -> those of the clip [N, D]."""
-        return looked.flatten(0, 1)
+        return encoded.flatten(0, 1)
 
     @property
     def device(self) -> torch.device:
@@ -93,14 +108,14 @@ class VideoEncoder(nn.Module, abc.ABC):
         """
         check_frames(self, frames)
         rows = self.windows(len(frames))
-        looked = self.look_through(
+        encoded = self.encode_windows(
             frames, rows, memory=memory, progress=progress, cancelled=cancelled
         )
-        values = self.join(looked, len(frames))
+        values = self.join(encoded, len(frames))
         return Features(values.unsqueeze(0).contiguous(), self.rate)
 
     @torch.no_grad()
-    def look_through(
+    def encode_windows(
         self,
         frames: Tensor,
         rows: Tensor,
@@ -121,20 +136,20 @@ class VideoEncoder(nn.Module, abc.ABC):
                 raise Cancelled()
             try:
                 batch = frames[rows[first : first + size]].to(self.device)
-                done.append(self.look(batch).float().cpu())
+                done.append(self.encode_batch(batch).float().cpu())
             except torch.OutOfMemoryError:
                 size = self._halved(size)
                 continue
             first = min(first + size, len(rows))
             if progress is not None:
                 progress(first, len(rows))
-        looked = torch.cat(done)
-        if not torch.isfinite(looked).all():
+        encoded = torch.cat(done)
+        if not torch.isfinite(encoded).all():
             raise FoleyError(
                 f"The {self.stream} encoder gave infinite or undefined features: its weights are "
                 "damaged, or their type is too narrow; load them in float32."
             )
-        return looked
+        return encoded
 
     def _budget(self, memory: int | None) -> int:
         if memory is not None:

@@ -142,7 +142,7 @@ class CavpVideo(VideoEncoder):
         # The first stage: 56 x 56 places of 256 channels, in, out and between.
         return frames * 56 * 56 * 256 * 4 * self.dtype.itemsize
 
-    def look(self, frames: Tensor) -> Tensor:
+    def encode_batch(self, frames: Tensor) -> Tensor:
         return self.encode_frames((frames.float() / 255).movedim(-1, 2).to(self.dtype))
 
     @classmethod

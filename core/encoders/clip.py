@@ -214,7 +214,7 @@ class DFN5BClip(VideoEncoder):
         # Widest moment: the hidden layer twice, the residual stream and the heads beside it.
         return (self.config.patches + 1) * self.config.vision_width * 16 * self.dtype.itemsize
 
-    def look(self, frames: Tensor) -> Tensor:
+    def encode_batch(self, frames: Tensor) -> Tensor:
         return self.encode_images(pixels(frames[:, 0], self.dtype, MEAN, STD))[:, None]
 
     def encode_images(self, images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ out and named, so that nobody believes it was heard.
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
 
 TOKENS = 8
 WIDTH = 64
@@ -75,6 +78,30 @@ class MiniTextEncoder(nn.Module):
                 return candidate
         near = difflib.get_close_matches(word, self.words, 1, 0.84) if len(word) > 3 else []
         return near[0] if near else None
+
+
+@torch.inference_mode()
+def encode_prompt(encoder: MiniTextEncoder, prompt: str) -> Tensor | None:
+    """The text stream `[1, 8, 64]`, None when the prompt holds no word that is known; what means
+    nothing is logged."""
+    reading = encoder.read(prompt)
+    if reading.unknown:
+        log.warning(
+            "The prompt's %s mean nothing to the mini text encoder and have no effect.",
+            _some(reading.unknown),
+        )
+    if reading.known:
+        return encoder([reading.ids])
+    if prompt.strip():
+        log.warning(
+            "No word of the prompt is known to the mini text encoder; the sound follows the rest."
+        )
+    return None
+
+
+def _some(words: tuple[str, ...]) -> str:
+    shown = ", ".join(f"'{word[:30]}'" for word in words[:5])
+    return f"words {shown}{' ...' if len(words) > 5 else ''}"
 
 
 def _stems(word: str) -> list[str]:

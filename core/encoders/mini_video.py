@@ -1,8 +1,9 @@
-"""From grey frames to the streams that `ac_foley_mini` listens to, for clips of any length."""
+"""From grey frames to the `sync` stream of the minis, for clips of any length."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,8 +31,8 @@ _CHUNK, _OVERLAP = 500, 40
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen: the `sync` stream (1, bins, 3) and the chance of a hit at 50 Hz, (bins,)."""
+class Events:
+    """What happens when: `sync` stream `[1, bins, 3]`, chance of a hit at 50 Hz `[bins]`."""
 
     sync: Tensor
     chance: Tensor
@@ -39,20 +40,26 @@ class Seen:
     source: str  # "encoder", "motion curve" or "nothing"
 
 
+def round_up_seconds(seconds: float) -> float:
+    """The shortest whole number of 0.16 s that is at least `seconds`."""
+    step = FRAMES_PER_STEP / FRAME_RATE
+    return max(math.ceil(seconds / step - 1e-6), 1) * step
+
+
 @torch.inference_mode()
-def watch(
+def encode_events(
     encoder: MiniVideoEncoder, frames: Tensor, *, cancelled: Callable[[], bool] | None = None
-) -> Seen:
+) -> Events:
     """Events of grey frames (T, 64, 64) uint8 at 25 fps; the last frame is held to fill 0.16 s.
 
-    The encoder looks eight times, at the picture mirrored, turned upside down and transposed, and
-    the mean counts. Where it sees no hit and no sweep although something moves, the weight-free
-    stop curve takes its place (and the log says so).
+    The mean counts of eight views: the picture mirrored, turned upside down and transposed. Where
+    it finds no hit and no sweep although something moves, the weight-free stop curve takes its
+    place (and the log says so).
     """
     missing = -len(frames) % FRAMES_PER_STEP
     frames = torch.cat([frames, frames[-1:].expand(missing, -1, -1)])
     frames = frames.to(next(encoder.parameters()).device)
-    chances = look(encoder, frames, cancelled)
+    chances = event_chances(encoder, frames, cancelled)
     source = "encoder"
     if float(chances[:, (0, 2)].max()) < _BLIND:
         motion = measure_motion(frames[None])
@@ -67,13 +74,13 @@ def watch(
     chances = chances.float().cpu()
     times = peaks(chances[:, 0].numpy(), SURE)
     bins = np.minimum((times * BIN_RATE).astype(int), len(chances) - 1)
-    told = bumps(times.tolist(), chances[bins, 1].tolist(), len(chances))
-    told[:, 2] = chances[:, 2] * (chances[:, 2] > _FAINT)
-    sync = sync_from_events(told[None]).to(frames.device)
-    return Seen(sync, chances[:, 0], times, source)
+    events = bumps(times.tolist(), chances[bins, 1].tolist(), len(chances))
+    events[:, 2] = chances[:, 2] * (chances[:, 2] > _FAINT)
+    sync = sync_from_events(events[None]).to(frames.device)
+    return Events(sync, chances[:, 0], times, source)
 
 
-def look(
+def event_chances(
     encoder: MiniVideoEncoder, frames: Tensor, cancelled: Callable[[], bool] | None = None
 ) -> Tensor:
     """Chances (2T, 3) of hit, strength and level, from eight views of frames (T, 64, 64)."""

@@ -197,7 +197,7 @@ class SynchformerVisual(VideoEncoder):
     def window_bytes(self, frames: int) -> int:
         return (1 + _TIMES * _PLACES) * self.width * 16 * self.dtype.itemsize
 
-    def look(self, frames: Tensor) -> Tensor:
+    def encode_batch(self, frames: Tensor) -> Tensor:
         return self.encode_segments(pixels(frames, self.dtype, [0.5] * 3, [0.5] * 3))
 
     def encode_segments(self, frames: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ from torch import Tensor
 from ..media import FrameRequest, Source, Timing, kept_frames, made_seconds, pour_frames
 from .base import CancelCheck, Features, Progress, VideoEncoder, check_frames
 from .cache import FeatureCache
-from .gaze import Eye, Gaze, eye_of
+from .streaming import LazyEncoder, StreamingEncoder, loaded
 
-# Small frames that are held, of all encoders together, before they are looked at: about 17 s of
-# what CLIP and Synchformer see. A shorter clip is looked at by one encoder after another, so that
+# Small frames that are held, of all encoders together, before they are encoded: about 17 s of
+# what CLIP and Synchformer take. A shorter clip is encoded by one encoder after another, so that
 # the memory of one suffices.
 HOLD = 128 << 20
 _STEPS = 1000
@@ -23,7 +23,7 @@ Counts = Mapping[str, int]
 
 def encode_video(
     source: Source,
-    encoders: Mapping[str, VideoEncoder | Eye],
+    encoders: Mapping[str, VideoEncoder | LazyEncoder],
     *,
     start: float = 0.0,
     seconds: float | None = None,
@@ -37,7 +37,7 @@ def encode_video(
 ) -> dict[str, Features]:
     """The streams of a window of a clip, by the names of `encoders`.
 
-    Frames are let go once they are looked at, so memory grows with the features alone.
+    Frames are let go once they are encoded, so memory grows with the features alone.
 
     start, seconds: window in seconds; None reads to the end. timing: which source frame stands for
     an instant; "published" is MMAudio's rule and also shortens all streams to their common length,
@@ -46,37 +46,39 @@ def encode_video(
     hold: bytes of frames that wait. progress(step, total): thousandths, the first half decoding.
     Raises FoleyError for what cannot be read or encoded, Cancelled.
     """
-    eyes = {name: one if isinstance(one, Eye) else eye_of(one) for name, one in encoders.items()}
-    requests = {name: eye.layout.frame_request.timed(timing) for name, eye in eyes.items()}
+    lazy = {
+        name: one if isinstance(one, LazyEncoder) else loaded(one) for name, one in encoders.items()
+    }
+    requests = {name: one.layout.frame_request.timed(timing) for name, one in lazy.items()}
     if fit is None:
         fit = _common(requests, timing, seconds)
-    told = _Told(eyes, requests, seconds, progress)
+    report = _Progress(lazy, requests, seconds, progress)
     with ExitStack() as stack:
-        gazes: dict[str, Gaze] = {}
-        for name, eye in eyes.items():
-            gazes[name] = Gaze(
-                eye, cache=cache, memory=memory, looked=told.of(name), cancelled=cancelled
+        running: dict[str, StreamingEncoder] = {}
+        for name, one in lazy.items():
+            running[name] = StreamingEncoder(
+                one, cache=cache, memory=memory, done=report.of(name), cancelled=cancelled
             )
-            stack.callback(gazes[name].close)
-        sinks = {name: _sink(gaze, gazes, hold) for name, gaze in gazes.items()}
+            stack.callback(running[name].close)
+        sinks = {name: _sink(one, running, hold) for name, one in running.items()}
         counts = pour_frames(
             source,
             requests,
             sinks,
             start=start,
             seconds=seconds,
-            progress=told.decoded,
+            progress=report.decoded,
             cancelled=cancelled,
         )
         wanted = fit(counts)
-        streams = {name: gaze.finish(wanted[name]) for name, gaze in gazes.items()}
-    told.end()
+        streams = {name: one.finish(wanted[name]) for name, one in running.items()}
+    report.end()
     return streams
 
 
 def encode_frames(
     frames: Tensor,
-    encoder: VideoEncoder | Eye,
+    encoder: VideoEncoder | LazyEncoder,
     *,
     cache: FeatureCache | None = None,
     memory: int | None = None,
@@ -84,24 +86,26 @@ def encode_frames(
     cancelled: CancelCheck | None = None,
 ) -> Features:
     """The features of frames in memory, uint8 [T, H, W, 3], or what the cache has of them."""
-    eye = encoder if isinstance(encoder, Eye) else eye_of(encoder)
-    check_frames(eye.layout, frames)
-    total = len(eye.layout.windows(len(frames)))
+    lazy = encoder if isinstance(encoder, LazyEncoder) else loaded(encoder)
+    check_frames(lazy.layout, frames)
+    total = len(lazy.layout.windows(len(frames)))
     report = None if progress is None else lambda windows: progress(windows, total)
-    gaze = Gaze(eye, cache=cache, memory=memory, looked=report, cancelled=cancelled)
+    running = StreamingEncoder(lazy, cache=cache, memory=memory, done=report, cancelled=cancelled)
     try:
         for frame in frames:
-            gaze.add(frame)
-        return gaze.finish()
+            running.add(frame)
+        return running.finish()
     finally:
-        gaze.close()
+        running.close()
 
 
-def _sink(gaze: Gaze, gazes: Mapping[str, Gaze], hold: int) -> Callable[[Tensor, int], None]:
+def _sink(
+    own: StreamingEncoder, running: Mapping[str, StreamingEncoder], hold: int
+) -> Callable[[Tensor, int], None]:
     def take(frame: Tensor, times: int) -> None:
-        gaze.add(frame, times)
-        if sum(one.held for one in gazes.values()) > hold:
-            for one in gazes.values():
+        own.add(frame, times)
+        if sum(one.held for one in running.values()) > hold:
+            for one in running.values():
                 one.advance()
 
     return take
@@ -122,44 +126,44 @@ def _common(
     return fit
 
 
-class _Told:
-    """Progress of decoding and looking, which go on together, as one that only rises."""
+class _Progress:
+    """Progress of decoding and encoding, which go on together, as one that only rises."""
 
     def __init__(
         self,
-        eyes: Mapping[str, Eye],
+        encoders: Mapping[str, LazyEncoder],
         requests: Mapping[str, FrameRequest],
         seconds: float | None,
         progress: Progress | None,
     ) -> None:
         self._progress = progress
         self._decoded, self._most = 0.0, 0
-        self._looked = dict.fromkeys(eyes, 0)
+        self._encoded = dict.fromkeys(encoders, 0)
         self._total = 0
         if seconds is not None:
-            for name, eye in eyes.items():
+            for name, one in encoders.items():
                 count = max(1, round(seconds * requests[name].fps))
-                self._total += len(eye.layout.windows(count))
+                self._total += len(one.layout.windows(count))
 
     def decoded(self, step: int, total: int) -> None:
         self._decoded = step / max(1, total)
-        self._tell()
+        self._report()
 
     def of(self, name: str) -> Callable[[int], None]:
-        def looked(windows: int) -> None:
-            self._looked[name] = windows
-            self._tell()
+        def encoded(windows: int) -> None:
+            self._encoded[name] = windows
+            self._report()
 
-        return looked
+        return encoded
 
     def end(self) -> None:
         if self._progress is not None:
             self._progress(_STEPS, _STEPS)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._progress is None:
             return
-        looked = min(1.0, sum(self._looked.values()) / self._total) if self._total else 0.0
-        now = round(_STEPS * (self._decoded + looked) / 2)
+        encoded = min(1.0, sum(self._encoded.values()) / self._total) if self._total else 0.0
+        now = round(_STEPS * (self._decoded + encoded) / 2)
         self._most = max(self._most, min(now, _STEPS - 1))
         self._progress(self._most, _STEPS)

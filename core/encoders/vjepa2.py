@@ -89,7 +89,7 @@ class VJepa2(VideoEncoder):
         tokens = frames // TUBELET * (self.config.crop_size // self.config.patch_size) ** 2
         return tokens * self.width * 16 * self.dtype.itemsize
 
-    def look(self, frames: Tensor) -> Tensor:
+    def encode_batch(self, frames: Tensor) -> Tensor:
         return self.encode_segments(pixels(frames, self.dtype, MEAN, STD))
 
     @classmethod

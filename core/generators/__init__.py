@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from .ac_foley import AC_FOLEY, ACFoley, ac_foley_mini
-from .base import Generator, Prepared, Window
+from .base import (
+    CheckpointSpec,
+    Conditions,
+    Generator,
+    GeneratorConfig,
+    LatentSpec,
+    Lengths,
+    Prepared,
+    Streams,
+    StreamSpec,
+    Window,
+)
 from .mdsgen import MDSGen
 from .mdsgen_config import AUDIO_GRID, IMAGE_GRID, MDSGenConfig, mdsgen_config
 from .mmaudio import MMAudio
-from .mmaudio_config import L44, L44_V2, M44, S16, S44, Lengths, MMAudioConfig
-from .sampling import Sampling
+from .mmaudio_config import L44, L44_V2, M44, S16, S44, MMAudioConfig
 
 __all__ = [
     "AC_FOLEY",
@@ -20,14 +30,19 @@ __all__ = [
     "S16",
     "S44",
     "ACFoley",
+    "CheckpointSpec",
+    "Conditions",
     "Generator",
+    "GeneratorConfig",
+    "LatentSpec",
     "Lengths",
     "MDSGen",
     "MDSGenConfig",
     "MMAudio",
     "MMAudioConfig",
     "Prepared",
-    "Sampling",
+    "StreamSpec",
+    "Streams",
     "Window",
     "ac_foley_mini",
     "mdsgen_config",

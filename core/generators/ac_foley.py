@@ -1,4 +1,4 @@
-"""AC-Foley (arXiv 2603.15597): MMAudio that also listens to a reference sound.
+"""AC-Foley (arXiv 2603.15597): MMAudio that also follows a reference sound.
 
 The reference enters through one pooled vector beside the pooled clip and text; its frames take
 no part in the attention (as in the public code and weights).
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, MMAudioConfig
-from .sampling import Sampling
 
 AC_FOLEY = replace(L44, reference_samples=89088)
 
@@ -26,7 +25,7 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
     A take is a whole number of 0.16 s: 5 latents, 1 clip feature, 8 sync features.
     """
     config = MMAudioConfig(
-        codec="foley-mini",
+        codec="foley_mini_codec",
         latent_dim=32,
         hidden_dim=128,
         num_heads=4,
@@ -48,10 +47,8 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         trained_seconds=8.0,
         seconds_step=0.16,
         reference_samples=61440,
-        # Told events are followed as they are; guided, they come out 5 to 10 dB too loud.
-        unguided=("sync",),
-        # Guidance of 3 made takes 4 dB louder than none, and 2 dB louder than the true sounds.
-        sampling=Sampling(scale=3.0, rescale=1.0),
+        # Events are followed as they are; guided, they come out 5 to 10 dB too loud.
+        always_conditioned=("sync",),
     )
     return replace(config, **figures)
 
@@ -61,8 +58,6 @@ class ACFoley(MMAudio):
 
     `audio` is the codec's latent of the reference, not normalised by latent_mean and latent_std.
     """
-
-    optional_streams = ("clip", "sync", "text", "audio")
 
     def _extend(self, operations: Any, made: dict[str, Any]) -> None:
         c = self.config

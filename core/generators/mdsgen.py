@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import FoleyError
-from .base import Generator, Prepared, Window
+from .base import LATENT, LENGTH_SLACK, Generator, Lengths, Prepared, Streams, Window
 from .mdsgen_blocks import (
     Block,
     FinalLayer,
@@ -26,7 +26,7 @@ from .mdsgen_blocks import (
     feature_layers,
     pooling_layers,
 )
-from .mdsgen_config import LENGTH_SLACK, Lengths, MDSGenConfig
+from .mdsgen_config import MDSGenConfig
 
 DIFFUSION_STEPS = 1000
 _POSITION_BASE = 10000.0
@@ -46,7 +46,8 @@ class MDSGen(Generator):
         rng: CPU generator; when given, the weights are initialised for training from scratch.
     """
 
-    parameterization = "epsilon"
+    dynamics = "epsilon"
+    config: MDSGenConfig
 
     def __init__(
         self,
@@ -59,12 +60,6 @@ class MDSGen(Generator):
     ) -> None:
         super().__init__()
         self.config = c = config
-        self.optional_streams = (c.stream,)
-        self.codec = c.codec
-        self.latent_dim = c.channels * c.rows
-        self.trained_seconds = c.trained_seconds
-        self.window_step = c.window_step
-        self.sampling = c.sampling
         self._bias: weakref.ref[Tensor] | None = None
         self._bias_key: tuple = ()
         made = {"dtype": dtype, "device": device}
@@ -118,18 +113,12 @@ class MDSGen(Generator):
         self.pos_embed.copy_(table[None])
         self.decoder_pos_embed.copy_(table[None])
 
-    @property
-    def window_slack(self) -> float:
-        return LENGTH_SLACK
-
-    def moment(self, t: float) -> float:
-        return 1 - t / DIFFUSION_STEPS
-
-    def latent_shape(self, seconds: float) -> tuple[int, int]:
-        return self.config.lengths(seconds).latent, self.latent_dim
-
-    def lengths(self, conditions: Mapping[str, Tensor], seconds: float | None = None) -> Lengths:
+    def lengths(self, streams: Streams, seconds: float | None = None) -> Lengths:
         return self.config.lengths(seconds)
+
+    def quantizable(self) -> Iterable[nn.Module]:
+        """The blocks; not the Reducer, whose convolution is over frames, not along them."""
+        return self.blocks
 
     def null(self, stream: str) -> Tensor:
         """MDSGen learned none: its condition is dropped after the Reducer.
@@ -145,8 +134,8 @@ class MDSGen(Generator):
     def unnormalize(self, latent: Tensor) -> Tensor:
         return latent / self.config.latent_scale
 
-    def features(self, conditions: Mapping[str, Tensor]) -> Tensor | None:
-        """Video features `[B, 32, 512]` of the conditions; None without any.
+    def features(self, streams: Streams) -> Tensor | None:
+        """Video features `[B, 32, 512]` of the streams; None without any.
 
         Features of a shorter clip are repeated, as Diff-Foley's loader does.
 
@@ -155,12 +144,12 @@ class MDSGen(Generator):
                 finite.
         """
         c, stream = self.config, self.config.stream
-        self.check_conditions(conditions)
-        if stream not in conditions:
+        self.check_streams(streams)
+        if stream not in streams:
             return None
-        features = conditions[stream]
-        count, width = features.shape[1:]
-        if width != c.video_dim or not count:
+        features = streams[stream]
+        count = features.shape[1]
+        if not count:
             raise FoleyError(
                 f"This model needs '{stream}' features of {c.video_dim} numbers, {c.video_fps:g} a "
                 f"second, but got {list(features.shape)}; use the encoder it was trained with."
@@ -187,7 +176,7 @@ class MDSGen(Generator):
 
     def prepare(
         self,
-        conditions: Mapping[str, Tensor],
+        streams: Streams,
         seconds: float | None = None,
         *,
         lengths: Lengths | None = None,
@@ -198,13 +187,13 @@ class MDSGen(Generator):
         Raises:
             FoleyError: features that do not fit, or a take of more than one window.
         """
-        frames = (lengths or self.config.lengths(seconds)).latent
+        frames = (lengths or self.config.lengths(seconds))[LATENT]
         if frames != self.config.frames:
             raise FoleyError(
                 f"One take of this model is {self.config.trained_seconds:.2f} s; make longer ones "
                 "in windows."
             )
-        features = self.features(conditions)
+        features = self.features(streams)
         dtype = self.compute_dtype if features is None else features.dtype
         if features is None:
             steps = self.config.time_steps if self.config.pooling == "none" else 1
@@ -291,9 +280,9 @@ class MDSGen(Generator):
     def picture_of(self, latent: Tensor) -> Tensor:
         """Latent frames `[B, N, C]` to the picture `[B, channels, H, W]`."""
         c = self.config
-        if latent.ndim != 3 or latent.shape[1:] != (c.frames, self.latent_dim):
+        if latent.ndim != 3 or latent.shape[1:] != (c.frames, c.latent.dim):
             raise FoleyError(
-                f"This model works on latents of [batch, {c.frames}, {self.latent_dim}] (codec "
+                f"This model works on latents of [batch, {c.frames}, {c.latent.dim}] (codec "
                 f"{c.codec}), but got {list(latent.shape)}."
             )
         picture = latent.unflatten(2, (c.channels, c.rows)).transpose(1, 2)  # (B, C, N, rows)
@@ -310,13 +299,11 @@ class MDSGen(Generator):
         patches = patches.unflatten(1, (height, width)).unflatten(3, (down, across, -1))
         return patches.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
-    def window(
-        self, conditions: Mapping[str, Tensor], seconds: float, start: float, stop: float
-    ) -> Window:
+    def window(self, streams: Streams, seconds: float, start: float, stop: float) -> Window:
         """One window; features are read at its own moments, between two frames as a blend."""
         c = self.config
-        first = round(start * c.latent_rate)
-        parts = {name: self._at(value, start) for name, value in conditions.items()}
+        first = round(start * c.latent.rate)
+        parts = {name: self._at(value, start) for name, value in streams.items()}
         return Window(parts, c.lengths(), first, first + c.frames)
 
     def _at(self, features: Tensor, start: float) -> Tensor:

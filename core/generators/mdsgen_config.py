@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from ..errors import FoleyError
-from .sampling import Sampling
+from .base import LATENT, LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
 
 Pooling = Literal["learned", "average", "attention", "none"]
 
-LENGTH_SLACK = 1e-6
-
 
 @dataclass(frozen=True)
-class Lengths:
-    """Sequence lengths of a take: latent frames and video features."""
-
-    latent: int
-    video: int
-
-
-@dataclass(frozen=True)
-class MDSGenConfig:
+class MDSGenConfig(GeneratorConfig):
     """Figures of one network.
 
     The latent is a picture of `channels` x `frames` x `rows`: codec frames over time, frequency
@@ -31,7 +21,8 @@ class MDSGenConfig:
     `latent_scale`: what a codec latent is multiplied by. `decode_layer`: blocks after the place
     where masked tokens come back. `pooling`: how the Reducer makes one vector of the video's
     frames; "none" keeps them all, each for the tokens of its time (not in the paper's model).
-    `window_step`: seconds; windows of a long take start on this grid.
+    `stream`, `stream_width`, `meaning`: of what it is conditioned on, at `video_fps`; width None:
+    `video_dim`.
     """
 
     codec: str
@@ -56,20 +47,30 @@ class MDSGenConfig:
     pooling: Pooling = "learned"
     window_step: float = 1.0
     stream: str = "cavp"
-    # The paper's 25 steps; its script makes 50.
-    sampling: Sampling = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
-    unguided: ClassVar[tuple[str, ...]] = ()
-    any_length: ClassVar[bool] = False  # one pass makes the trained length alone
+    stream_width: int | None = None
+    meaning: str = "what is seen, and when"
+    any_length = False  # one pass makes the trained length alone
 
     @property
-    def latent_rate(self) -> float:
-        """Latent frames a second."""
-        return self.sample_rate / self.samples_per_latent
+    def latent(self) -> LatentSpec:  # type: ignore[override]
+        rate = self.sample_rate / self.samples_per_latent
+        return LatentSpec(self.codec, self.channels * self.rows, rate, self.sample_rate)
 
     @property
-    def trained_seconds(self) -> float:
+    def streams(self) -> tuple[StreamSpec, ...]:  # type: ignore[override]
+        width = self.video_dim if self.stream_width is None else self.stream_width
+        # A missing one adds nothing to the time's vector.
+        null: Literal["zeros"] = "zeros"
+        return (StreamSpec(self.stream, width, self.video_fps, null=null, meaning=self.meaning),)
+
+    @property
+    def trained_seconds(self) -> float:  # type: ignore[override]
         """Length of the one take that the network makes: 8.16 s or 8.192 s as published."""
-        return self.frames / self.latent_rate
+        return self.frames / self.latent.rate
+
+    @property
+    def window_slack(self) -> float:
+        return LENGTH_SLACK
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -96,24 +97,24 @@ class MDSGenConfig:
         """Noise, and with `learn_sigma` as many numbers of its variance."""
         return self.channels * (2 if self.learn_sigma else 1)
 
-    def snap(self, seconds: float) -> float:
-        """The shortest length >= `seconds` that can be made: a take, or windows on the grid."""
+    def round_up_seconds(self, seconds: float) -> float:
+        """The shortest take of at least `seconds`: one window, or several on the grid."""
         if not math.isfinite(seconds) or seconds <= 0:
             raise FoleyError(f"A take must be longer than 0 s, not {seconds:g} s.")
         extra = max(seconds - self.trained_seconds, 0.0) / self.window_step
         return self.trained_seconds + math.ceil(extra - LENGTH_SLACK) * self.window_step
 
     def lengths(self, seconds: float | None = None) -> Lengths:
-        """Lengths of a take of `snap(seconds)`; None is one window."""
-        covered = self.trained_seconds if seconds is None else self.snap(seconds)
-        return Lengths(
-            latent=round(covered * self.latent_rate),
-            video=math.floor(covered * self.video_fps + LENGTH_SLACK),
-        )
+        """Lengths of a take of `round_up_seconds(seconds)`; None is one window."""
+        made = self.trained_seconds if seconds is None else self.round_up_seconds(seconds)
+        return {
+            LATENT: round(made * self.latent.rate),
+            self.stream: math.floor(made * self.video_fps + LENGTH_SLACK),
+        }
 
 
 AUDIO_GRID = MDSGenConfig(
-    codec="audioldm",
+    codec="audioldm_codec",
     channels=8,
     frames=204,
     rows=16,
@@ -124,7 +125,7 @@ AUDIO_GRID = MDSGenConfig(
 )
 # 1.024 s are 8 latent frames, a whole number.
 IMAGE_GRID = MDSGenConfig(
-    codec="image-vae",
+    codec="image_vae_codec",
     channels=4,
     frames=64,
     rows=16,

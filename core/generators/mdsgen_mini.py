@@ -1,9 +1,7 @@
-"""MDSGen in small: on our own mel picture, told what happens when by our own video encoder."""
+"""MDSGen in small: on our own mel picture, conditioned on the events of our own video encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import FoleyError
+from .base import Streams
 from .mdsgen import MDSGen
-from .mdsgen_config import AUDIO_GRID, MDSGenConfig
+from .mdsgen_config import MDSGenConfig
+from .mmaudio_config import SYNC_MEANING
 
 BIN_RATE = 50.0  # of its stream, moments a second
 _EVENT_NUMBERS = 3  # chance of a hit, its strength, level of a continuous sound
@@ -45,7 +45,8 @@ def mdsgen_mini(**figures: Any) -> MDSGenConfig:
         "video_fps": BIN_RATE,
         "window_step": _GRID,
         "stream": "sync",
-        "sampling": replace(AUDIO_GRID.sampling, scale=2.0),
+        "stream_width": _EVENT_NUMBERS,
+        "meaning": SYNC_MEANING,
         **figures,
     }
     width = 3 * heard if config["pooling"] == "none" else _FRAMES * heard
@@ -53,25 +54,20 @@ def mdsgen_mini(**figures: Any) -> MDSGenConfig:
 
 
 class MDSGenMini(MDSGen):
-    """MDSGen whose stream is `sync` [B, bins, 99] at 50 Hz, of which the last 3 numbers are heard.
+    """MDSGen whose stream is `sync` [B, bins, 3] at 50 Hz.
 
     A Reducer adds frames up, so for it each frame has a place of its own in the feature vector, and
     so says when it is. Without one (pooling "none") a frame comes with its neighbours.
     """
 
-    def features(self, conditions: Mapping[str, Tensor]) -> Tensor | None:
+    def features(self, streams: Streams) -> Tensor | None:
         """`[B, 80, video_dim]`; a stream that is too short is filled with stillness."""
         c = self.config
-        self.check_conditions(conditions)
-        if c.stream not in conditions:
+        self.check_streams(streams)
+        if c.stream not in streams:
             return None
-        stream = conditions[c.stream]
+        stream = streams[c.stream]
         bins = round(c.trained_seconds * BIN_RATE)
-        if stream.shape[2] < _EVENT_NUMBERS:
-            raise FoleyError(
-                f"This model needs the '{c.stream}' stream of the mini video encoder, but got one "
-                f"of {stream.shape[2]} numbers."
-            )
         if stream.shape[1] > bins + round(_GRID * BIN_RATE):
             raise FoleyError(
                 f"One take of this model is {c.trained_seconds:.2f} s, but the '{c.stream}' stream "
@@ -82,7 +78,7 @@ class MDSGenMini(MDSGen):
                 f"The '{c.stream}' stream holds values that are not numbers; encode the video "
                 "again."
             )
-        chances = (stream[:, :bins, -_EVENT_NUMBERS:] + 1) / 4
+        chances = (stream[:, :bins] + 1) / 4
         chances = F.pad(chances, (0, 0, 0, max(bins - chances.shape[1], 0)))
         moments = F.interpolate(chances.transpose(1, 2), _FRAMES * _MOMENTS, mode="linear")
         frames = moments.unflatten(2, (_FRAMES, _MOMENTS)).permute(0, 2, 1, 3).flatten(2)

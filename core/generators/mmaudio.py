@@ -1,4 +1,4 @@
-"""MMAudio (arXiv 2412.15322): a flow-matching transformer that hears with clip, sync and text.
+"""MMAudio (arXiv 2412.15322): a flow-matching transformer conditioned on clip, sync and text.
 
 Key names, shapes and numbers are those of the public checkpoints, at any size.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import FoleyError
-from .base import Generator, Prepared, Window
-from .mmaudio_config import LENGTH_SLACK, Lengths, MMAudioConfig
+from .base import LATENT, Generator, Lengths, Prepared, Streams
+from .mmaudio_config import MMAudioConfig
 from .mmdit import (
     FinalLayer,
     GatedMLP,
@@ -26,7 +25,7 @@ from .mmdit import (
     TimeEmbedding,
     linear_or_conv,
     rotary_table,
-    widened,
+    to_float32,
 )
 
 
@@ -44,9 +43,6 @@ class MMAudio(Generator):
             (`initialise`).
     """
 
-    optional_streams: tuple[str, ...] = ("clip", "sync", "text")
-    parameterization = "flow"
-
     def __init__(
         self,
         config: MMAudioConfig,
@@ -58,12 +54,6 @@ class MMAudio(Generator):
     ) -> None:
         super().__init__()
         self.config = c = config
-        self.codec = c.codec
-        self.unguided = c.unguided
-        self.sampling = c.sampling
-        self.latent_dim = c.latent_dim
-        self.trained_seconds = c.trained_seconds
-        self.window_step = c.seconds_step or c.sync_step / c.sync_fps
         made = {"dtype": dtype, "device": device}
         layers = {"operations": operations, **made}
         dim, inner = c.hidden_dim, c.mlp_dim
@@ -134,49 +124,6 @@ class MMAudio(Generator):
                 fans = kernel * (parameter.shape[0] + parameter.shape[1])
                 _normal(parameter, math.sqrt(2.0 / fans), rng)
 
-    def latent_shape(self, seconds: float) -> tuple[int, int]:
-        return self.config.lengths(seconds).latent, self.config.latent_dim
-
-    def lengths(self, conditions: Mapping[str, Tensor], seconds: float | None = None) -> Lengths:
-        """Lengths for `seconds`, those of given streams replaced by their own.
-
-        Raises:
-            FoleyError: no seconds, too short a take, or clip or sync features of another length.
-        """
-        if seconds is None:
-            raise FoleyError("The length of the take is missing; give its seconds.")
-        lengths = self.config.lengths(seconds)
-        given = {k: v.shape[1] for k, v in conditions.items() if k in self.streams}
-        for stream, slack in (("clip", 1), ("sync", self.config.sync_segment)):
-            expected = getattr(lengths, stream)
-            if abs(given.get(stream, expected) - expected) > slack:
-                raise FoleyError(
-                    f"The '{stream}' stream has {given[stream]} features, but a take of "
-                    f"{seconds:g} s has {expected}; encode the same part of the video."
-                )
-        return replace(lengths, **given)
-
-    def window(
-        self, conditions: Mapping[str, Tensor], seconds: float, start: float, stop: float
-    ) -> Window:
-        """See `Generator.window`. The last window takes all that is left of every stream."""
-        c = self.config
-        whole = self.lengths(conditions, seconds)
-        part = c.lengths(stop - start)
-        firsts = {
-            "latent": round(start * c.latent_rate),
-            "clip": round(start * c.clip_fps),
-            "sync": round(start * c.sync_fps / c.sync_step) * c.sync_segment,
-        }
-        ends = stop > seconds - LENGTH_SLACK
-        lasts = {
-            k: getattr(whole, k) if ends else min(first + getattr(part, k), getattr(whole, k))
-            for k, first in firsts.items()
-        }
-        cut = {k: v[:, firsts[k] : lasts[k]] if k in firsts else v for k, v in conditions.items()}
-        lengths = replace(whole, **{k: lasts[k] - firsts[k] for k in firsts})
-        return Window(cut, lengths, firsts["latent"], lasts["latent"])
-
     def null(self, stream: str) -> Tensor:
         """The learned null `[1 or N, D]` of a stream."""
         self.check_stream(stream)
@@ -188,19 +135,19 @@ class MMAudio(Generator):
 
     def prepare(
         self,
-        conditions: Mapping[str, Tensor],
+        streams: Streams,
         seconds: float | None = None,
         *,
         lengths: Lengths | None = None,
         batch: int | None = None,
     ) -> Prepared:
-        """Projected streams and the pooled condition, for the given conditions.
+        """Projected streams and the pooled condition.
 
         Args:
-            conditions: stream name -> `[B, N, D]`; missing ones are the learned nulls.
+            streams: name -> `[B, N, D]`; missing ones are the learned nulls.
             seconds: length of the take; lengths of given streams follow their tensors.
             lengths: all lengths, instead of `seconds`.
-            batch: number of takes when no condition tells it.
+            batch: number of takes when no stream tells it.
 
         Returns:
             batched `clip` [B, Nc, H], `text` [B, Nt, H], `sync` [B, N, H] at the latent rate,
@@ -209,30 +156,33 @@ class MMAudio(Generator):
         Raises:
             FoleyError: an unknown stream, a wrong shape, a take too short.
         """
-        size = self.check_conditions(conditions) or batch or 1
-        lengths = lengths or self.lengths(conditions, seconds)
-        like = next(iter(conditions.values()), self.sync_pos_emb)
-        streams = {
-            name: self._stream(name, conditions.get(name), size, getattr(lengths, name), like)
-            for name in self.streams
-        }
-        projected = {name: self.project(name, value) for name, value in streams.items()}
+        size = self.check_streams(streams) or batch or 1
+        if "text" in streams and streams["text"].shape[1] != self.config.text_seq_len:
+            raise FoleyError(
+                f"The text has {streams['text'].shape[1]} tokens, but this model needs "
+                f"{self.config.text_seq_len}; pad or cut it when encoding."
+            )
+        lengths = lengths or self.lengths(streams, seconds)
+        like = next(iter(streams.values()), self.sync_pos_emb)
+        latent, clip = lengths[LATENT], lengths["clip"]
+        projected = {}
+        for name in self.stream_names:
+            value = streams.get(name)
+            if value is None:
+                null = self.null(name).to(device=like.device, dtype=like.dtype)
+                value = null.expand(size, lengths[name], -1)
+            projected[name] = self.project(name, value)
         head_dim = self.config.hidden_dim // self.config.num_heads
         return Prepared(
             batched={
                 "clip": projected["clip"],
                 "text": projected["text"],
-                "sync": self.resize_sync(projected["sync"], lengths.latent),
+                "sync": self.resize_sync(projected["sync"], latent),
                 "pooled": self.pool(projected),
             },
             shared={
-                "latent_table": rotary_table(lengths.latent, head_dim, device=like.device),
-                "clip_table": rotary_table(
-                    lengths.clip,
-                    head_dim,
-                    scale=lengths.latent / lengths.clip,
-                    device=like.device,
-                ),
+                "latent_table": rotary_table(latent, head_dim, device=like.device),
+                "clip_table": rotary_table(clip, head_dim, scale=latent / clip, device=like.device),
             },
         )
 
@@ -257,31 +207,6 @@ class MMAudio(Generator):
             first += len(order)
         found = {"rows": torch.cat(values), "spread": torch.stack(spread)}
         return Prepared(prepared.batched, {**prepared.shared, **found})
-
-    def _stream(
-        self, name: str, value: Tensor | None, batch: int, length: int, like: Tensor
-    ) -> Tensor:
-        """The stream or its null, `[B, length, D]`, its shape checked."""
-        if value is None:
-            null = self.null(name).to(device=like.device, dtype=like.dtype)
-            value = null.expand(batch, length, -1)
-        channels = self.null(name).shape[-1]
-        if value.shape[-1] != channels:
-            raise FoleyError(
-                f"Stream '{name}' has {value.shape[-1]} channels, but this model needs "
-                f"{channels}; it was made with another encoder."
-            )
-        if name == "text" and value.shape[1] != self.config.text_seq_len:
-            raise FoleyError(
-                f"The text has {value.shape[1]} tokens, but this model needs "
-                f"{self.config.text_seq_len}; pad or cut it when encoding."
-            )
-        if name == "sync" and value.shape[1] % self.config.sync_segment:
-            raise FoleyError(
-                f"The sync stream has {value.shape[1]} features; its length must be a multiple "
-                f"of {self.config.sync_segment}."
-            )
-        return value
 
     def project(self, stream: str, value: Tensor) -> Tensor:
         """A raw stream `[B, N, D]` -> `[B, N, hidden]`."""
@@ -308,7 +233,7 @@ class MMAudio(Generator):
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Velocity `[B, N, C]` of x `[B, N, C]` at flow times t, `[B]` or a scalar, in [0, 1]."""
         streams, tables = prepared.batched, prepared.shared
-        latent = widened(self.audio_input_proj(x))  # (B, N, H)
+        latent = to_float32(self.audio_input_proj(x))  # (B, N, H)
         time = self.t_embed(t.to(x.device).expand(x.shape[0]), x.dtype)
         condition = (time + streams["pooled"])[:, None]  # (B, 1, H)
         spread = tables.get("spread")
@@ -320,7 +245,7 @@ class MMAudio(Generator):
             per_frame = F.silu(per_frame)  # (R, H)
         condition = F.silu(condition)
 
-        clip, text = widened(streams["clip"]), widened(streams["text"])
+        clip, text = to_float32(streams["clip"]), to_float32(streams["text"])
         for block in self.joint_blocks:
             latent, clip, text = block(
                 latent,

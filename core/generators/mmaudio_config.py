@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ..errors import FoleyError
+from .base import LATENT, LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
 from .mmdit import mlp_width
-from .sampling import Sampling
 
-# Products of seconds and rates that miss a whole number by rounding alone count as whole.
-LENGTH_SLACK = 1e-6
+SYNC_MEANING = "when things happen in the picture"
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """Sequence lengths of one take. `audio` is the length of a missing reference, 0: none."""
+class MMAudioConfig(GeneratorConfig):
+    """Figures of one network. `depth` counts all blocks, `fused_depth` the latent-only ones.
 
-    latent: int
-    clip: int
-    sync: int
-    text: int
-    audio: int = 0
-
-
-@dataclass(frozen=True)
-class MMAudioConfig:
-    """Figures of one network. `depth` counts all blocks, `fused_depth` the latent-only ones."""
+    `codec` is a row of the catalogue; `always_conditioned` names streams that guidance keeps.
+    """
 
     codec: str
     latent_dim: int
@@ -54,14 +45,30 @@ class MMAudioConfig:
     trained_seconds: float = 8.0
     seconds_step: float | None = None
     reference_samples: int = 0
-    unguided: tuple[str, ...] = ()
-    sampling: Sampling = Sampling()
-    any_length: ClassVar[bool] = True  # beyond the trained one, in one pass
+    always_conditioned: tuple[str, ...] = ()
 
     @property
-    def latent_rate(self) -> float:
-        """Latent frames a second."""
-        return self.sample_rate / self.samples_per_latent
+    def latent(self) -> LatentSpec:  # type: ignore[override]
+        rate = self.sample_rate / self.samples_per_latent
+        return LatentSpec(self.codec, self.latent_dim, rate, self.sample_rate)
+
+    @property
+    def streams(self) -> tuple[StreamSpec, ...]:  # type: ignore[override]
+        """`sync`, `clip` and `text`; with a reference also `audio`, latents of the codec."""
+        rate = self.sync_fps / self.sync_step * self.sync_segment
+        found = [
+            StreamSpec("sync", self.sync_dim, rate, self.sync_segment, meaning=SYNC_MEANING),
+            StreamSpec("clip", self.clip_dim, self.clip_fps, meaning="what is in the picture"),
+            StreamSpec("text", self.text_dim, meaning="the prompt"),
+        ]
+        if self.reference_samples:
+            found.append(StreamSpec("audio", self.latent_dim, meaning="the reference sound"))
+        kept = self.always_conditioned
+        return tuple(replace(spec, always_conditioned=spec.name in kept) for spec in found)
+
+    @property
+    def window_step(self) -> float:  # type: ignore[override]
+        return self.seconds_step or self.sync_step / self.sync_fps
 
     @property
     def mlp_dim(self) -> int:
@@ -78,8 +85,7 @@ class MMAudioConfig:
         """Shortest take: one window of the sync encoder."""
         return self.sync_window / self.sync_fps
 
-    def snap(self, seconds: float) -> float:
-        """The shortest length >= `seconds` that this network can make."""
+    def round_up_seconds(self, seconds: float) -> float:
         seconds = max(seconds, self.minimum_seconds)
         if self.seconds_step is None:
             return seconds
@@ -97,19 +103,22 @@ class MMAudioConfig:
                 f"A take of {seconds:g} s is too short for this model; "
                 f"give it at least {self.minimum_seconds:g} s."
             )
-        if abs(self.snap(seconds) - seconds) > LENGTH_SLACK:
+        possible = self.round_up_seconds(seconds)
+        if abs(possible - seconds) > LENGTH_SLACK:
             raise FoleyError(
                 f"This model makes takes in steps of {self.seconds_step:g} s; "
-                f"ask for {self.snap(seconds):g} s instead of {seconds:g} s."
+                f"ask for {possible:g} s instead of {seconds:g} s."
             )
         windows = _floor((self.sync_fps * seconds - self.sync_window) / self.sync_step) + 1
-        return Lengths(
-            latent=_ceil(seconds * self.latent_rate),
-            clip=_floor(seconds * self.clip_fps),
-            sync=windows * self.sync_segment,
-            text=self.text_seq_len,
-            audio=math.ceil(self.reference_samples / self.samples_per_latent),
-        )
+        lengths = {
+            LATENT: _ceil(seconds * self.latent.rate),
+            "sync": windows * self.sync_segment,
+            "clip": _floor(seconds * self.clip_fps),
+            "text": self.text_seq_len,
+        }
+        if self.reference_samples:
+            lengths["audio"] = math.ceil(self.reference_samples / self.samples_per_latent)
+        return lengths
 
 
 def _floor(value: float) -> int:
@@ -121,7 +130,7 @@ def _ceil(value: float) -> int:
 
 
 S16 = MMAudioConfig(
-    codec="mmaudio-16k",
+    codec="mmaudio_codec_16k",
     latent_dim=20,
     hidden_dim=448,
     num_heads=7,
@@ -130,7 +139,9 @@ S16 = MMAudioConfig(
     sample_rate=16000,
     samples_per_latent=512,
 )
-S44 = replace(S16, codec="mmaudio-44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024)
+S44 = replace(
+    S16, codec="mmaudio_codec_44k", latent_dim=40, sample_rate=44100, samples_per_latent=1024
+)
 M44 = replace(S44, hidden_dim=896, num_heads=14)
 L44 = replace(M44, depth=21, fused_depth=14)
 L44_V2 = replace(L44, v2=True, time_scale=10000.0)

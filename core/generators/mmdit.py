@@ -31,7 +31,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return (x * (1 + scale) + shift).to(shift.dtype)
 
 
-def widened(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """x in float32 or wider: residual streams keep it, or 16-bit errors grow with guidance."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 

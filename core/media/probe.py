@@ -27,6 +27,9 @@ _DEFAULT_FPS = 25.0
 _SQUARE_ENOUGH = 0.01
 
 
+_PICTURE = 1.5  # frames below which a video is a picture
+
+
 @dataclass(frozen=True)
 class VideoInfo:
     """seconds: length of the picture; fps: average frames a second; width, height: pixels as shown,
@@ -40,6 +43,11 @@ class VideoInfo:
     has_audio: bool
     audio_rate: int | None
     rotation: int
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a single frame, in which nothing moves."""
+        return self.seconds * self.fps < _PICTURE
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,29 @@ class FrameRequest:
         return self if self.timing == "fps filter" else replace(self, timing=timing)
 
 
+def window_seconds(available: float, start: float = 0.0, seconds: float | None = None) -> float:
+    """Seconds of a window of what is `available`: what was asked for, or all from `start`, cut to
+    what there is.
+
+    Raises:
+        FoleyError: no window, or one that starts outside.
+    """
+    for value, name in ((start, "start"), (seconds, "length")):
+        if value is not None and not math.isfinite(value):
+            raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
+    if seconds is not None and seconds <= 0:
+        raise FoleyError(f"The window must be longer than 0 s, not {seconds:g} s.")
+    if start < 0:
+        raise FoleyError(f"The window cannot start before the video, at {start:g} s.")
+    if start >= available:
+        raise FoleyError(
+            f"The window starts at {start:g} s, but the video ends at {available:.2f} s; start "
+            "earlier."
+        )
+    left = available - start
+    return left if seconds is None else min(seconds, left)
+
+
 def made_seconds(
     counts: Mapping[str, int], requests: Mapping[str, FrameRequest], seconds: float
 ) -> float:
@@ -66,13 +89,13 @@ def made_seconds(
 def kept_frames(
     counts: Mapping[str, int],
     requests: Mapping[str, FrameRequest],
-    covered: float,
+    padded: float,
     *,
     made: float | None = None,
 ) -> dict[str, int]:
-    """Frames that each stream of a take of `covered` seconds is encoded from: all whole ones.
+    """Frames that each stream of a take of `padded` seconds is encoded from: all whole ones.
 
-    counts: frames read, by request. made: from `made_seconds`; where it is `covered`, published
+    counts: frames read, by request. made: from `made_seconds`; where it is `padded`, published
     timing counts in float64 without slack, as published. Of a request with the rule of the fps
     filter all frames that were read are looked at (33 in 8.16 s at 4 a second): the published
     extraction encodes a whole clip and cuts the features.
@@ -80,8 +103,8 @@ def kept_frames(
     kept = {}
     for name, count in counts.items():
         request = requests[name]
-        as_published = request.timing == "published" and covered == made
-        kept[name] = int(request.fps * covered + (0.0 if as_published else _SLACK))
+        as_published = request.timing == "published" and padded == made
+        kept[name] = int(request.fps * padded + (0.0 if as_published else _SLACK))
         if request.timing == "fps filter":
             kept[name] = max(kept[name], count)
     return kept

@@ -1,56 +1,57 @@
-"""Guidance and samplers."""
+"""Guidance, dynamics, solvers, windows, and the one sampler."""
 
 from __future__ import annotations
 
-from .dpm_solver import (
-    LINEAR,
-    NoiseSchedule,
-    diffusion_times,
-    dpm_solver_2m,
-    sample_noise_predictor,
-)
-from .flow import draw_noise, euler, midpoint, sample_flow, times
+from .dpm_solver import diffusion_times, dpm_solver_2m
+from .dynamics import DYNAMICS, Noise, draw_noise, dynamics_of, flow_times
+from .euler import euler
 from .guidance import (
     CONDITIONAL,
     Guidance,
     Guided,
     Term,
+    always_conditioned,
     cfg,
-    cfg_negative,
     interval,
     per_stream,
     power_cosine,
     preset,
     rescaled,
 )
-from .sample import sample
-from .windows import Long, Windowed, Windows, windows_for
+from .midpoint import midpoint
+from .sample import Start, sample
+from .schedule import LINEAR, NoiseSchedule
+from .settings import Sampling
+from .windows import Long, Windows, longest_seconds, windows_for
 
 __all__ = [
     "CONDITIONAL",
+    "DYNAMICS",
     "LINEAR",
     "Guidance",
     "Guided",
     "Long",
+    "Noise",
     "NoiseSchedule",
+    "Sampling",
+    "Start",
     "Term",
-    "Windowed",
     "Windows",
+    "always_conditioned",
     "cfg",
-    "cfg_negative",
     "diffusion_times",
     "dpm_solver_2m",
     "draw_noise",
+    "dynamics_of",
     "euler",
+    "flow_times",
     "interval",
+    "longest_seconds",
     "midpoint",
     "per_stream",
     "power_cosine",
     "preset",
     "rescaled",
     "sample",
-    "sample_flow",
-    "sample_noise_predictor",
-    "times",
     "windows_for",
 ]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import Cancelled, FoleyError
-from .flow import Callback
+from ..errors import FoleyError
+from .solver import Hook, unchanged
 
 Denoise = Callable[[Tensor, float], Tensor]
 
@@ -38,8 +38,7 @@ def dpmpp_3m_sde(
     *,
     eta: float = 1.0,
     noise: Callable[[int], Tensor] | None = None,
-    callback: Callback | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    hook: Hook = unchanged,
 ) -> Tensor:
     """x at the last of `sigmas` from x at the first; one prediction a step.
 
@@ -49,19 +48,15 @@ def dpmpp_3m_sde(
         sigmas: falling; where the last is 0 the last step returns the prediction itself.
         eta: share of noise that is drawn anew, 0: none.
         noise: standard normal noise of the shape of x for a step, counted from 0; needed with eta.
-        callback: called after each step with its number from 1, their count, and x.
-        cancelled: asked before each step.
 
     Raises:
-        FoleyError: noise is asked for and not given. Cancelled: `cancelled` said so.
+        FoleyError: noise is asked for and not given.
     """
     if eta and noise is None:
         raise FoleyError("This sampler draws new noise at every step: give it, or an eta of 0.")
-    total = len(sigmas) - 1
+    x = hook(0, x)
     known: list[tuple[float, Tensor]] = []  # log sigma and prediction, the latest last
     for i, (now, then) in enumerate(zip(sigmas, sigmas[1:])):
-        if cancelled is not None and cancelled():
-            raise Cancelled
         data = denoise(x, now)
         if then == 0:
             x = data
@@ -72,8 +67,7 @@ def dpmpp_3m_sde(
             if eta and noise is not None:
                 fresh = then * math.sqrt(-math.expm1(-2 * width * eta))
                 x = x + fresh * noise(i).to(x)
-        if callback is not None:
-            callback(i + 1, total, x)
+        x = hook(i + 1, x)
     return x
 
 

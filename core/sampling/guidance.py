@@ -9,56 +9,59 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from ..generators.base import Generator, Prepared
-from ..generators.sampling import Sampling
+from ..generators.base import Conditions, Generator, Lengths, Prepared
+from .dynamics import dynamics_of
+from .settings import Sampling
+from .windows import Windows, blend, pieces_of
 
 logger = logging.getLogger(__name__)
 
 Weight = float | Callable[[float], float]
-Predict = Callable[[Tensor, float], Tensor]
 
 SUM_TOLERANCE = 1e-4
 ZERO_WEIGHT = 1e-9
 LEAST_SPREAD = 1e-8
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Term:
     """One prediction and its weight.
 
     Attributes:
         weight: a number, or a function of flow time.
-        keep: names of the streams that are kept, the others are the learned null; None keeps all.
-        drop: names of kept streams that are nulled after all.
-        replace: streams put in place of what is left, e.g. a negative prompt; `[B or 1, N, D]`.
+        keep: names of the positive streams that are kept, the others are null; None keeps all.
+        drop: names of kept streams that are null after all.
+        negative: the negative streams are put in place of what is left.
         spread: how far the sum gets the spread of this prediction back, 0 to 1; see `rescaled`.
     """
 
     weight: Weight
     keep: frozenset[str] | None = None
     drop: frozenset[str] = frozenset()
-    replace: Mapping[str, Tensor] = field(default_factory=dict)
+    negative: bool = False
     spread: float = 0.0
 
     @property
-    def hears_all(self) -> bool:
-        """Whether this prediction hears everything that is given, and nothing else."""
-        return self.keep is None and not self.drop and not self.replace
+    def is_conditional(self) -> bool:
+        """Whether this prediction has everything that is given, and nothing else."""
+        return self.keep is None and not self.drop and not self.negative
 
     def at(self, t: float) -> float:
         """The weight at flow time t."""
         return float(self.weight(t)) if callable(self.weight) else float(self.weight)
 
-    def conditions(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The streams that this term's prediction hears."""
+    def streams(self, conditions: Conditions) -> dict[str, Tensor]:
+        """The streams of this term's prediction."""
+        given = conditions.positive
         kept = given.keys() if self.keep is None else given.keys() & self.keep
-        return {k: v for k, v in given.items() if k in kept - self.drop} | dict(self.replace)
+        streams = {k: v for k, v in given.items() if k in kept - self.drop}
+        return {**streams, **conditions.negative} if self.negative else streams
 
 
 Guidance = Sequence[Term]
@@ -81,34 +84,21 @@ def _difference(a: Weight, b: Weight) -> Weight:
     return lambda t: first.at(t) - second.at(t)
 
 
-def cfg(scale: Weight, *, published: bool = False) -> Guidance:
+def cfg(scale: Weight, *, kept: Iterable[str] = (), published: bool = False) -> Guidance:
     """v_null + scale (v_all - v_null); scale may be a function of t.
 
+    v_null has the streams in `kept`, and the negative ones of the conditions (an encoded prompt).
     With `published`, a scale below 1 is the conditional prediction alone, as in MMAudio's tools.
-    """
-    return cfg_negative(scale, {}, published=published)
-
-
-def cfg_negative(
-    scale: Weight,
-    negative: Mapping[str, Tensor],
-    *,
-    kept: Iterable[str] = (),
-    published: bool = False,
-) -> Guidance:
-    """CFG away from the streams in `negative` (e.g. an encoded prompt).
-
-    Streams in `kept` are heard on both sides, all others nulled.
     """
     if published:
         scale = _at_least_one(scale)
-    return (Term(scale), Term(_one_minus(scale), frozenset(kept), replace=dict(negative)))
+    return (Term(scale), Term(_one_minus(scale), frozenset(kept), negative=True))
 
 
 def per_stream(scales: Mapping[str, Weight]) -> Guidance:
     """One scale a stream, as a chain in the order of `scales`.
 
-    v_0 + sum_i s_i (v_i - v_(i-1)), where v_0 hears the streams that `scales` does not name and
+    v_0 + sum_i s_i (v_i - v_(i-1)), where v_0 has the streams that `scales` does not name and
     v_i also the first i that it names (the chain of InstructPix2Pix, arXiv 2211.09800). Equal
     scales for all streams are plain CFG, all ones the conditional prediction; a stream that is
     not named has scale 1. Neighbours of equal scale cost no prediction between them.
@@ -122,9 +112,7 @@ def per_stream(scales: Mapping[str, Weight]) -> Guidance:
     return (*terms, Term(weights[-1]))
 
 
-def power_cosine(
-    scale: float, power: float = 0.01, *, negative: Mapping[str, Tensor] | None = None
-) -> Guidance:
+def power_cosine(scale: float, power: float = 0.01, *, kept: Iterable[str] = ()) -> Guidance:
     """CFG whose scale rises from 1 to `scale` as 1 + (scale - 1) (1 - cos(pi t^power)) / 2.
 
     Source: MDSGen (arXiv 2410.02130, section 3.4), there in diffusion time 1000 (1 - t). Its power
@@ -136,27 +124,31 @@ def power_cosine(
     def weight(t: float) -> float:
         return 1 + (scale - 1) * (1 - math.cos(math.pi * max(t, 0.0) ** power)) / 2
 
-    return cfg_negative(weight, negative or {})
+    return cfg(weight, kept=kept)
 
 
 def preset(
     sampling: Sampling,
     scale: float | None = None,
-    negative: Mapping[str, Tensor] | None = None,
     *,
     kept: Iterable[str] = (),
     published: bool = False,
 ) -> Guidance:
-    """The guidance that a model is sampled with unless asked otherwise.
+    """The guidance that a system is sampled with unless asked otherwise.
 
-    scale: None is the model's own. negative, kept, published: see `cfg_negative`.
+    scale: None is the system's own. kept, published: see `cfg`.
     """
     scale = sampling.scale if scale is None else scale
     if sampling.guidance == "power-cosine":
-        guidance = power_cosine(scale, negative=negative)
+        guidance = power_cosine(scale, kept=kept)
     else:
-        guidance = cfg_negative(scale, negative or {}, kept=kept, published=published)
+        guidance = cfg(scale, kept=kept, published=published)
     return rescaled(guidance, sampling.rescale)
+
+
+def always_conditioned(generator: Generator) -> tuple[str, ...]:
+    """Streams that guidance keeps on both sides, for `kept` of `cfg`."""
+    return tuple(spec.name for spec in generator.streams if spec.always_conditioned)
 
 
 def interval(guidance: Guidance, start: float, stop: float) -> Guidance:
@@ -177,7 +169,7 @@ def interval(guidance: Guidance, start: float, stop: float) -> Guidance:
 
 
 def rescaled(guidance: Guidance, share: float = 1.0) -> Guidance:
-    """`guidance` of a flow model that makes x_1 no wider than the prediction that hears everything.
+    """`guidance` of a flow model that makes x_1 no wider than the conditional prediction.
 
     A large scale widens the predicted x_1, and the sound gets too loud. Its standard deviation over
     a take is brought back by `share` of the way: guidance rescale, Lin et al., arXiv 2305.08891,
@@ -185,7 +177,7 @@ def rescaled(guidance: Guidance, share: float = 1.0) -> Guidance:
     """
     if not 0.0 <= share <= 1.0:
         raise FoleyError(f"Guidance can be rescaled by 0 to 1, not by {share:g}.")
-    return tuple(replace(term, spread=share) if term.hears_all else term for term in guidance)
+    return tuple(replace(term, spread=share) if term.is_conditional else term for term in guidance)
 
 
 def rescale(total: Tensor, leading: Tensor | None, x: Tensor, t: float, share: float) -> Tensor:
@@ -209,12 +201,13 @@ def spread_as(data: Tensor, like: Tensor, share: float) -> Tensor:
 class Guided:
     """The weighted sum as one prediction: `guided(x, t)`, float32 `[B, N, C]`.
 
-    t is the network's own time; weights are asked at `generator.moment(t)`. Conditions are prepared
-    once a term; terms that hear the same are one. A term of weight 0 at t is not evaluated.
+    t is the network's own time; weights are asked at its flow time. Conditions are prepared once a
+    term and window; terms with the same streams are one. A term of weight 0 at t is not evaluated.
     `batched` joins the terms of a step into one forward; both ways agree within float error.
 
     Args:
-        lengths: from `generator.lengths`, the same for all terms.
+        windows: how a long take is cut, see `windows`; None: in one pass.
+        lengths: of all sequences, instead of those that `conditions.seconds` has; one pass alone.
         batch: number of takes; conditions of batch 1 serve all of them.
 
     Raises:
@@ -225,28 +218,32 @@ class Guided:
     def __init__(
         self,
         generator: Generator,
-        conditions: Mapping[str, Tensor],
+        conditions: Conditions,
         guidance: Guidance = CONDITIONAL,
         *,
-        lengths: object,
+        windows: Windows | None = None,
+        lengths: Lengths | None = None,
         batch: int = 1,
         batched: bool = True,
     ) -> None:
         self.generator = generator
         self.batched = batched
+        self._dynamics = dynamics_of(generator.dynamics)
         self._terms: list[list[Term]] = []
-        self._prepared: list[Prepared] = []
-        self._joined: dict[tuple[int, ...], Prepared] = {}
+        self._prepared: list[list[Prepared]] = []  # by term, then by piece
+        self._joined: dict[tuple[int, ...], list[Prepared]] = {}
         self._leading: int | None = None
-        self.share = max((term.spread for term in guidance), default=0.0)
-        if self.share and generator.parameterization != "flow":
+        self._share = max((term.spread for term in guidance), default=0.0)
+        if self._share and generator.dynamics != "flow":
             raise FoleyError("Only the guidance of flow models can be rescaled.")
+        seconds = conditions.seconds
+        self.pieces = pieces_of(generator, conditions.positive, seconds, windows, lengths=lengths)
         seen: dict[tuple, int] = {}
         for term in guidance:
             for stream in (term.keep or frozenset()) | term.drop:
                 generator.check_stream(stream)
-            heard = term.conditions(conditions)
-            key = tuple(sorted((name, id(value)) for name, value in heard.items()))
+            streams = term.streams(conditions)
+            key = tuple(sorted((name, id(value)) for name, value in streams.items()))
             if term.spread:
                 self._leading = seen.get(key, len(self._terms))
             if key in seen:
@@ -254,11 +251,18 @@ class Guided:
                 continue
             seen[key] = len(self._terms)
             self._terms.append([term])
-            heard = {k: _expanded(v, batch, k) for k, v in heard.items()}
-            self._prepared.append(generator.prepare(heard, lengths=lengths, batch=batch))
+            streams = {k: _expanded(v, batch, k) for k, v in streams.items()}
+            self._prepared.append(
+                [piece.prepare(generator, streams, seconds, batch=batch) for piece in self.pieces]
+            )
+
+    @property
+    def length(self) -> int:
+        """Latent frames of the take."""
+        return self.pieces[-1].span.stop
 
     def active(self, t: float) -> dict[int, float]:
-        """Weights of the distinct predictions that count at t, by their position."""
+        """Weights of the distinct predictions that count at flow time t, by their position."""
         weights = [sum(term.at(t) for term in terms) for terms in self._terms]
         if abs(sum(weights) - 1.0) > SUM_TOLERANCE:
             raise FoleyError(
@@ -267,49 +271,60 @@ class Guided:
         return {i: w for i, w in enumerate(weights) if abs(w) > ZERO_WEIGHT}
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        return rescale(*self.sums(x, t), x, t, self.share)
+        active = self.active(self._dynamics.to_flow_time(t))
+        sums = [self._sum(x[:, piece.span], t, active, i) for i, piece in enumerate(self.pieces)]
+        totals, leads = zip(*sums, strict=True)
+        # All pieces share their guidance, so at any t each has a leading prediction or none has.
+        leading = None if leads[0] is None else blend(leads, self.pieces)
+        return rescale(blend(totals, self.pieces), leading, x, t, self._share)
 
-    def sums(self, x: Tensor, t: float) -> tuple[Tensor, Tensor | None]:
+    def _sum(
+        self, x: Tensor, t: float, active: Mapping[int, float], piece: int
+    ) -> tuple[Tensor, Tensor | None]:
         """The weighted sum, and the prediction whose spread it gets; None: it stays as it is."""
-        active = self.active(self.generator.moment(t))
         if self.batched and len(active) > 1:
             try:
-                return self._together(x, t, active)
+                return self._together(x, t, active, piece)
             except torch.cuda.OutOfMemoryError:
                 logger.warning("Out of GPU memory: guidance now runs one prediction at a time.")
                 self.batched = False
                 self._joined.clear()
-        return self._one_by_one(x, t, active)
+        return self._one_by_one(x, t, active, piece)
 
     def _together(
-        self, x: Tensor, t: float, active: Mapping[int, float]
+        self, x: Tensor, t: float, active: Mapping[int, float], piece: int
     ) -> tuple[Tensor, Tensor | None]:
         key = tuple(active)
         if key not in self._joined:
-            joined = Prepared.cat([self._prepared[i] for i in key])
-            self._joined[key] = self.generator.settled(joined)
-        predictions = self._predict(x.repeat(len(key), 1, 1), t, self._joined[key])
+            by_piece = zip(*(self._prepared[i] for i in key), strict=True)
+            self._joined[key] = [
+                self.generator.settled(Prepared.cat(prepared)) for prepared in by_piece
+            ]
+        repeated = x.repeat(len(key), *[1] * (x.ndim - 1))
+        predictions = self._predict(repeated, t, self._joined[key][piece])
         predictions = predictions.unflatten(0, (len(key), -1))  # (terms, B, N, C)
         weights = torch.tensor(list(active.values()), device=predictions.device)
         leading = predictions[key.index(self._leading)] if self._leading in active else None
         return torch.einsum("k,kbnc->bnc", weights, predictions), leading
 
     def _one_by_one(
-        self, x: Tensor, t: float, active: Mapping[int, float]
+        self, x: Tensor, t: float, active: Mapping[int, float], piece: int
     ) -> tuple[Tensor, Tensor | None]:
-        total = torch.zeros_like(x, dtype=torch.float32)
+        total: Tensor | float = 0.0
         leading = None
         for i, weight in active.items():
-            prediction = self._predict(x, t, self._prepared[i])
+            prediction = self._predict(x, t, self._prepared[i][piece])
             total = total + weight * prediction
             if i == self._leading and len(active) > 1:
                 leading = prediction
+        assert isinstance(total, Tensor)
         return total, leading
 
     def _predict(self, x: Tensor, t: float, prepared: Prepared) -> Tensor:
         like = next(iter(prepared.batched.values()))
         times = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
-        return self.generator(x.to(like.dtype), times, prepared).float()
+        x = x.to(like.dtype) if x.is_floating_point() else x
+        return self.generator(x, times, prepared).float()
 
 
 def _expanded(value: Tensor, batch: int, stream: str) -> Tensor:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import Cancelled, FoleyError
-from .flow import Callback
+from ..errors import FoleyError
+from .solver import Hook, unchanged
 
 PredictTokens = Callable[[Tensor, float], Tensor]
 
@@ -57,8 +57,7 @@ def maskgit(
     *,
     mask_id: int,
     temperature: float,
-    callback: Callback | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    hook: Hook = unchanged,
 ) -> Tensor:
     """Token ids `[B, N]` in which every `mask_id` of `ids` is filled in; the others never change.
 
@@ -66,12 +65,10 @@ def maskgit(
         predict: logits `[B, N, codes]` of ids `[B, N]` at a share 0 to 1 of the steps, guided.
         noise: of as many steps as are to be made.
         temperature: of the confidence's noise at first; it falls to 0 over the steps.
-        callback: called after each step with its number from 1, their count, and the ids, in which
-            what is not settled yet is masked.
-        cancelled: asked before each step.
+        hook: see `solver.Hook`; in its ids what is not settled yet is masked.
 
     Raises:
-        FoleyError: noise of another shape. Cancelled: `cancelled` said so.
+        FoleyError: noise of another shape.
     """
     steps = noise.tokens.shape[1]
     if noise.confidence.shape != (len(ids), steps, ids.shape[1]):
@@ -79,10 +76,9 @@ def maskgit(
             f"The noise is for {list(noise.confidence.shape)} takes, steps and tokens, but "
             f"{list(ids.shape)} are to be filled in."
         )
+    ids = hook(0, ids)
     at_first = (ids == mask_id).sum(1).tolist()
     for i in range(steps):
-        if cancelled is not None and cancelled():
-            raise Cancelled
         masked = ids == mask_id
         logits = predict(ids, i / max(steps - 1, 1)).float()
         guessed = (logits + noise.tokens[:, i].to(logits)).argmax(-1)
@@ -95,6 +91,5 @@ def maskgit(
             count = masked_after(i, steps, first, now)
             again[row, sure[row].topk(count, largest=False).indices] = True
         ids = filled.masked_fill(again, mask_id)
-        if callback is not None:
-            callback(i + 1, steps, ids)
-    return filled
+        ids = hook(i + 1, ids)
+    return torch.where(ids == mask_id, filled, ids)

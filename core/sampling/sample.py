@@ -1,34 +1,167 @@
-"""The sampler that belongs to a generator, whatever it predicts."""
+"""The one sampler: takes of any generator, from its conditions to the codec's latent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from ..generators.base import Generator
-from .dpm_solver import sample_noise_predictor
-from .flow import sample_flow
-from .guidance import CONDITIONAL, Guidance
+from ..errors import Cancelled, FoleyError
+from ..generators.base import Conditions, Generator, Lengths, Streams
+from .dynamics import Dynamics, Noise, dynamics_of
+from .guidance import CONDITIONAL, Guidance, Guided
+from .windows import Windows
 
-_SAMPLERS = {
-    "euler": partial(sample_flow, solver="euler"),
-    "midpoint": partial(sample_flow, solver="midpoint"),
-    "dpm_solver_2m": sample_noise_predictor,
-}
+Edit = Callable[[Tensor, float], Tensor]
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A state to begin with. latent: the codec's, `[B or 1, N, C]` (or ids `[B or 1, N]`, those to
+    be made being the id after the last). time: flow time that it is noised to, 0 is noise alone."""
+
+    latent: Tensor
+    time: float = 0.0
+
+
+@torch.no_grad()
 def sample(
     generator: Generator,
-    conditions: Mapping[str, Tensor],
+    conditions: Conditions,
     guidance: Guidance = CONDITIONAL,
-    **options: Any,
+    *,
+    solver: str | None = None,
+    steps: int = 25,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    rng: torch.Generator | None = None,
+    noise: Tensor | Noise | None = None,
+    takes: int | None = None,
+    first_take: int = 0,
+    windows: Windows | None = None,
+    lengths: Lengths | None = None,
+    batched: bool = True,
+    start: Start | None = None,
+    edit: Edit | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Tensor:
-    """Takes of any continuous generator by its own solver: options as of `sample_flow`.
+    """Takes of a generator.
+
+    Args:
+        conditions: a missing stream is the generator's null. Moved to its device and type.
+        guidance: terms, see `guidance`.
+        solver: of the generator's `dynamics`; None is the first one of its kind.
+        steps: 1 or more. temperature: of tokens, see `maskgit`.
+        seed, rng, noise: exactly one of a seed, a CPU generator, and the noise itself, x_0
+            `[B, N, C]` or what the kind's `draw` gives.
+        takes: number of takes; by default as many as the conditions hold. first_take: see
+            `draw_noise`.
+        windows: for takes longer than trained, see `windows`. lengths: of all sequences, instead of
+            those that the seconds have.
+        batched: guidance in one forward a step.
+        start: where to begin, instead of noise alone.
+        edit: edit(x, t) -> x, at the start and after each step, x in the network's space and t the
+            flow time it is at: what is known can be put back there.
+        progress: called with (step, steps). cancelled: asked before each step.
+
+    Returns:
+        Codec latent `[B, N, C]`, float32, or ids `[B, N]`, on the generator's device.
 
     Raises:
-        FoleyError: as of that sampler.
+        FoleyError: a wrong argument, or a result that is not a number. Cancelled: as asked.
     """
-    return _SAMPLERS[generator.sampling.solver](generator, conditions, guidance, **options)
+    dynamics = dynamics_of(generator.dynamics)
+    solver = _solver_of(dynamics, solver)
+    if start is not None and not 0.0 <= start.time < 1.0:
+        raise FoleyError(f"A take can start at times from 0 to below 1, not at {start.time:g}.")
+    times = dynamics.times(steps, start.time if start else 0.0)
+    like = next(generator.parameters())
+    conditions = replace(
+        conditions,
+        positive=_moved(conditions.positive, like),
+        negative=_moved(conditions.negative, like),
+    )
+    if takes is None:
+        held = [len(value) for value in conditions.positive.values()]
+        takes = max(held, default=1)
+        if noise is not None:
+            takes = noise.takes if isinstance(noise, Noise) else len(noise)
+    if takes < 1:
+        raise FoleyError(f"Ask for at least 1 take, not {takes}.")
+    guided = Guided(
+        generator,
+        conditions,
+        guidance,
+        windows=windows,
+        lengths=lengths,
+        batch=takes,
+        batched=batched,
+    )
+    length, latent = guided.length, generator.config.latent
+    if sum(source is not None for source in (seed, rng, noise)) != 1:
+        raise FoleyError("Give exactly one of a seed, a random generator, and the noise itself.")
+    if noise is None:
+        rng = rng or torch.Generator().manual_seed(seed or 0)
+        noise = dynamics.draw(rng, latent, takes, length, steps, first_take)
+    elif isinstance(noise, Tensor):
+        noise = Noise(noise)
+    if noise.first is not None and tuple(noise.first.shape) != (takes, length, latent.dim):
+        raise FoleyError(
+            f"The noise has the shape {list(noise.first.shape)}, but this take needs "
+            f"{[takes, length, latent.dim]}."
+        )
+    x = _begin(generator, dynamics, noise, start, times[0]).to(like.device)
+
+    def hook(step: int, x: Tensor) -> Tensor:
+        if edit is not None:
+            x = edit(x, dynamics.to_flow_time(dynamics.network_time(times[step])))
+        if step and progress is not None:
+            progress(step, steps)
+        if step < steps and cancelled is not None and cancelled():
+            raise Cancelled
+        return x
+
+    x = dynamics.integrate(solver, guided, x, times, noise, latent, hook, temperature)
+    if not torch.isfinite(x).all():
+        raise FoleyError(
+            "The model produced values that are not numbers; use float32 or bfloat16 instead of "
+            "a smaller type, or a lower guidance scale."
+        )
+    return generator.unnormalize(x)
+
+
+def _solver_of(dynamics: Dynamics, solver: str | None) -> str:
+    if solver is None:
+        return next(iter(dynamics.solvers))
+    if solver not in dynamics.solvers:
+        raise FoleyError(
+            f"There is no solver '{solver}' for this model, which is of the kind "
+            f"{dynamics.name}; choose one of: {', '.join(dynamics.solvers)}."
+        )
+    return solver
+
+
+def _moved(streams: Streams, like: Tensor) -> dict[str, Tensor]:
+    return {name: value.to(like.device, like.dtype) for name, value in streams.items()}
+
+
+def _begin(
+    generator: Generator, dynamics: Dynamics, noise: Noise, start: Start | None, time: float
+) -> Tensor:
+    """The first state, float32 `[B, N, C]`, or ids."""
+    if start is None:
+        x = dynamics.begin(noise, generator.config.latent, time)
+        return x.float() if x.is_floating_point() else x
+    shape = noise.first.shape if noise.first is not None else noise.later.confidence[:, 0].shape
+    if start.latent.shape[1:] != shape[1:] or len(start.latent) not in (1, shape[0]):
+        raise FoleyError(
+            f"The latent to start from has the shape {list(start.latent.shape)}, but this take "
+            f"needs {list(shape)}."
+        )
+    if noise.first is None:
+        return start.latent.expand(shape)
+    data = generator.normalize(start.latent).to(noise.first)
+    return dynamics.noised(data.expand(shape), noise.first, time).float()

@@ -26,6 +26,6 @@ class MeanColour(VideoEncoder):
     def window_bytes(self, frames):
         return 100
 
-    def look(self, frames):
+    def encode_batch(self, frames):
         self.looks += 1
         return self.mix(pixels(frames, self.dtype, [0.0] * 3, [1.0] * 3).mean((-1, -2)))

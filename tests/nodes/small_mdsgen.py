@@ -65,7 +65,7 @@ class Brightness(CavpVideo):
     def window_bytes(self, frames):
         return frames
 
-    def look(self, frames):
+    def encode_batch(self, frames):
         shade = (frames.float() / 255).mean((2, 3, 4))[..., None]
         return torch.cos(shade * torch.arange(512.0) / 8) * self.anchor
 

@@ -16,7 +16,7 @@ from foleystage.core.media import ImageFrames
 from foleystage.core.model_base import Loading
 from foleystage.core.pipeline import Request, generate, look
 from foleystage.core.sampling import LINEAR
-from foleystage.core.weights.narrow import NarrowLinear
+from foleystage.core.weights.quantize import Fp8Linear
 from safetensors.torch import save_file
 from torch import nn
 
@@ -35,7 +35,7 @@ class Brightness(CavpVideo):
     def window_bytes(self, frames):
         return frames
 
-    def look(self, frames):
+    def encode_batch(self, frames):
         return (frames.float() / 255).mean((2, 3, 4))[..., None].expand(-1, -1, 512) * self.anchor
 
 
@@ -152,7 +152,7 @@ def test_a_flash_is_seen_in_the_frame_that_the_published_extraction_takes(made):
 
 def test_an_encoder_that_gives_no_numbers_is_one_sentence(made):
     class Broken(Brightness):
-        def look(self, frames):
+        def encode_batch(self, frames):
             return super().look(frames) / 0.0 * 0.0
 
     with pytest.raises(FoleyError, match="infinite or undefined"):
@@ -182,6 +182,6 @@ def test_the_network_is_packed_or_narrow_as_asked(made):
         packs = can_pack(torch.float32, "cpu")
         assert isinstance(network.blocks[0].mlp, PackedMLP) == packs
     with made(precision="fp8").using("generator") as network:
-        assert isinstance(network.blocks[0].mlp.fc1, NarrowLinear)
+        assert isinstance(network.blocks[0].mlp.fc1, Fp8Linear)
     takes = generate(film(2.0, [1]), made(precision="fp8"), replace(QUICK, steps=1))
     assert bool(torch.isfinite(takes.waveforms).all())

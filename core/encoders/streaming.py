@@ -1,4 +1,4 @@
-"""An encoder that looks while a clip is still being read, and lets go of what it has seen."""
+"""An encoder that works while a clip is still being read, and lets go of frames it is done with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import FoleyError
 from .base import CancelCheck, Features, VideoEncoder
 from .cache import FeatureCache, content_key, fingerprint
 
-# Frames of the windows that are looked at, and cached, together.
+# Frames of the windows that are encoded, and cached, together.
 _CHUNK = 32 << 20
 # Frames that are kept beyond what a window may still need, in seconds: a clip may turn out so much
 # shorter than the frames that were read.
@@ -23,10 +23,10 @@ _LONGER = 1000
 
 
 @dataclass(frozen=True)
-class Eye:
-    """An encoder that is not loaded before there is something new to look at.
+class LazyEncoder:
+    """An encoder that is not loaded before there is something new to encode.
 
-    layout: the encoder or its class: which frames it wants, how it looks at them. weights: a name
+    layout: the encoder or its class: which frames it wants, in which windows. weights: a name
     for its weights. open: the encoder, while the context lasts.
     """
 
@@ -35,38 +35,38 @@ class Eye:
     open: Callable[[], AbstractContextManager[VideoEncoder]]
 
 
-def eye_of(encoder: VideoEncoder) -> Eye:
+def loaded(encoder: VideoEncoder) -> LazyEncoder:
     """One that is loaded."""
-    return Eye(encoder, fingerprint(encoder), lambda: nullcontext(encoder))
+    return LazyEncoder(encoder, fingerprint(encoder), lambda: nullcontext(encoder))
 
 
-class Gaze:
+class StreamingEncoder:
     """Frames in, one by one; features out, in memory that holds the features and few frames.
 
-    Windows are looked at, and cached by their frames, in chunks: so clips that share a part share
-    its features. looked(n): told how many windows are done.
+    Windows are encoded, and cached by their frames, in chunks: so clips that share a part share its
+    features. done(n): called with how many windows are encoded.
     """
 
     def __init__(
         self,
-        eye: Eye,
+        encoder: LazyEncoder,
         *,
         cache: FeatureCache | None = None,
         memory: int | None = None,
-        looked: Callable[[int], None] | None = None,
+        done: Callable[[int], None] | None = None,
         cancelled: CancelCheck | None = None,
     ) -> None:
-        self._layout = eye.layout
-        self._eye = eye
+        self._layout = encoder.layout
+        self._lazy = encoder
         self._cache, self._memory, self._cancelled = cache, memory, cancelled
-        self._report = looked or (lambda windows: None)
+        self._report = done or (lambda windows: None)
         self._stack = ExitStack()
         self._encoder: VideoEncoder | None = None
         self._frames: list[Tensor] = []
         self._frame_bytes = 0
         self._first = 0  # number in the clip of the first frame that is held
         self._done: list[Tensor] = []
-        self._rows = 0  # windows that are looked at
+        self._rows = 0  # windows that are encoded
 
     @property
     def count(self) -> int:
@@ -84,11 +84,11 @@ class Gaze:
         self._frames += [frame] * times
 
     def advance(self) -> None:
-        """Looks at every whole chunk of windows that no later frame can change."""
+        """Encodes every whole chunk of windows that no later frame can change."""
         rows = self._layout.windows(self.count)
         settled, chunk = self._settled(rows), self._chunk_of(rows)
         while self._rows + chunk <= settled:
-            self._look(rows[self._rows : self._rows + chunk])
+            self._encode(rows[self._rows : self._rows + chunk])
         if settled:
             spare = rows.shape[1] + round(_SPARE * self._layout.frame_request.fps)
             next_row = self._of_longer()[self._rows]
@@ -115,7 +115,7 @@ class Gaze:
         self._done = [torch.cat(self._done)[: self._rows]] if self._rows else []
         chunk = self._chunk_of(rows)
         while self._rows < len(rows):
-            self._look(rows[self._rows : self._rows + chunk])
+            self._encode(rows[self._rows : self._rows + chunk])
         values = self._layout.join(torch.cat(self._done), count)
         self.close()
         return Features(values.unsqueeze(0).contiguous(), self._layout.rate)
@@ -140,7 +140,7 @@ class Gaze:
     def _chunk_of(self, rows: Tensor) -> int:
         return max(1, _CHUNK // (rows.shape[1] * self._frame_bytes))
 
-    def _look(self, rows: Tensor) -> None:
+    def _encode(self, rows: Tensor) -> None:
         first = int(rows.min())
         start = first - self._first
         frames = torch.stack(self._frames[start : start + int(rows.max()) - first + 1])
@@ -149,22 +149,22 @@ class Gaze:
 
         def compute() -> Features:
             if self._encoder is None:
-                self._encoder = self._stack.enter_context(self._eye.open())
-            looked = self._encoder.look_through(
+                self._encoder = self._stack.enter_context(self._lazy.open())
+            encoded = self._encoder.encode_windows(
                 frames,
                 rows,
                 memory=self._memory,
                 progress=lambda step, total: self._report(before + step),
                 cancelled=self._cancelled,
             )
-            return Features(looked, self._layout.rate)
+            return Features(encoded, self._layout.rate)
 
         if self._cache is None:
-            looked = compute()
+            encoded = compute()
         else:
-            request, weights = self._layout.frame_request, self._eye.weights
+            request, weights = self._layout.frame_request, self._lazy.weights
             key = content_key(self._layout.stream, str(request), weights, frames, rows)
-            looked = self._cache.get(key, compute)
-        self._done.append(looked.values)
+            encoded = self._cache.get(key, compute)
+        self._done.append(encoded.values)
         self._rows += len(rows)
         self._report(self._rows)

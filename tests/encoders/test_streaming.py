@@ -37,7 +37,7 @@ class Windowed(MeanColour):
         self.windows = layout.windows
         self.join = layout.join
 
-    def look(self, frames):
+    def encode_batch(self, frames):
         colours = super().look(frames)
         return torch.cat([colours, colours.mean(1, keepdim=True).expand_as(colours)], -1)
 

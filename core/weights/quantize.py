@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NARROW = torch.float8_e4m3fn
-_LARGEST = torch.finfo(NARROW).max
+FP8 = torch.float8_e4m3fn
+_LARGEST = torch.finfo(FP8).max
 
 
-class _Narrow(nn.Module):
+class _Fp8(nn.Module):
     """A layer whose weight is stored as 8-bit numbers and a factor for each output."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -18,21 +18,21 @@ class _Narrow(nn.Module):
         weight = layer.weight.detach()
         axes = tuple(range(1, weight.ndim))
         factor = weight.float().abs().amax(axes, keepdim=True).clamp_min(1e-12) / _LARGEST
-        self.register_buffer("weight", (weight.float() / factor).to(NARROW))
+        self.register_buffer("weight", (weight.float() / factor).to(FP8))
         self.register_buffer("factor", factor.to(weight.dtype))
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
-    def wide(self, dtype: torch.dtype) -> Tensor:
+    def dequantized(self, dtype: torch.dtype) -> Tensor:
         """The weight as it is computed with."""
         return self.weight.to(dtype) * self.factor.to(dtype)
 
 
-class NarrowLinear(_Narrow):
+class Fp8Linear(_Fp8):
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.wide(x.dtype), self.bias)
+        return F.linear(x, self.dequantized(x.dtype), self.bias)
 
 
-class NarrowConv1d(_Narrow):
+class Fp8Conv1d(_Fp8):
     """A convolution over time, of stride 1, on [B, N, C]."""
 
     def __init__(self, layer: nn.Conv1d) -> None:
@@ -41,20 +41,20 @@ class NarrowConv1d(_Narrow):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, N, C], as the blocks of `generators.mmdit` hold their streams."""
-        weight = self.wide(x.dtype)
+        weight = self.dequantized(x.dtype)
         x = F.conv1d(x.transpose(1, 2), weight, self.bias, padding=self.padding)
         return x.transpose(1, 2)
 
 
-def narrow(module: nn.Module) -> nn.Module:
+def quantize_fp8(module: nn.Module) -> nn.Module:
     """Every linear layer and convolution of a network of `generators.mmdit` in 8 bits, one after
     another, in place; all else (norms, nulls, biases) stays. Returns it, for inference only.
     """
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Linear):
-            setattr(module, name, NarrowLinear(child))
+            setattr(module, name, Fp8Linear(child))
         elif isinstance(child, nn.Conv1d):
-            setattr(module, name, NarrowConv1d(child))
+            setattr(module, name, Fp8Conv1d(child))
         else:
-            narrow(child)
+            quantize_fp8(child)
     return module

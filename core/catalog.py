@@ -1,0 +1,423 @@
+"""The catalogue: one row for each system and each part, and every fact about them once.
+
+The command line, the nodes, Quick Foley, the evaluation and the documentation read these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from .encoders import mini_video
+from .encoders.base import CancelCheck, EncodedVideo
+from .encoders.cavp import CavpVideo
+from .encoders.clip import DFN5BClip
+from .encoders.foley_mini import BIN_RATE, MiniVideoEncoder
+from .encoders.mini_text import MiniTextEncoder, encode_prompt
+from .encoders.synchformer import SynchformerVisual
+from .errors import FoleyError
+from .generators import (
+    AC_FOLEY,
+    AUDIO_GRID,
+    L44,
+    GeneratorConfig,
+    StreamSpec,
+    ac_foley_mini,
+    mdsgen_config,
+)
+from .generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
+from .generators.mdsgen_mini import mdsgen_mini
+from .generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT, SIZES
+from .parts import (
+    CodecPart,
+    Files,
+    GeneratorPart,
+    Part,
+    StreamEncoder,
+    TextEncoderPart,
+    VideoEncoderPart,
+    recognised,
+)
+from .reference import NORMALIZED_REFERENCE, SAMPLED_REFERENCE, ReferenceMethod
+from .sampling import Sampling
+from .weights.entries import Licence
+from .weights.families import Family
+from .weights.files import read_metadata
+from .weights.fill import fill_from
+
+TASKS = {"vta": "video to audio", "tta": "text to audio", "ac-vta": "timbre transfer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemSpec:
+    """A system's row: its parts by name, and how it is sampled.
+
+    text: "" where it takes no words. reference: how it encodes a reference sound, None where it
+    takes none. degrades: takes far beyond the trained length lose quality.
+    """
+
+    name: str
+    title: str
+    generator: GeneratorPart
+    video: str
+    codec: str
+    text: str = ""
+    sampling: Sampling = Sampling()
+    reference: ReferenceMethod | None = None
+    degrades: bool = True
+
+    @property
+    def config(self) -> GeneratorConfig:
+        """Of its generator."""
+        return self.generator.config
+
+    @property
+    def streams(self) -> tuple[StreamSpec, ...]:
+        """What it can be conditioned on."""
+        return self.config.streams
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Of `TASKS`."""
+        able = {"vta": self.video, "tta": self.text, "ac-vta": self.reference}
+        return tuple(task for task, part in able.items() if part)
+
+    def parts(self) -> dict[str, Part]:
+        """Its parts by kind."""
+        found: dict[str, Part] = {"generator": self.generator}
+        if self.video:
+            found["video encoder"] = VIDEO_ENCODERS[self.video]
+        if self.text:
+            found["text encoder"] = TEXT_ENCODERS[self.text]
+        return {**found, "codec": CODECS[self.codec]}
+
+    @property
+    def files(self) -> dict[str, str | Path]:
+        """All weights by role."""
+        return {role: file for part in self.parts().values() for role, file in part.files.items()}
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """The family that a role's file must be of, where that is told."""
+        return {
+            role: family for part in self.parts().values() for role, family in part.families.items()
+        }
+
+    @property
+    def sample_rate(self) -> int:
+        """Of its sound, in Hz."""
+        return self.config.latent.sample_rate
+
+    @property
+    def bundled(self) -> bool:
+        """Whether all its weights come with this package."""
+        return all(part.bundled for part in self.parts().values())
+
+    @property
+    def licence(self) -> Licence:
+        """The strictest one of its parts."""
+        found = [licence for part in self.parts().values() for licence in part.licences]
+        return strictest(found)
+
+    @property
+    def about(self) -> str:
+        """One line for the artist."""
+        return self.generator.about
+
+    def of_file(self, path: Path) -> SystemSpec:
+        """This row for the network that a file holds."""
+        generator = self.generator.of_file(path)
+        return replace(self, generator=generator, codec=generator.config.latent.codec)
+
+    @property
+    def reference_seconds(self) -> float:
+        """Length of one window of a reference, 0 where it takes none."""
+        return self.config.reference_samples / self.sample_rate if self.reference else 0.0
+
+
+def strictest(licences: Iterable[Licence]) -> Licence:
+    """The one that allows least."""
+    order = ("no", "unknown", "conditional", "yes")
+    return min(licences, key=lambda licence: order.index(licence.commercial))
+
+
+SYSTEMS: dict[str, SystemSpec] = {}
+VIDEO_ENCODERS: dict[str, VideoEncoderPart] = {}
+TEXT_ENCODERS: dict[str, TextEncoderPart] = {}
+CODECS: dict[str, CodecPart] = {}
+
+
+def add(*rows: SystemSpec | VideoEncoderPart | TextEncoderPart | CodecPart) -> None:
+    """Adds rows; each is then found by its name wherever systems and parts are."""
+    for row in rows:
+        _table_of(row)[row.name] = row
+
+
+def remove(*rows: SystemSpec | VideoEncoderPart | TextEncoderPart | CodecPart) -> None:
+    """Takes rows out again."""
+    for row in rows:
+        _table_of(row).pop(row.name, None)
+
+
+def _table_of(row: Any) -> dict[str, Any]:
+    tables: dict[type, dict[str, Any]] = {
+        SystemSpec: SYSTEMS,
+        VideoEncoderPart: VIDEO_ENCODERS,
+        TextEncoderPart: TEXT_ENCODERS,
+        CodecPart: CODECS,
+    }
+    return tables[type(row)]
+
+
+def system_of_file(path: Path) -> SystemSpec:
+    """The row of a weights file of one's own, whatever its family; of several the one whose parts
+    and size it fits.
+
+    Raises:
+        FoleyError: it cannot be read, or is no generator's.
+    """
+    best: tuple[list[bool], SystemSpec] | None = None
+    configs: dict[str, GeneratorConfig | None] = {}
+    for system in SYSTEMS.values():
+        checkpoint = system.generator.checkpoint
+        if checkpoint.family not in configs:
+            configs[checkpoint.family] = recognised(checkpoint, path)
+        config = configs[checkpoint.family]
+        if config is None:
+            continue
+        own = system.config
+        fit = [
+            config.latent.codec == own.latent.codec,
+            [s.name for s in config.streams] == [s.name for s in own.streams],
+            config.streams == own.streams,
+            checkpoint.variant(config) == checkpoint.variant(own),
+        ]
+        if best is None or fit > best[0]:
+            best = fit, system
+    if best is None:
+        raise FoleyError(
+            f"{path.name} holds no generator that is known here; choose another file, or one of: "
+            f"{', '.join(SYSTEMS)}."
+        )
+    return best[1].of_file(path)
+
+
+# Video encoders
+
+
+def _encode_events(
+    encoder: nn.Module, frames: Mapping[str, Any], cancelled: CancelCheck | None = None
+) -> EncodedVideo:
+    events = mini_video.encode_events(encoder, frames["video"], cancelled=cancelled)
+    spanned = events.sync.shape[1] / BIN_RATE
+    return EncodedVideo({"sync": events.sync}, spanned, spanned, events.chance)
+
+
+def _load_mini_video(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
+    return fill_from(MiniVideoEncoder(), path).to(device)
+
+
+add(
+    VideoEncoderPart(
+        name="mini_video_encoder",
+        title="what happens when, from motion, 50 times a second; bundled",
+        files={"video": "mini_video_encoder"},
+        load=_load_mini_video,
+        encode=_encode_events,
+        frames={"video": mini_video.REQUEST},
+        round_up_seconds=mini_video.round_up_seconds,
+    ),
+    VideoEncoderPart(
+        name="cavp",
+        title="what is seen and heard together (CAVP), for MDSGen",
+        files={"cavp": "cavp"},
+        families={"cavp": Family("cavp")},
+        encoders={"cavp": StreamEncoder(CavpVideo, CavpVideo.load)},
+        round_up_seconds=AUDIO_GRID.round_up_seconds,
+    ),
+    VideoEncoderPart(
+        name="clip_and_synchformer",
+        title="what is seen (CLIP) and when it happens (Synchformer), for AC-Foley and MMAudio",
+        files={"clip": "dfn5b_clip", "sync": "synchformer"},
+        families={"clip": Family("clip"), "sync": Family("synchformer")},
+        encoders={
+            "sync": StreamEncoder(SynchformerVisual, SynchformerVisual.load),
+            "clip": StreamEncoder(DFN5BClip, partial(DFN5BClip.load, half="visual")),
+        },
+        round_up_seconds=L44.round_up_seconds,
+        still=("clip",),
+        still_seconds=L44.trained_seconds,
+    ),
+)
+
+# Text encoders
+
+
+def _load_mini_text(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
+    words = read_metadata(path).get("words", "").split()
+    return fill_from(MiniTextEncoder(words), path, prefix="text.").to(device)
+
+
+add(
+    TextEncoderPart(
+        name="mini_text_encoder",
+        title="words for materials and actions, English; bundled",
+        files={"generator": "ac_foley_mini"},
+        load=_load_mini_text,
+        encode=encode_prompt,
+        inside=True,
+    ),
+    TextEncoderPart(
+        name="clip_text",
+        title="English sentences (CLIP), for AC-Foley and MMAudio",
+        files={"clip": "dfn5b_clip"},
+        families={"clip": Family("clip")},
+        load=partial(DFN5BClip.load, half="text"),
+        encode=lambda clip, prompt: clip.encode_text([prompt]),
+    ),
+)
+
+# Codecs; their modules are imported when used, since all of them would slow ComfyUI's start.
+
+
+def _load_foley_mini(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
+    from .codecs.foley_mini import FoleyMiniCodec
+
+    return FoleyMiniCodec.load(files["codec"]).to(device)
+
+
+def _load_mel_picture(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
+    from .codecs.mel_picture import MelPictureCodec
+
+    return MelPictureCodec.load(files["codec"], files["decoder"]).to(device)
+
+
+def _load_public(name: str, files: Files, **made: Any) -> Any:
+    from .codecs import load_codec
+
+    return load_codec(name, files, **made)
+
+
+def _mmaudio_codec(rate: str, hertz: str) -> CodecPart:
+    return CodecPart(
+        name=f"mmaudio_codec_{rate}",
+        title=f"{hertz} kHz mono, MMAudio's mel autoencoder and BigVGAN",
+        files={"vae": f"mmaudio_vae_{rate}", "vocoder": f"bigvgan_{rate}"},
+        families={"vae": Family("mmaudio_vae", rate), "vocoder": Family("bigvgan", rate)},
+        load=partial(_load_public, f"mmaudio-{rate}"),
+    )
+
+
+add(
+    CodecPart(
+        name="foley_mini_codec",
+        title="32 kHz mono, 31.25 latent frames a second; bundled",
+        files={"codec": "foley_mini_codec"},
+        load=_load_foley_mini,
+    ),
+    CodecPart(
+        name="mel_picture_codec",
+        title="32 kHz mono, a mel picture of 8 rows, 31.25 frames a second; bundled",
+        files={"codec": "mel_picture_codec", "decoder": "foley_mini_codec"},
+        load=_load_mel_picture,
+    ),
+    CodecPart(
+        name="audioldm_codec",
+        title="16 kHz mono, AudioLDM's mel autoencoder and vocoder",
+        files={"vae": "audioldm_vae", "vocoder": "audioldm_hifigan"},
+        families={"vae": Family("audioldm_vae"), "vocoder": Family("hifigan", "audioldm")},
+        load=partial(_load_public, "audioldm"),
+    ),
+    CodecPart(
+        name="image_vae_codec",
+        title="16 kHz mono, a mel as a picture, Diff-Foley's autoencoder, no vocoder",
+        files={"vae": "diff_foley_ldm"},
+        families={"vae": Family("image_vae")},
+        load=partial(_load_public, "image-vae"),
+    ),
+    _mmaudio_codec("16k", "16"),
+    _mmaudio_codec("44k", "44.1"),
+)
+
+# Systems
+
+
+def _system(name: str, title: str, checkpoint: Any, config: Any, **row: Any) -> SystemSpec:
+    factor = row.pop("memory_factor", 2.0)
+    generator = GeneratorPart(
+        name=name,
+        title=title,
+        files={"generator": name},
+        checkpoint=checkpoint,
+        config=config,
+        memory_factor=factor,
+    )
+    codec = config.latent.codec
+    return SystemSpec(name=name, title=title, generator=generator, codec=codec, **row)
+
+
+_MINI = {"video": "mini_video_encoder", "memory_factor": 0.3, "degrades": False}
+_FAMILY = {"video": "clip_and_synchformer", "text": "clip_text"}
+# The paper's 25 steps; its script makes 50.
+_MDSGEN = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
+_MMAUDIO_TITLES = {
+    "small_16k": "small",
+    "small_44k": "small",
+    "medium_44k": "medium",
+    "large_44k": "large",
+    "large_44k_v2": "large, version 2",
+}
+
+add(
+    _system(
+        "ac_foley_mini",
+        "AC-Foley in small: picture, words and a reference sound; 32 kHz mono, bundled",
+        AC_FOLEY_CHECKPOINT,
+        ac_foley_mini(),
+        text="mini_text_encoder",
+        # Guidance of 3 made takes 4 dB louder than none, and 2 dB louder than the true sounds.
+        sampling=Sampling(scale=3.0, rescale=1.0),
+        reference=NORMALIZED_REFERENCE,
+        **_MINI,
+    ),
+    _system(
+        "mdsgen_mini",
+        "MDSGen in small: the picture alone, fast; 32 kHz mono, bundled",
+        MDSGEN_CHECKPOINT,
+        mdsgen_mini(),
+        sampling=replace(_MDSGEN, scale=2.0),
+        **_MINI,
+    ),
+    _system(
+        "mdsgen_b",
+        "MDSGen-B: the picture alone, fast; 16 kHz mono",
+        MDSGEN_CHECKPOINT,
+        mdsgen_config("b"),
+        video="cavp",
+        sampling=_MDSGEN,
+    ),
+    _system(
+        "ac_foley",
+        "AC-Foley: picture, words and a reference sound; 44.1 kHz mono",
+        AC_FOLEY_CHECKPOINT,
+        AC_FOLEY,
+        reference=SAMPLED_REFERENCE,
+        **_FAMILY,
+    ),
+    *(
+        _system(
+            f"mmaudio_{size}",
+            f"MMAudio {_MMAUDIO_TITLES[size]}: picture and words; "
+            f"{config.sample_rate / 1000:g} kHz mono",
+            MMAUDIO_CHECKPOINT,
+            config,
+            **_FAMILY,
+        )
+        for size, config in SIZES.items()
+    ),
+)

@@ -1,0 +1,113 @@
+"""Checkpoints of the MMAudio family: the config is read off the shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..weights.families import Shapes
+from .ac_foley import AC_FOLEY, ACFoley, ac_foley_mini
+from .base import CheckpointSpec
+from .mmaudio import MMAudio
+from .mmaudio_config import L44, L44_V2, M44, S16, S44, MMAudioConfig
+from .packed import pack
+
+SIZES = {"small_16k": S16, "small_44k": S44, "medium_44k": M44, "large_44k": L44}
+SIZES["large_44k_v2"] = L44_V2
+
+# Tables of the published class that are computed, not learned.
+_COMPUTED = {"t_embed.freqs", "latent_rot", "clip_rot"}
+# `generator.`: the minis' files hold their words beside the network.
+_WRAPPERS = ("module.", "_orig_mod.", "generator.")
+_WORDS = "text."
+_NEEDED = (
+    "audio_input_proj.0.weight",
+    "empty_string_feat",
+    "empty_clip_feat",
+    "empty_sync_feat",
+    "sync_pos_emb",
+    "global_cond_mlp.w1.weight",
+    "fused_blocks.0.attn.q_norm.weight",
+)
+_REFERENCE = "audio_feature_proj.0.weight"
+
+
+def recognise(shapes: Shapes, about: Mapping[str, str] | None = None) -> MMAudioConfig | None:
+    """The config of a network of the family, None for any other file.
+
+    The rate follows from the latent: 20 channels are 16 kHz, all else 44.1 kHz; a sync stream of 3
+    numbers is the mini video encoder's.
+    """
+    shapes = {_plain(key): shape for key, shape in shapes.items()}
+    if any(key not in shapes for key in _NEEDED):
+        return None
+    hidden, latent = shapes["audio_input_proj.0.weight"][:2]
+    fused = _count(shapes, "fused_blocks.")
+    config = replace(
+        _base(shapes, latent),
+        latent_dim=latent,
+        hidden_dim=hidden,
+        num_heads=hidden // shapes["fused_blocks.0.attn.q_norm.weight"][0],
+        depth=_count(shapes, "joint_blocks.") + fused,
+        fused_depth=fused,
+        clip_dim=shapes["empty_clip_feat"][-1],
+        sync_dim=shapes["empty_sync_feat"][-1],
+        sync_segment=shapes["sync_pos_emb"][-2],
+        text_seq_len=shapes["empty_string_feat"][-2],
+        text_dim=shapes["empty_string_feat"][-1],
+    )
+    inner = shapes["global_cond_mlp.w1.weight"][0]
+    if config.mlp_dim == inner:
+        return config
+    return replace(config, mlp_ratio=4 / hidden, mlp_multiple=inner)
+
+
+def _base(shapes: Shapes, latent: int) -> MMAudioConfig:
+    if _REFERENCE in shapes:
+        mini = ac_foley_mini()
+        return mini if shapes["empty_sync_feat"][-1] == mini.sync_dim else AC_FOLEY
+    if "clip_input_proj.2.w1.weight" in shapes:
+        return L44_V2
+    return S16 if latent == S16.latent_dim else L44
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    return len({key.split(".")[1] for key in shapes if key.startswith(prefix)})
+
+
+def _plain(key: str) -> str:
+    for prefix in _WRAPPERS:
+        key = key.removeprefix(prefix)
+    return key
+
+
+def _key(key: str) -> str | None:
+    return None if key.startswith(_WORDS) or _plain(key) in _COMPUTED else _plain(key)
+
+
+def _build(config: MMAudioConfig, **made: Any) -> MMAudio:
+    return (ACFoley if config.reference_samples else MMAudio)(config, **made)
+
+
+def _size(config: MMAudioConfig) -> str:
+    """The published size that a config is of, "" for none."""
+    named = ("latent_dim", "hidden_dim", "depth", "v2")
+    figures = [getattr(config, name) for name in named]
+    fits = (s for s, c in SIZES.items() if [getattr(c, n) for n in named] == figures)
+    return next(fits, "")
+
+
+def _ac_foley(shapes: Shapes, about: Mapping[str, str] | None = None) -> MMAudioConfig | None:
+    config = recognise(shapes, about)
+    return config if config is not None and config.reference_samples else None
+
+
+def _mmaudio(shapes: Shapes, about: Mapping[str, str] | None = None) -> MMAudioConfig | None:
+    config = recognise(shapes, about)
+    return None if config is None or config.reference_samples else config
+
+
+_SHARED: dict[str, Any] = {"build": _build, "key": _key, "pack": pack, "compiles": True}
+AC_FOLEY_CHECKPOINT = CheckpointSpec("ac_foley", "AC-Foley", _ac_foley, **_SHARED)
+MMAUDIO_CHECKPOINT = CheckpointSpec("mmaudio", "MMAudio", _mmaudio, variant=_size, **_SHARED)

@@ -1,0 +1,219 @@
+"""What a row of the catalogue says of a part: its files, its licence, how it is loaded and used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .encoders.base import CancelCheck, EncodedVideo, VideoEncoder
+from .generators.base import CheckpointSpec, Generator, GeneratorConfig
+from .media import FrameRequest
+from .weights.advice import download_advice
+from .weights.entries import Bundled, Licence
+from .weights.families import Family
+from .weights.files import read_metadata
+from .weights.fill import fill
+from .weights.load import read_shapes, read_weights
+from .weights.registry import entry
+from .weights.store import Folders, find, locate
+
+if TYPE_CHECKING:
+    from .codecs.base import Codec
+
+Files = Mapping[str, Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A loadable piece.
+
+    Attributes:
+        files: for each role, such as "vae", the weights' name in the registry, or a path. The first
+            one is the part's own: a file of one's own takes its place.
+        families: for each role, the family that its file must be of, where that is told.
+        own_licence: where no file is in the registry.
+    """
+
+    name: str
+    title: str
+    files: Mapping[str, str | Path]
+    families: Mapping[str, Family] = field(default_factory=dict)
+    own_licence: Licence | None = None
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """Names of its files in the registry of weights."""
+        return tuple(name for name in self.files.values() if isinstance(name, str))
+
+    @property
+    def bundled(self) -> bool:
+        """Whether its files come with this package, or are named by a path."""
+        return all(isinstance(entry(name).source, Bundled) for name in self.registered)
+
+    @property
+    def licences(self) -> tuple[Licence, ...]:
+        """Of its files, each once."""
+        found = [entry(name).licence for name in self.registered]
+        return tuple(dict.fromkeys([*found, *([self.own_licence] if self.own_licence else [])]))
+
+    @property
+    def about(self) -> str:
+        """One line for the artist."""
+        terms = "; ".join(licence.terms for licence in self.licences) or "your own"
+        return f"{self.name}: {self.title}. Licence of the weights: {terms}."
+
+    def missing(self, folders: Folders | None = None) -> list[str]:
+        """Names in the registry of the files that are not on this machine."""
+        return [name for name in self.registered if find(name, folders) is None]
+
+    def locate(self, folders: Folders | None = None, given: Files | None = None) -> dict[str, Path]:
+        """The path of each file; `given` ones, by role, instead of those found.
+
+        Raises:
+            FoleyError: one is missing (its source, its licence, how to get it).
+        """
+        given = given or {}
+        return {
+            role: given[role] if role in given else _path(file, folders)
+            for role, file in self.files.items()
+        }
+
+
+def _path(file: str | Path, folders: Folders | None) -> Path:
+    return file if isinstance(file, Path) else locate(file, folders)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorPart(Part):
+    """checkpoint: its family; config: of its own file, None where only the file tells it.
+    memory_factor: of a sampling step, as ComfyUI reckons."""
+
+    checkpoint: CheckpointSpec
+    config: GeneratorConfig
+    memory_factor: float = 2.0
+
+    def of_file(self, path: Path) -> GeneratorPart:
+        """This row for the network that a file holds."""
+        config = recognised(self.checkpoint, path)
+        return self if config is None else replace(self, config=config)
+
+    def build(self, **made: Any) -> Generator:
+        """The network without weights; `operations`, `dtype`, `device` as of all networks."""
+        return self.checkpoint.build(self.config, **made)
+
+    def read(self, path: Path, **read: Any) -> dict[str, Tensor]:
+        """The weights of a file under the network's names."""
+        return read_checkpoint(self.checkpoint, path, **read)
+
+
+@dataclass(frozen=True)
+class StreamEncoder:
+    """One encoder of a row. layout: its class, which says what frames it wants before it is loaded.
+    load(path, dtype=, device=): the encoder."""
+
+    layout: type[VideoEncoder]
+    load: Callable[..., VideoEncoder]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoEncoderPart(Part):
+    """What makes streams of a video.
+
+    Attributes:
+        encoders: by stream, in the order in which they run; each has a file of the stream's name.
+        load, encode, frames: instead of `encoders`, for one network that needs a whole clip:
+            load(path, dtype=, device=), encode(module, frames by request, cancelled), and the
+            frames it wants. Its role is "video".
+        round_up_seconds: how much of a video a take of so many seconds is encoded from.
+        still: the streams that a single picture has; still_seconds: how long its take is unless
+            asked otherwise.
+    """
+
+    encoders: Mapping[str, StreamEncoder] = field(default_factory=dict)
+    load: Callable[..., nn.Module] | None = None
+    encode: Callable[[nn.Module, Mapping[str, Tensor], CancelCheck | None], EncodedVideo] | None = (
+        None
+    )
+    frames: Mapping[str, FrameRequest] = field(default_factory=dict)
+    round_up_seconds: Callable[[float], float] = lambda seconds: seconds
+    still: tuple[str, ...] = ()
+    still_seconds: float = 8.0
+
+    @property
+    def requests(self) -> Mapping[str, FrameRequest]:
+        """The frames that are looked at, by stream or by name."""
+        own = {name: encoder.layout.frame_request for name, encoder in self.encoders.items()}
+        return own or self.frames
+
+    def loaders(self, files: Files, **made: Any) -> dict[str, Callable[[], nn.Module]]:
+        """What loads each network, by role."""
+        if self.load is not None:
+            return {"video": partial(self.load, next(iter(files.values())), **made)}
+        return {name: partial(one.load, files[name], **made) for name, one in self.encoders.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderPart(Part):
+    """load(path, dtype=, device=): the network. encode(module, prompt): the stream `[1, N, D]`,
+    None when nothing in the prompt is known. inside: the file is the generator's own. stream: its
+    name."""
+
+    load: Callable[..., nn.Module]
+    encode: Callable[[Any, str], Tensor | None]
+    inside: bool = False
+    stream: str = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecPart(Part):
+    """load(files, decode_only=, device=): the codec, in float32."""
+
+    load: Callable[..., Codec]
+
+
+def recognised(checkpoint: CheckpointSpec, path: Path) -> Any:
+    """The config of a file's network of a family, None when it is another's.
+
+    Raises:
+        FoleyError: it cannot be read.
+    """
+    about = read_metadata(path) if path.suffix == ".safetensors" else {}
+    return checkpoint.recognise(read_shapes(path), about)
+
+
+def read_checkpoint(checkpoint: CheckpointSpec, path: Path, **read: Any) -> dict[str, Tensor]:
+    """The weights of a file under the names of the family's network. read: `dtype`, `device`."""
+    key = checkpoint.key
+    tensors = read_weights(path, keep=lambda stored: key(stored) is not None, **read)
+    return {key(stored) or stored: value for stored, value in tensors.items()}
+
+
+def load_generator(
+    part: GeneratorPart,
+    path: Path,
+    *,
+    dtype: torch.dtype | None = torch.float32,
+    device: torch.device | str = "cpu",
+    **made: Any,
+) -> Generator:
+    """The network of a file, ready for inference; dtype None: as stored.
+
+    Raises:
+        FoleyError: weights are missing or unknown, or the file cannot be read.
+    """
+    tensors = part.read(path, dtype=dtype, device=device)
+    network = part.build(device="meta", **made)
+    fill(network, tensors, path)
+    return network
+
+
+def advice_for(names: list[str], folders: Folders | None) -> str:
+    """How to get weights of the registry, as the end of a sentence."""
+    advice = download_advice(names, in_comfyui=folders is not None)
+    return advice or f"get {', '.join(str(entry(name).source) for name in names)}"

@@ -1,0 +1,247 @@
+"""Dynamics: what x_t means to a generator, where it starts, and along which times it goes.
+
+One small object a kind. Flow time runs from 0 for noise to 1 for data and is the same for all of
+them; the network's own time and the solver's are the kind's. ComfyUI's side of each kind is in
+`nodes.native.kinds`.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import FoleyError
+from ..generators.base import LatentSpec
+from .dpm_solver import diffusion_times, dpm_solver_2m
+from .dpmpp_3m_sde import denoised_of_v, dpmpp_3m_sde, exponential_sigmas
+from .euler import euler
+from .maskgit import GumbelNoise, draw_gumbel, maskgit
+from .midpoint import midpoint
+from .schedule import LINEAR
+from .solver import Hook, Predict
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """All that is drawn for a run. first: x at the start, `[B, N, C]` of unit deviation (None for
+    tokens, which start masked). later: what the kind draws in its steps."""
+
+    first: Tensor | None
+    later: Any = None
+
+    @property
+    def takes(self) -> int:
+        """How many takes it is drawn for."""
+        return len(self.later.tokens if self.first is None else self.first)
+
+
+def draw_noise(
+    rng: torch.Generator, takes: int, length: int, channels: int, *, first_take: int = 0
+) -> Tensor:
+    """Gaussian noise `[takes, length, channels]`, float32, on the CPU.
+
+    Every take is one draw of `[length, channels]`, in order, so take k depends on the
+    generator's state and k alone: `first_take=k` gives take k of a larger batch by itself.
+    """
+    draws = [torch.randn(length, channels, generator=rng) for _ in range(first_take + takes)]
+    return torch.stack(draws[first_take:])
+
+
+class Dynamics(abc.ABC):
+    """A kind. solvers: those that integrate it, by name."""
+
+    name: ClassVar[str]
+    solvers: ClassVar[Mapping[str, Callable[..., Tensor]]]
+
+    def draw(
+        self,
+        rng: torch.Generator,
+        latent: LatentSpec,
+        takes: int,
+        length: int,
+        steps: int,
+        first: int,
+    ) -> Noise:
+        """Noise of `takes` takes from number `first` on; take k is the same however many."""
+        return Noise(draw_noise(rng, takes, length, latent.dim, first_take=first))
+
+    @abc.abstractmethod
+    def times(self, steps: int, start: float = 0.0) -> list[float]:
+        """`steps + 1` of the solver's times, from flow time `start` to data."""
+
+    def network_time(self, time: float) -> float:
+        """The network's time of a solver's time."""
+        return time
+
+    def to_flow_time(self, t: float) -> float:
+        """Flow time of the network's time."""
+        return t
+
+    @abc.abstractmethod
+    def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
+        """The state at a solver's time of data and noise, both in the network's space."""
+
+    def begin(self, noise: Noise, latent: LatentSpec, time: float) -> Tensor:
+        """The state at a solver's first time, from nothing but noise."""
+        assert noise.first is not None
+        return noise.first
+
+    @abc.abstractmethod
+    def integrate(
+        self,
+        solver: str,
+        predict: Predict,
+        x: Tensor,
+        times: Sequence[float],
+        noise: Noise,
+        latent: LatentSpec,
+        hook: Hook,
+        temperature: float,
+    ) -> Tensor:
+        """The state at the last of `times`. predict: guided, at the network's time."""
+
+
+class Flow(Dynamics):
+    """Velocity from noise at t = 0 to data at t = 1."""
+
+    name = "flow"
+    solvers = {"euler": euler, "midpoint": midpoint}
+
+    def times(self, steps: int, start: float = 0.0) -> list[float]:
+        return flow_times(steps, start)
+
+    def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
+        return torch.lerp(noise, data, time)
+
+    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
+        return self.solvers[solver](predict, x, times, hook=hook)
+
+
+class Epsilon(Dynamics):
+    """Noise in x_t = alpha x_0 + sigma noise at diffusion times 999 to 0 (linear betas)."""
+
+    name = "epsilon"
+    solvers = {"dpm_solver_2m": dpm_solver_2m}
+
+    def times(self, steps: int, start: float = 0.0) -> list[float]:
+        first = 1.0 - start * (1.0 - LINEAR.end)
+        return diffusion_times(steps, start=first)
+
+    def network_time(self, time: float) -> float:
+        return LINEAR.network_time(time)
+
+    def to_flow_time(self, t: float) -> float:
+        return 1 - t / LINEAR.steps
+
+    def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
+        alpha, sigma = LINEAR.alpha_sigma(time)
+        return alpha * data + sigma * noise
+
+    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
+        return self.solvers[solver](predict, x, times, hook=hook)
+
+
+class V(Dynamics):
+    """v of x / sqrt(1 + sigma^2) at t = 2/pi atan sigma; x is data plus sigma times noise.
+
+    Source: Stable Audio Open (arXiv 2407.14358) as its examples sample it.
+    """
+
+    name = "v"
+    solvers = {"dpmpp_3m_sde": dpmpp_3m_sde}
+    lowest, highest = 0.3, 500.0
+
+    def draw(self, rng, latent, takes, length, steps, first) -> Noise:
+        # All of a take before the next one's, so that take k is the same however many there are.
+        shape = (steps + 1, length, latent.dim)
+        drawn = [torch.randn(shape, generator=rng) for _ in range(first + takes)][first:]
+        whole = torch.stack(drawn, 1)  # (steps + 1, B, N, C)
+        return Noise(whole[0], whole[1:])
+
+    def times(self, steps: int, start: float = 0.0) -> list[float]:
+        highest = self.highest if start <= 0 else math.tan((1 - start) * math.pi / 2)
+        # A late start is below the lowest level of a whole run.
+        return exponential_sigmas(steps, min(self.lowest, highest / 10), highest)
+
+    def network_time(self, time: float) -> float:
+        return math.atan(time) * 2 / math.pi
+
+    def to_flow_time(self, t: float) -> float:
+        return 1 - t
+
+    def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
+        return data + time * noise
+
+    def begin(self, noise: Noise, latent: LatentSpec, time: float) -> Tensor:
+        return super().begin(noise, latent, time) * time
+
+    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            v = predict(x / math.sqrt(1 + sigma**2), self.network_time(sigma))
+            return denoised_of_v(v, x, sigma)
+
+        fresh = noise.later
+        eta = 0.0 if fresh is None else 1.0
+        return dpmpp_3m_sde(
+            denoise,
+            x,
+            times,
+            eta=eta,
+            noise=None if fresh is None else fresh.__getitem__,
+            hook=hook,
+        )
+
+
+class Tokens(Dynamics):
+    """Ids of a codebook, of which the unknown ones are the id after the last: logits of each.
+
+    Its time is the share of the steps that are made.
+    """
+
+    name = "tokens"
+    solvers = {"maskgit": maskgit}
+
+    def draw(self, rng, latent, takes, length, steps, first) -> Noise:
+        drawn = draw_gumbel(rng, first + takes, steps, length, latent.codes)
+        return Noise(None, GumbelNoise(drawn.tokens[first:], drawn.confidence[first:]))
+
+    def times(self, steps: int, start: float = 0.0) -> list[float]:
+        return flow_times(steps)
+
+    def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
+        return data
+
+    def begin(self, noise: Noise, latent: LatentSpec, time: float) -> Tensor:
+        takes, _, length, codes = noise.later.tokens.shape
+        return torch.full((takes, length), codes)
+
+    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
+        return self.solvers[solver](
+            predict, x, noise.later, mask_id=latent.codes, temperature=temperature, hook=hook
+        )
+
+
+def flow_times(steps: int, start: float = 0.0, stop: float = 1.0) -> list[float]:
+    """`steps + 1` evenly spaced flow times from `start` to `stop`."""
+    if steps < 1:
+        raise FoleyError(f"Sampling needs at least 1 step, not {steps}.")
+    return torch.linspace(start, stop, steps + 1, dtype=torch.float64).tolist()
+
+
+DYNAMICS: dict[str, Dynamics] = {kind.name: kind for kind in (Flow(), Epsilon(), V(), Tokens())}
+
+
+def dynamics_of(name: str) -> Dynamics:
+    """The kind of a name; FoleyError for one that is not known."""
+    if name not in DYNAMICS:
+        raise FoleyError(
+            f"There is no way to sample a generator of the kind '{name}'; known are: "
+            f"{', '.join(DYNAMICS)}."
+        )
+    return DYNAMICS[name]

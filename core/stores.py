@@ -1,0 +1,78 @@
+"""Where the loaded parts of a system live."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from .heap import trim_heap
+
+Loaders = Mapping[str, Callable[[], nn.Module]]
+
+
+class Store(Protocol):
+    """Parts by role: "generator", "codec", "text", and the streams of video encoders."""
+
+    device: torch.device
+
+    def using(self, role: str) -> contextlib.AbstractContextManager[nn.Module]:
+        """A part on its device while the context lasts."""
+
+    def weights(self, role: str) -> str:
+        """A name for a part's weights as they are computed with."""
+
+
+class Resident:
+    """Parts stay in memory once they were used. names: of their weights, by role."""
+
+    def __init__(
+        self, loaders: Loaders, device: str | torch.device, names: Mapping[str, str] | None = None
+    ) -> None:
+        self.device = torch.device(device)
+        self._loaders, self._names = loaders, names or {}
+        self._kept: dict[str, nn.Module] = {}
+
+    @contextlib.contextmanager
+    def using(self, role: str) -> Iterator[nn.Module]:
+        # A codec that can encode also decodes.
+        role = "codec" if role == "decoder" else role
+        if role not in self._kept:
+            self._kept[role] = self._loaders[role]()
+        yield self._kept[role]
+
+    def weights(self, role: str) -> str:
+        return self._names.get(role, role)
+
+
+class Staged:
+    """Each part is loaded when it is used and freed after, so a take needs the memory of its
+    largest part, not of all of them."""
+
+    def __init__(
+        self, loaders: Loaders, device: str | torch.device, names: Mapping[str, str] | None = None
+    ) -> None:
+        self.device = torch.device(device)
+        self._loaders, self._names = loaders, names or {}
+
+    @contextlib.contextmanager
+    def using(self, role: str) -> Iterator[nn.Module]:
+        # What the one before used may only now be let go of.
+        self._free()
+        module = self._loaders[role]()
+        try:
+            yield module
+        finally:
+            del module
+            self._free()
+
+    def weights(self, role: str) -> str:
+        return self._names.get(role, role)
+
+    def _free(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        trim_heap()

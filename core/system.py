@@ -1,0 +1,341 @@
+"""A loaded system: video, words and a reference become streams, these a latent, and that a sound.
+
+The functions work on single parts, wherever they live; `System` binds those of one row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from .catalog import TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
+from .encoders.base import CancelCheck, EncodedVideo, Features, Progress
+from .encoders.cache import FeatureCache, content_key
+from .encoders.video import LazyEncoder, encode_frames
+from .encoders.video import encode_video as encode_streams
+from .errors import FoleyError
+from .generators import Conditions
+from .generators.base import GeneratorConfig, Streams
+from .media import Source, Timing, kept_frames, made_seconds, read_frames
+from .media.masking import hide, hold_last
+from .parts import TextEncoderPart, VideoEncoderPart
+from .reference import ReferencePick, ReferenceSpec, read_reference
+from .sampling import (
+    Long,
+    Sampling,
+    always_conditioned,
+    longest_seconds,
+    preset,
+    sample,
+    windows_for,
+)
+from .stores import Store
+
+log = logging.getLogger(__name__)
+
+_FAR = 1.25  # trained lengths beyond which quality drops
+
+
+def encode_video(
+    part: VideoEncoderPart,
+    store: Store,
+    source: Source,
+    *,
+    start: float,
+    seconds: float,
+    to_end: bool,
+    timing: Timing = "nearest",
+    mask: Source | None = None,
+    mask_start: float | None = None,
+    left_out: Sequence[str] = (),
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+    cancelled: CancelCheck | None = None,
+) -> EncodedVideo:
+    """The streams of a window of a video, decoded once.
+
+    start, seconds: the window; to_end: it is all that is left, which may turn out to be less than
+    the file declares. mask: a video as long, black where nothing is to be seen; mask_start: where
+    the window starts in it. left_out: streams that are not made.
+
+    Raises:
+        FoleyError: what cannot be read or encoded. Cancelled: as asked.
+    """
+    wanted = {name: request.timed(timing) for name, request in part.requests.items()}
+    wanted = {name: request for name, request in wanted.items() if name not in left_out}
+    span = padded = seconds
+
+    def fit(counts: Mapping[str, int]) -> dict[str, int]:
+        """How many frames each stream has, which is only known when all are read."""
+        nonlocal span, padded
+        if to_end:
+            span = min(seconds, max(count / wanted[name].fps for name, count in counts.items()))
+        made = made_seconds(counts, wanted, span)
+        padded = part.round_up_seconds(made)
+        return kept_frames(counts, wanted, padded, made=made)
+
+    if part.encoders and mask is None:
+        encoders = {name: lazy_encoder(part, store, name) for name in wanted}
+        features = encode_streams(
+            source,
+            encoders,
+            start=start,
+            seconds=seconds,
+            timing=timing,
+            fit=fit,
+            cache=cache,
+            progress=progress,
+            cancelled=cancelled,
+        )
+        return EncodedVideo(_values(features), span, padded)
+    read = partial(read_frames, seconds=seconds, cancelled=cancelled)
+    frames = read(source, wanted, start=start, progress=progress)
+    if mask is not None:
+        masks = read(mask, wanted, start=start if mask_start is None else mask_start)
+        frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
+    counts = fit({name: len(value) for name, value in frames.items()})
+    frames = {k: hold_last(f, counts[k])[: counts[k]] for k, f in frames.items()}
+    if part.encode is not None:
+        with store.using("video") as module:
+            encoded = part.encode(module, frames, cancelled)
+        return replace(encoded, seconds=span)
+    features = {
+        name: encode_frames(
+            value, lazy_encoder(part, store, name), cache=cache, cancelled=cancelled
+        )
+        for name, value in frames.items()
+    }
+    return EncodedVideo(_values(features), span, padded)
+
+
+def encode_image(
+    part: VideoEncoderPart,
+    store: Store,
+    source: Source,
+    *,
+    seconds: float | None = None,
+    mask: Source | None = None,
+    left_out: Sequence[str] = (),
+    cache: FeatureCache | None = None,
+) -> EncodedVideo:
+    """What a single picture shows, held for a take of `seconds` (None: as long as was trained).
+
+    Raises:
+        FoleyError: an encoder of motion alone.
+    """
+    if not part.still:
+        raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
+    seconds = part.still_seconds if seconds is None else seconds
+    wanted = {name: part.requests[name] for name in part.still if name not in left_out}
+    frames = {name: value[:1] for name, value in read_frames(source, wanted).items()}
+    if mask is not None:
+        masks = read_frames(mask, wanted)
+        frames = {name: hide(value, masks[name][:1]) for name, value in frames.items()}
+    padded = part.round_up_seconds(seconds)
+    counts = kept_frames(dict.fromkeys(wanted, 1), wanted, padded)
+    streams = {}
+    for name, value in frames.items():
+        features = encode_frames(value, lazy_encoder(part, store, name), cache=cache)
+        streams[name] = features.values.expand(1, counts[name], -1)
+    return EncodedVideo(streams, seconds, padded)
+
+
+def lazy_encoder(part: VideoEncoderPart, store: Store, stream: str) -> LazyEncoder:
+    """An encoder of a row, loaded when there is something new to encode."""
+    layout = part.encoders[stream].layout
+    return LazyEncoder(layout, store.weights(stream), partial(store.using, stream))
+
+
+def _values(features: Mapping[str, Features]) -> dict[str, Tensor]:
+    return {name: one.values for name, one in features.items()}
+
+
+def encode_text(
+    part: TextEncoderPart, store: Store, prompt: str, cache: FeatureCache | None = None
+) -> Tensor | None:
+    """The text stream `[1, N, D]` of a prompt, float32 on the CPU; None when it says nothing."""
+    if not prompt.strip():
+        return None
+
+    def compute() -> Features:
+        with store.using("text") as module:
+            stream = part.encode(module, prompt)
+        # An empty stream stands for None, since the cache keeps tensors.
+        return Features(torch.zeros(1, 0, 0) if stream is None else stream.float().cpu(), 0.0)
+
+    key = content_key("words", store.weights("text"), prompt)
+    stream = (compute() if cache is None else cache.get(key, compute)).values
+    return stream if stream.shape[1] else None
+
+
+def encode_reference(
+    spec: ReferenceSpec,
+    store: Store,
+    reference,
+    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+    rng: torch.Generator | None = None,
+) -> Tensor:
+    """The reference stream `[1, N, D]` of a sound file or a (waveform [C, T], rate) pair; frames of
+    several windows stand side by side, since networks take the mean over them.
+
+    Raises:
+        FoleyError: see `read_reference`.
+    """
+    windows = read_reference(reference, spec, pick)
+    with store.using("codec") as codec:
+        return spec.method.encode(codec, windows, rng).float().cpu()
+
+
+def reference_spec(row: SystemSpec) -> ReferenceSpec:
+    """What a reference of a system is; FoleyError where it takes none."""
+    config = row.config
+    if row.reference is None:
+        raise FoleyError(f"{row.name} takes no reference sound; leave it away.")
+    return ReferenceSpec(row.reference, config.reference_samples, config.latent.sample_rate)
+
+
+@dataclass(eq=False)
+class System:
+    """A row whose parts are in a store. name: the row's, or that of a file of one's own. cache: of
+    features of videos and words, where the encoders are worth it."""
+
+    name: str
+    row: SystemSpec
+    store: Store
+    cache: FeatureCache | None = None
+
+    @property
+    def config(self) -> GeneratorConfig:
+        """Of its generator."""
+        return self.row.config
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it is sampled unless asked otherwise."""
+        return self.row.sampling
+
+    @property
+    def sample_rate(self) -> int:
+        """Of its sound."""
+        return self.row.sample_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.store.device
+
+    @property
+    def video_encoder(self) -> VideoEncoderPart:
+        """The row of its video encoder."""
+        return VIDEO_ENCODERS[self.row.video]
+
+    def encode_video(self, source: Source, **options) -> EncodedVideo:
+        """See `encode_video`."""
+        return encode_video(self.video_encoder, self.store, source, cache=self.cache, **options)
+
+    def encode_image(self, source: Source, **options) -> EncodedVideo:
+        """See `encode_image`."""
+        return encode_image(self.video_encoder, self.store, source, cache=self.cache, **options)
+
+    def encode_words(self, prompt: str, negative: str = "") -> tuple[Streams, Streams]:
+        """The text streams of a prompt and of a negative one; none where they say nothing."""
+        if not self.row.text:
+            if prompt.strip() or negative.strip():
+                log.warning("%s follows the picture alone; the words have no effect.", self.name)
+            return {}, {}
+        part = TEXT_ENCODERS[self.row.text]
+        streams = (encode_text(part, self.store, one, self.cache) for one in (prompt, negative))
+        positive, away = ({} if one is None else {part.stream: one} for one in streams)
+        return positive, away
+
+    def encode_reference(
+        self,
+        reference,
+        pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """The reference stream by its name; nothing without a reference."""
+        if reference is None:
+            return {}
+        spec = reference_spec(replace(self.row, name=self.name))
+        stream = encode_reference(spec, self.store, reference, pick, rng)
+        return {spec.method.stream: stream}
+
+    def longest(self, seconds: float, long: Long | None) -> float:
+        """As many of the seconds asked for as can be made; says so where they are fewer."""
+        longest = longest_seconds(self.config, long)
+        if seconds <= longest:
+            return seconds
+        log.warning(
+            "%s makes %.2f s in one pass, so the sound ends there, %.2f s before the picture; "
+            "windows make all of it (--long windows).",
+            self.name,
+            longest,
+            seconds - longest,
+        )
+        return longest
+
+    def seconds_made(self, seconds: float, long: Long | None) -> float:
+        """What is made for a take of `seconds`; says so where it is far beyond the training."""
+        trained = self.config.trained_seconds
+        made = self.config.round_up_seconds(seconds)
+        if self.row.degrades and made > _FAR * trained:
+            windows = windows_for(self.config, made, long)
+            log.warning(
+                "%.1f s is far beyond the %g s that %s was trained on: it is made in %s, "
+                "and quality drops; shorter parts sound better.",
+                made,
+                trained,
+                self.name,
+                "joined windows" if windows else "one pass",
+            )
+        return made
+
+    def sample(
+        self,
+        conditions: Conditions,
+        *,
+        cfg: float | None = None,
+        steps: int | None = None,
+        published: bool = False,
+        long: Long | None = None,
+        **options,
+    ) -> Tensor:
+        """Latents `[B, N, C]` by the system's own sampling, or a scale and steps of one's own.
+
+        published: see `sampling.cfg`. long: see `windows_for`. options: of `sampling.sample`.
+
+        Raises:
+            FoleyError: a wrong argument, or not enough memory. Cancelled: as asked.
+        """
+        own = self.sampling
+        windows = windows_for(self.config, conditions.seconds, long)
+        with self.store.using("generator") as generator:
+            kept = always_conditioned(generator)
+            guidance = preset(own, cfg, kept=kept, published=published)
+            try:
+                return sample(
+                    generator,
+                    conditions,
+                    guidance,
+                    solver=own.solver,
+                    steps=own.steps if steps is None else steps,
+                    temperature=own.temperature,
+                    windows=windows,
+                    **options,
+                )
+            except torch.OutOfMemoryError as error:
+                raise FoleyError(
+                    f"{self.name} ran out of memory on {self.device}; make fewer takes at once or "
+                    "a shorter part, or load it in 8 bits (fp8)."
+                ) from error
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Sound `[B, channels, T]`, float32 on the CPU."""
+        with self.store.using("decoder") as codec:
+            return codec.decode(latents).float().cpu()
