@@ -12,7 +12,6 @@ often a take is recognised as of its reference's material.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +24,16 @@ import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from ..media import ImageFrames, fit_length, resample
-from ..model_base import Model
-from ..pipeline import Request, generate
+from ..media import ImageFrames, resample
+from ..pipeline import generate
+from ..request import Request
 from ..scenes import CONTINUOUS, KINDS, Scene, sample_scene
 from ..scenes.pairs import level_reference, scene_sound
+from ..system import System
 from .materials import classify
 from .mcd import at_equal_level, mel_cepstral_distortion, mfcc_distance
 from .onsets import condfoley_scores, mean_scores
+from .pictures import picture_of, whole_reference
 
 Protocol = Literal["timbre", "reference"]
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
@@ -56,14 +57,12 @@ class Clip:
 
     @property
     def picture(self) -> ImageFrames:
-        frames = self.scene.frames_at(_FPS, _HEIGHT, _WIDTH)
-        colours = frames if frames.ndim == 4 else frames[..., None].expand(-1, -1, -1, 3)
-        return ImageFrames(colours.float() / 255, _FPS)
+        return picture_of(self.scene, _FPS, _HEIGHT, _WIDTH)
 
 
 def run_protocol(
     protocol: str,
-    model: Model,
+    system: System,
     clips: int,
     *,
     seconds: float = 4.0,
@@ -79,16 +78,16 @@ def run_protocol(
     the scene alone, so runs of different weights compare clip by clip.
 
     Raises:
-        FoleyError: no such protocol, a model that takes no reference, less than two clips, scenes
+        FoleyError: no such protocol, a system that takes no reference, less than two clips, scenes
             too short or too long.
     """
     if protocol not in PROTOCOLS:
         raise FoleyError(
             f"There is no protocol '{protocol}'; choose one of: {', '.join(PROTOCOLS)}."
         )
-    if not model.reference_samples:
+    if not system.row.reference:
         raise FoleyError(
-            f"{model.name} takes no reference sound, which the protocols of AC-Foley are about."
+            f"{system.name} takes no reference sound, which the protocols of AC-Foley are about."
         )
     if clips < 2:
         raise FoleyError("A protocol needs at least 2 clips.")
@@ -97,15 +96,15 @@ def run_protocol(
     chosen = held_out(clips, seconds, hard)
     request = Request(seconds=seconds, steps=steps, cfg=cfg_scale, loudness=None)
     measure = _timbre if protocol == "timbre" else _reference
-    figures = measure(model, chosen, request, progress)
+    figures = measure(system, chosen, request, progress)
     report = {
         "protocol": protocol,
-        "model": model.name,
+        "model": system.name,
         "clips": clips,
         "scenes": "hard" if hard else "clean",
         "seconds": seconds,
         "steps": steps,
-        "cfg": model.sampling.scale if cfg_scale is None else cfg_scale,
+        "cfg": system.sampling.scale if cfg_scale is None else cfg_scale,
         "rows": figures,
     }
     if folder is not None:
@@ -142,7 +141,7 @@ def _levelled(reference: Tensor) -> Tensor:
 
 
 def _timbre(
-    model: Model, clips: Sequence[Clip], request: Request, progress: Progress | None
+    system: System, clips: Sequence[Clip], request: Request, progress: Progress | None
 ) -> dict[str, dict[str, Any]]:
     """Table 2, with two controls: no reference, and the sound of another video."""
     rows = {}
@@ -152,7 +151,7 @@ def _timbre(
     for name, sounds in made.items():
         for k, clip in enumerate(clips):
             given = targets[k] if name == "random reference" else None
-            sounds.append(_take(model, clip, request, given))
+            sounds.append(_take(system, clip, request, given))
             if progress:
                 progress(name, k + 1, len(clips))
     made["true sound"] = [clip.sound for clip in clips]
@@ -173,7 +172,7 @@ def _timbre(
 
 
 def _reference(
-    model: Model, clips: Sequence[Clip], request: Request, progress: Progress | None
+    system: System, clips: Sequence[Clip], request: Request, progress: Progress | None
 ) -> dict[str, dict[str, Any]]:
     """Table 7, with the reference of another clip as control."""
     rows = {}
@@ -186,22 +185,20 @@ def _reference(
                 "without": None,
                 "reference of another clip": clips[other_clip(k, clips)].reference,
             }[name]
-            sounds.append(_take(model, clip, request, given))
+            sounds.append(_take(system, clip, request, given))
             if progress:
                 progress(name, k + 1, len(clips))
         rows[name] = _distances(sounds, truths)
     return rows
 
 
-def _take(model: Model, clip: Clip, request: Request, reference: Tensor | None) -> Tensor:
+def _take(system: System, clip: Clip, request: Request, reference: Tensor | None) -> Tensor:
     """One take [1, T] at SOUND_RATE."""
     given = None
     if reference is not None:
-        size = math.ceil(model.reference_seconds * SOUND_RATE)
-        # A longer ear hears silence after it; filled up here, that is not warned of at every clip.
-        given = (fit_length(reference, max(size, reference.shape[-1])), SOUND_RATE)
+        given = whole_reference(reference, SOUND_RATE, system.row)
     asked = replace(request, reference=given, seed=clip.scene.seed)
-    takes = generate(clip.picture, model, asked)
+    takes = generate(clip.picture, system, asked)
     return resample(takes.waveforms[0], takes.sample_rate, SOUND_RATE)
 
 

@@ -1,4 +1,4 @@
-"""`foleystage evaluate`: a model on held-out scenes whose truth is known, with its controls."""
+"""`foleystage evaluate`: a system on held-out scenes whose truth is known, with its controls."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..encoders.foley_mini import FRAME_RATE, FRAME_SIZE
-from ..encoders.mini_video import Seen
+from ..encoders.base import EncodedVideo
 from ..errors import FoleyError
-from ..model_base import ResidentModel
-from ..sampling import sample
+from ..generators import Conditions
+from ..generators.base import LATENT
 from ..scenes import CONTINUOUS, KINDS, Scene, sample_scene
 from ..scenes.materials import IMPACT_MATERIALS
 from ..scenes.pairs import level_reference, scene_sound
+from ..system import System
 from .attacks import detect_onsets
 from .distances import log_mel_distance
 from .matching import Matching, match_onsets, pool, shuffled_f1
 from .materials import classify
 from .mcd import at_equal_level, mel_cepstral_distortion, mfcc_distance
 from .onsets import condfoley_scores, mean_scores
+from .pictures import picture_of, whole_reference
 
 _BATCH = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One held-out scene: what was seen, what truly sounds, and the material that is asked for."""
+    """One held-out scene: its encoded picture, true sound, and the material asked for."""
 
     scene: Scene
-    seen: Seen
+    video: EncodedVideo | None
     target: np.ndarray
     reference: np.ndarray
     asked: str
@@ -46,7 +47,7 @@ class Case:
 
 
 def evaluate_model(
-    model: ResidentModel,
+    system: System,
     clips: int,
     *,
     hard: bool = True,
@@ -57,11 +58,11 @@ def evaluate_model(
     folder: Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
-    """Measure a mini model; returns a table, and writes it as JSON and a plot into `folder`.
+    """Measure a system; returns a table, and writes it as JSON and a plot into `folder`.
 
     Test scenes 0..clips-1, which no recipe trains on. Every clip is generated four times: asked for
     a material by text, led by a reference of the true object, with the picture alone, and (a
-    quarter of them) without the picture; what the model does not listen to is left out. Raises
+    quarter of them) without the picture; what the system does not take is left out. Raises
     FoleyError for an unknown kind or less than two clips.
     """
     unknown = sorted(set(kinds) - set(KINDS))
@@ -71,31 +72,31 @@ def evaluate_model(
         )
     if clips < 2:
         raise FoleyError("Evaluation needs at least 2 clips.")
-    scale = model.sampling.scale if cfg_scale is None else cfg_scale
+    scale = system.sampling.scale if cfg_scale is None else cfg_scale
     cases = []
     for seed in range(clips):
-        cases.append(_case(model, seed, hard, tuple(kinds) or tuple(KINDS), seconds))
+        cases.append(_case(system, seed, hard, tuple(kinds) or tuple(KINDS), seconds))
         if progress:
             progress("scenes", seed + 1, clips)
     sounds: dict[str, list[Tensor]] = {}
     runs = {"picture": cases, "blind": cases[: max(2, clips // 4)]}
-    for name, stream in (("reference", "audio"), ("asked", "text")):
-        if stream in model.generator.streams:
+    for name, taken in (("reference", system.row.reference), ("asked", system.row.text)):
+        if taken:
             runs = {name: cases, **runs}
     for name, chosen in runs.items():
-        sounds[name] = _generate(model, chosen, name, steps, scale, progress)
+        sounds[name] = _generate(system, chosen, name, steps, scale, progress)
     report = {
-        "model": model.name,
+        "model": system.name,
         "clips": clips,
         "scenes": "hard" if hard else "clean",
         "seconds": seconds,
         "steps": steps,
         "cfg": scale,
-        **measure(cases, sounds, model.codec.sample_rate),
+        **measure(cases, sounds, system.sample_rate),
     }
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{model.name}_{report['scenes']}{'_' + '_'.join(kinds) if kinds else ''}"
+        stem = f"{system.name}_{report['scenes']}{'_' + '_'.join(kinds) if kinds else ''}"
         beside = folder / f".{stem}.part"
         beside.write_text(json.dumps(report, indent=1, sort_keys=True), "utf-8")
         os.replace(beside, folder / f"{stem}.json")
@@ -112,17 +113,17 @@ def measure(cases: Sequence[Case], sounds: dict[str, list[Tensor]], rate: int) -
     lead = "asked" if "asked" in sounds else "picture"
     found = {}
     for name, waves in (("true sound", targets), *sounds.items()):
-        heard = [k for k in hits if k < len(waves)]
-        found[name] = [detect_onsets(waves[k], rate) for k in heard]
+        made = [k for k in hits if k < len(waves)]
+        found[name] = [detect_onsets(waves[k], rate) for k in made]
         matchings = [
-            match_onsets(f, cases[k].times) for f, k in zip(found[name], heard, strict=True)
+            match_onsets(f, cases[k].times) for f, k in zip(found[name], made, strict=True)
         ]
         report["onsets"][name] = _onset_row(matchings)
         if name == lead:
             report["shuffled_f1"] = shuffled_f1(found[name], truths)
             for kind in sorted({cases[k].scene.kind for k in hits}):
                 report["by_kind"][kind] = pool(
-                    m for m, k in zip(matchings, heard, strict=True) if cases[k].scene.kind == kind
+                    m for m, k in zip(matchings, made, strict=True) if cases[k].scene.kind == kind
                 ).f1
     silent = [len(f) for f, k in zip(found[lead], hits, strict=True) if not len(cases[k].times)]
     report["onsets_a_silent_clip"] = float(np.mean(silent)) if silent else None
@@ -195,18 +196,19 @@ def _onset_row(matchings: list[Matching]) -> dict:
     }
 
 
-def _case(
-    model: ResidentModel, seed: int, hard: bool, kinds: tuple[str, ...], seconds: float
-) -> Case:
+def _case(system: System, seed: int, hard: bool, kinds: tuple[str, ...], seconds: float) -> Case:
     scene = sample_scene(seed, "test", seconds=seconds, hard=hard, kinds=kinds)
-    frames = scene.frames_at(FRAME_RATE, FRAME_SIZE, FRAME_SIZE)
-    _, target, reference = scene_sound(scene, model.codec.sample_rate)
+    # Drawn as the encoder wants it, so that nothing is resized.
+    request = next(iter(system.video_encoder.requests.values()))
+    picture = picture_of(scene, request.fps, *request.target)
+    video = system.encode_video(picture, start=0.0, seconds=seconds, to_end=False)
+    _, target, reference = scene_sound(scene, system.sample_rate)
     asked = str(np.random.default_rng([seed, 5]).choice(IMPACT_MATERIALS))
-    return Case(scene, model.watch(frames), target, level_reference(reference), asked)
+    return Case(scene, video, target, level_reference(reference), asked)
 
 
 def _generate(
-    model: ResidentModel,
+    system: System,
     cases: Sequence[Case],
     run: str,
     steps: int,
@@ -218,35 +220,38 @@ def _generate(
     groups = [cases[i : i + _BATCH] for i in range(0, len(cases), _BATCH)]
     for group in groups:
         seconds = group[0].scene.seconds
-        length, dim = model.generator.latent_shape(seconds)
-        noise = torch.stack(
-            [
-                torch.randn(length, dim, generator=torch.Generator().manual_seed(c.scene.seed))
-                for c in group
-            ]
-        )
-        conditions = {}
-        if run != "blind":
-            conditions["sync"] = torch.cat([c.seen.sync for c in group])
-        if run in ("asked", "blind") and "text" in model.generator.streams:
-            conditions["text"] = torch.cat([model.read(f"{c.asked} hit") for c in group])
-        if run == "reference":
-            conditions["audio"] = torch.cat(
-                [model.hear(torch.from_numpy(c.reference)[None]) for c in group]
-            )
-        latents = sample(
-            model.generator,
-            conditions,
-            model.guide(cfg_scale, {}),
-            seconds=seconds,
+        made = system.config.round_up_seconds(seconds)
+        latents = system.sample(
+            Conditions(_streams(system, group, run), made),
+            cfg=cfg_scale,
             steps=steps,
-            noise=noise,
+            noise=_noise(system, group, made),
         )
-        waves = model.codec.decode(latents).cpu()
-        sounds += list(waves[..., : round(seconds * model.codec.sample_rate)])
+        waves = system.decode(latents)
+        sounds += list(waves[..., : round(seconds * system.sample_rate)])
         if progress:
             progress(run, len(sounds), len(cases))
     return sounds
+
+
+def _streams(system: System, cases: Sequence[Case], run: str) -> dict[str, Tensor]:
+    """What a run gives the network, one row a clip."""
+    rows: list[dict[str, Tensor]] = []
+    for case in cases:
+        row = dict(case.video.streams) if case.video is not None and run != "blind" else {}
+        if run in ("asked", "blind") and system.row.text:
+            row |= system.encode_words(f"{case.asked} hit")[0]
+        if run == "reference":
+            sound = torch.from_numpy(case.reference)[None]
+            row |= system.encode_reference(whole_reference(sound, system.sample_rate, system.row))
+        rows.append(row)
+    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+
+def _noise(system: System, cases: Sequence[Case], seconds: float) -> Tensor:
+    shape = system.config.lengths(seconds)[LATENT], system.config.latent.dim
+    rngs = [torch.Generator().manual_seed(case.scene.seed) for case in cases]
+    return torch.stack([torch.randn(shape, generator=rng) for rng in rngs])
 
 
 def _level_match(sound: Tensor, scene: Scene, rate: int) -> float:

@@ -11,8 +11,8 @@ from foleystage.cli import main
 from foleystage.core.errors import FoleyError
 from foleystage.core.evaluation import protocols
 from foleystage.core.evaluation.protocols import SOUND_RATE, held_out, other_clip, run_protocol
-from foleystage.core.models import load_model
-from foleystage.core.pipeline import Takes
+from foleystage.core.loading import load_model
+from foleystage.core.request import Takes
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def model():
 
 
 class Recorder:
-    """Stands for the pipeline: sounds the true sound of the clip, and notes what it was told."""
+    """Stands for the pipeline: sounds the true sound of the clip, and notes what it was asked for."""
 
     def __init__(self, clips):
         self.sounds = {clip.scene.seed: clip.sound for clip in clips}
@@ -63,14 +63,14 @@ def test_another_clip_is_of_another_material():
         assert other_clip(k, clips) == other_clip(k, clips)
 
 
-def test_timbre_hears_a_reference_of_another_object_and_none(model, recorder, tmp_path):
+def test_timbre_is_given_a_reference_of_another_object_and_none(model, recorder, tmp_path):
     text = run_protocol("timbre", model, 3, seconds=2.0, steps=1, folder=tmp_path)
-    told = [None if r.reference is None else r.reference[0] for r in recorder.requests]
-    assert [t is None for t in told] == [False] * 3 + [True] * 3
+    given = [None if r.reference is None else r.reference[0] for r in recorder.requests]
+    assert [t is None for t in given] == [False] * 3 + [True] * 3
     clips = held_out(3, 2.0, False)
     for k in range(3):
         size = clips[0].reference.shape[-1]
-        assert torch.equal(told[k][:, :size], clips[other_clip(k, clips)].reference)
+        assert torch.equal(given[k][:, :size], clips[other_clip(k, clips)].reference)
     table = rows(tmp_path, model, "timbre")
     # Takes that sound the truth have its onsets, whatever the reference; another clip's do not.
     assert table["random reference"]["onset accuracy"] == 1
@@ -81,8 +81,8 @@ def test_timbre_hears_a_reference_of_another_object_and_none(model, recorder, tm
 
 def test_reference_compares_with_the_own_sound(model, recorder, tmp_path):
     run_protocol("reference", model, 3, seconds=2.0, steps=1, folder=tmp_path)
-    told = [r.reference for r in recorder.requests]
-    assert told[3:6] == [None] * 3 and None not in told[:3] + told[6:]
+    given = [r.reference for r in recorder.requests]
+    assert given[3:6] == [None] * 3 and None not in given[:3] + given[6:]
     table = rows(tmp_path, model, "reference")
     assert list(table) == ["reference of another clip", "with reference", "without"]
     assert all(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
+from foleystage.core.evaluation import runner
 from foleystage.core.evaluation.runner import Case, evaluate_model, measure
-from foleystage.core.models import load_model
+from foleystage.core.loading import load_model
 from foleystage.core.scenes import sample_scene
 from foleystage.core.scenes.pairs import scene_sound
 
@@ -62,8 +63,18 @@ def test_unknown_kinds_are_refused():
         evaluate_model(None, 4, kinds=("boom",))
 
 
+def test_a_length_between_the_steps_of_a_system_is_made_and_cut(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        runner, "measure", lambda cases, sounds, rate: made.append(sounds) or {"onsets": {}}
+    )
+    monkeypatch.setattr(runner, "table", str)
+    evaluate_model(load_model("ac_foley_mini"), 2, hard=False, seconds=2.0, steps=1)
+    assert {sound.shape for sounds in made[0].values() for sound in sounds} == {(1, 64000)}
+
+
 @pytest.mark.slow
-def test_a_model_that_hears_no_words_is_measured_by_its_picture(tmp_path):
+def test_a_system_that_takes_no_words_is_measured_by_its_picture(tmp_path):
     table = evaluate_model(
         load_model("mdsgen_mini"), 2, hard=False, seconds=2.0, steps=2, folder=tmp_path
     )
