@@ -14,7 +14,7 @@ from .base import CancelCheck, Features, VideoEncoder
 from .cache import FeatureCache, content_key, fingerprint
 
 # Frames of the windows that are encoded, and cached, together.
-_CHUNK = 32 << 20
+CHUNK = 32 << 20
 # Frames that are kept beyond what a window may still need, in seconds: a clip may turn out so much
 # shorter than the frames that were read.
 _SPARE = 1.0
@@ -44,7 +44,8 @@ class StreamingEncoder:
     """Frames in, one by one; features out, in memory that holds the features and few frames.
 
     Windows are encoded, and cached by their frames, in chunks: so clips that share a part share its
-    features. done(n): called with how many windows are encoded.
+    features. chunk: bytes of the frames of its windows. done(n): called with how many windows are
+    encoded.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class StreamingEncoder:
         *,
         cache: FeatureCache | None = None,
         memory: int | None = None,
+        chunk: int = CHUNK,
         done: Callable[[int], None] | None = None,
         cancelled: CancelCheck | None = None,
     ) -> None:
         self._layout = encoder.layout
         self._lazy = encoder
         self._cache, self._memory, self._cancelled = cache, memory, cancelled
+        self._chunk = chunk
         self._report = done or (lambda windows: None)
         self._stack = ExitStack()
         self._encoder: VideoEncoder | None = None
@@ -138,7 +141,7 @@ class StreamingEncoder:
         return self._layout.windows(2 * self.count + _LONGER)
 
     def _chunk_of(self, rows: Tensor) -> int:
-        return max(1, _CHUNK // (rows.shape[1] * self._frame_bytes))
+        return max(1, self._chunk // (rows.shape[1] * self._frame_bytes))
 
     def _encode(self, rows: Tensor) -> None:
         first = int(rows.min())

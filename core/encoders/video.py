@@ -10,7 +10,7 @@ from torch import Tensor
 from ..media import FrameRequest, Source, Timing, kept_frames, made_seconds, pour_frames
 from .base import CancelCheck, Features, Progress, VideoEncoder, check_frames
 from .cache import FeatureCache
-from .streaming import LazyEncoder, StreamingEncoder, loaded
+from .streaming import CHUNK, LazyEncoder, StreamingEncoder, loaded
 
 # Small frames that are held, of all encoders together, before they are encoded: about 17 s of
 # what CLIP and Synchformer take. A shorter clip is encoded by one encoder after another, so that
@@ -57,7 +57,13 @@ def encode_video(
         running: dict[str, StreamingEncoder] = {}
         for name, one in lazy.items():
             running[name] = StreamingEncoder(
-                one, cache=cache, memory=memory, done=report.of(name), cancelled=cancelled
+                one,
+                cache=cache,
+                memory=memory,
+                # What may not wait is encoded in pieces that are smaller.
+                chunk=min(CHUNK, hold // len(lazy)),
+                done=report.of(name),
+                cancelled=cancelled,
             )
             stack.callback(running[name].close)
         sinks = {name: _sink(one, running, hold) for name, one in running.items()}

@@ -18,7 +18,7 @@ class MeanColour(VideoEncoder):
         self.frame_request = FrameRequest(fps=fps, size=size)
         self.rate = fps
         self.mix = torch.nn.Linear(3, 3)
-        self.looks = 0
+        self.batches = 0
 
     def windows(self, count):
         return single_frames(count)
@@ -27,5 +27,5 @@ class MeanColour(VideoEncoder):
         return 100
 
     def encode_batch(self, frames):
-        self.looks += 1
+        self.batches += 1
         return self.mix(pixels(frames, self.dtype, [0.0] * 3, [1.0] * 3).mean((-1, -2)))

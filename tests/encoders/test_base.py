@@ -18,14 +18,14 @@ def test_batches_fit_the_memory_they_are_given(colour, frames):
 
 def test_the_batch_is_halved_when_memory_runs_out(colour, frames, monkeypatch):
     whole = colour.encode(frames).values
-    look = colour.look
+    encode_batch = colour.encode_batch
 
     def short_of_memory(batch):
         if len(batch) > 2:
             raise torch.OutOfMemoryError
-        return look(batch)
+        return encode_batch(batch)
 
-    monkeypatch.setattr(colour, "look", short_of_memory)
+    monkeypatch.setattr(colour, "encode_batch", short_of_memory)
     assert torch.allclose(colour.encode(frames).values, whole, atol=1e-6)
 
 
@@ -33,15 +33,15 @@ def test_one_window_that_does_not_fit_is_one_sentence(colour, frames, monkeypatc
     def never(batch):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(colour, "look", never)
+    monkeypatch.setattr(colour, "encode_batch", never)
     with pytest.raises(FoleyError, match="does not fit into the memory of cpu"):
         colour.encode(frames)
 
 
 def test_cancelling_stops_between_batches(colour, frames):
     with pytest.raises(Cancelled):
-        colour.encode(frames, memory=100, cancelled=lambda: colour.looks >= 2)
-    assert colour.looks == 2
+        colour.encode(frames, memory=100, cancelled=lambda: colour.batches >= 2)
+    assert colour.batches == 2
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ def some(seed: int, count: int = 10) -> Features:
     return Features(values, 8.0)
 
 
-def test_the_same_clip_is_looked_at_once(colour, frames):
+def test_the_same_clip_is_encoded_once(colour, frames):
     cache = FeatureCache()
     first = encode_frames(frames, colour, cache=cache)
     again = encode_frames(frames.clone(), colour, cache=cache)
-    assert colour.looks == 1 and torch.equal(first.values, again.values)
+    assert colour.batches == 1 and torch.equal(first.values, again.values)
 
 
 @pytest.mark.parametrize("change", ["content", "weights", "preprocessing"])
@@ -44,7 +44,7 @@ def test_whatever_the_features_depend_on_makes_them_new(colour, frames, change):
     else:
         colour.frame_request = FrameRequest(fps=10.0, size=8, resample="area")
     encode_frames(frames, colour, cache=cache)
-    assert colour.looks == 2
+    assert colour.batches == 2
 
 
 def test_the_oldest_go_first_when_room_is_short():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.encoders.foley_mini import MiniVideoEncoder
-from foleystage.core.encoders.mini_video import bumps, events_of_curve, watch
+from foleystage.core.encoders.mini_video import bumps, encode_events, events_of_curve
 from foleystage.core.encoders.motion import measure_motion, motion_maps, stop_curve
 
 
@@ -60,18 +60,18 @@ def test_a_still_picture_is_still_and_finite():
     assert float(pixels.abs().max()) == 0 and float(blocks.abs().max()) == 0
 
 
-def test_an_encoder_that_sees_nothing_hands_over_to_the_motion_curve(caplog):
+def test_an_encoder_that_finds_nothing_hands_over_to_the_motion_curve(caplog):
     encoder = MiniVideoEncoder().eval()
     torch.nn.init.constant_(encoder.events.bias, -9.0)
     frames = torch.full((48, 64, 64), 30, dtype=torch.uint8)
     for t in range(48):
         row = 6 + 6 * min(t % 16, 6)
         frames[t, row : row + 12, 20:44] = 220
-    seen = watch(encoder, frames)
-    assert seen.source == "motion curve" and len(seen.times) >= 2
+    events = encode_events(encoder, frames)
+    assert events.source == "motion curve" and len(events.times) >= 2
     assert "saw no hit" in caplog.text
-    assert seen.sync.shape == (1, 96, 3)
-    still = watch(encoder, torch.full((8, 64, 64), 90, dtype=torch.uint8))
+    assert events.sync.shape == (1, 96, 3)
+    still = encode_events(encoder, torch.full((8, 64, 64), 90, dtype=torch.uint8))
     assert still.source == "nothing"
 
 
@@ -84,9 +84,9 @@ def test_events_of_a_curve_are_at_its_peaks():
     assert torch.equal(bumps([], [], 10), torch.zeros(10, 3))
 
 
-def test_long_clips_are_watched_in_chunks_with_the_same_result_inside():
+def test_long_clips_are_encoded_in_chunks_with_the_same_result_inside():
     torch.manual_seed(0)
     encoder = MiniVideoEncoder().eval()
     frames = torch.randint(0, 255, (800, 64, 64), dtype=torch.uint8)
-    seen = watch(encoder, frames)
-    assert seen.chance.shape == (1600,) and bool(torch.isfinite(seen.sync).all())
+    events = encode_events(encoder, frames)
+    assert events.chance.shape == (1600,) and bool(torch.isfinite(events.sync).all())

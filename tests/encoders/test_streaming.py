@@ -1,4 +1,4 @@
-"""A clip is looked at while it is read: the same features, in memory that does not grow."""
+"""A clip is encoded while it is read: the same features, in memory that does not grow."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from foleystage.core.encoders import gaze as gaze_file
 from foleystage.core.encoders import video as video_file
 from foleystage.core.encoders.base import stepped_windows
 from foleystage.core.encoders.cache import FeatureCache
 from foleystage.core.encoders.cavp import CavpVideo
 from foleystage.core.encoders.clip import DFN5BClip
-from foleystage.core.encoders.gaze import Eye, Gaze, eye_of
+from foleystage.core.encoders.streaming import LazyEncoder, StreamingEncoder, loaded
 from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.encoders.video import encode_frames, encode_video
 from foleystage.core.encoders.vjepa2 import VJepa2
@@ -27,6 +26,7 @@ LAYOUTS = {
     "segments side by side": VJepa2,
 }
 FRAME = 8 * 8 * 3
+CHUNK = 100 * FRAME
 
 
 class Windowed(MeanColour):
@@ -38,7 +38,7 @@ class Windowed(MeanColour):
         self.join = layout.join
 
     def encode_batch(self, frames):
-        colours = super().look(frames)
+        colours = super().encode_batch(frames)
         return torch.cat([colours, colours.mean(1, keepdim=True).expand_as(colours)], -1)
 
 
@@ -47,24 +47,19 @@ def frames_of(count):
     return torch.randint(256, (count, 8, 8, 3), generator=generator, dtype=torch.uint8)
 
 
-@pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(gaze_file, "_CHUNK", 100 * FRAME)
-
-
 def streamed(encoder, frames, count=None):
     """Features, and the most frames that were held at a time."""
-    gaze, most = Gaze(eye_of(encoder)), 0
+    running, most = StreamingEncoder(loaded(encoder), chunk=CHUNK), 0
     for frame in frames:
-        gaze.add(frame)
-        most = max(most, gaze.held // FRAME)
-        gaze.advance()
-    return gaze.finish(count).values, most
+        running.add(frame)
+        most = max(most, running.held // FRAME)
+        running.advance()
+    return running.finish(count).values, most
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("count", [1, 15, 16, 39, 40, 41, 63, 64, 65, 150, 1003])
-def test_features_are_those_of_one_piece(small_chunks, layout, count):
+def test_features_are_those_of_one_piece(layout, count):
     encoder, frames = Windowed(layout), frames_of(count)
     got, _ = streamed(encoder, frames)
     assert torch.allclose(got, encoder.encode(frames).values, atol=1e-6)
@@ -72,7 +67,7 @@ def test_features_are_those_of_one_piece(small_chunks, layout, count):
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("more", [-25, -8, -1, 1, 30])
-def test_a_clip_may_turn_out_shorter_or_longer(small_chunks, layout, more):
+def test_a_clip_may_turn_out_shorter_or_longer(layout, more):
     encoder, frames = Windowed(layout), frames_of(200)
     held = torch.cat([frames, frames[-1:].expand(30, -1, -1, -1)])[: 200 + more]
     got, _ = streamed(encoder, frames, len(held))
@@ -80,38 +75,36 @@ def test_a_clip_may_turn_out_shorter_or_longer(small_chunks, layout, more):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_frames_that_are_held_do_not_grow_with_the_clip(small_chunks, layout):
+def test_frames_that_are_held_do_not_grow_with_the_clip(layout):
     most = [streamed(Windowed(layout), frames_of(count))[1] for count in (500, 1500)]
     assert most[0] == most[1] < 250
 
 
-def test_a_clip_that_ends_long_before_what_was_seen_is_refused(small_chunks):
+def test_a_clip_that_ends_long_before_what_was_read_is_refused():
     with pytest.raises(ValueError, match="more than a second shorter"):
         streamed(Windowed(CavpVideo), frames_of(400), 200)
 
 
-def test_frames_of_all_encoders_together_stay_below_what_may_wait(small_chunks, monkeypatch):
+def test_frames_of_all_encoders_together_stay_below_what_may_wait(monkeypatch):
     images = torch.rand(800, 4, 4, 3, generator=torch.Generator().manual_seed(0))
     clip = ImageFrames(images, 25.0)
     encoders = {"a": Windowed(SynchformerVisual), "b": MeanColour(fps=8.0)}
-    most = 0
-    sink = video_file._sink
+    running, held = [], []
 
-    def watched(gaze, gazes, hold):
-        take = sink(gaze, gazes, hold)
+    class Counting(StreamingEncoder):
+        def __init__(self, *given, **options):
+            super().__init__(*given, **options)
+            running.append(self)
 
-        def taken(frame, times):
-            nonlocal most
-            take(frame, times)
-            most = max(most, sum(one.held for one in gazes.values()))
-
-        return taken
+        def add(self, frame, times=1):
+            held.append(sum(one.held for one in running))
+            super().add(frame, times)
 
     whole = encode_video(clip, encoders)
-    monkeypatch.setattr(video_file, "_sink", watched)
+    monkeypatch.setattr(video_file, "StreamingEncoder", Counting)
     waiting = 200 * FRAME
     streams = encode_video(clip, encoders, hold=waiting)
-    assert 0 < most <= waiting
+    assert len(held) > 800 and waiting / 2 < max(held) <= waiting
     for name, features in whole.items():
         assert torch.allclose(streams[name].values, features.values, atol=1e-6)
 
@@ -123,41 +116,45 @@ def lazily(encoder, opened):
         yield encoder
         opened.append("closed")
 
-    return Eye(encoder, "weights", open_it)
+    return LazyEncoder(encoder, "weights", open_it)
 
 
 def test_an_encoder_is_opened_only_where_features_are_new():
     opened, cache, frames = [], FeatureCache(), frames_of(5)
-    eye = lazily(MeanColour(), opened)
-    first = encode_frames(frames, eye, cache=cache)
-    again = encode_frames(frames, eye, cache=cache)
+    lazy = lazily(MeanColour(), opened)
+    first = encode_frames(frames, lazy, cache=cache)
+    again = encode_frames(frames, lazy, cache=cache)
     assert opened == ["opened", "closed"] and torch.equal(first.values, again.values)
 
 
-def test_of_a_clip_that_is_changed_in_part_the_rest_is_not_looked_at_again(small_chunks):
+def test_of_a_clip_that_is_changed_in_part_the_rest_is_not_encoded_again():
     encoder, cache, frames = MeanColour(), FeatureCache(), frames_of(400)
-    encode_frames(frames, encoder, cache=cache)
-    assert encoder.looks == 4
-    encode_frames(torch.cat([frames[:300], frames_of(50)]), encoder, cache=cache)
-    assert encoder.looks == 5
+    for clip, batches in ((frames, 4), (torch.cat([frames[:300], frames_of(50)]), 5)):
+        running = StreamingEncoder(loaded(encoder), cache=cache, chunk=CHUNK)
+        for frame in clip:
+            running.add(frame)
+        features = running.finish()
+        assert encoder.batches == batches
+        assert torch.allclose(features.values, encoder.encode(clip).values, atol=1e-6)
+        encoder.batches = batches
 
 
-def test_short_clips_are_looked_at_by_one_encoder_after_another():
+def test_short_clips_are_encoded_by_one_encoder_after_another():
     opened = []
-    eyes = {"a": lazily(MeanColour(), opened), "b": lazily(MeanColour(), opened)}
-    encode_video(ImageFrames(torch.rand(30, 8, 8, 3), 10.0), eyes)
+    lazy = {"a": lazily(MeanColour(), opened), "b": lazily(MeanColour(), opened)}
+    encode_video(ImageFrames(torch.rand(30, 8, 8, 3), 10.0), lazy)
     assert opened == ["opened", "closed"] * 2
 
 
 @pytest.mark.parametrize("stop", [FoleyError("no"), Cancelled()])
-def test_encoders_are_closed_when_something_stops_the_work(small_chunks, stop):
+def test_encoders_are_closed_when_something_stops_the_work(stop):
     opened = []
     encoder = MeanColour()
 
     def fail(frames):
         raise stop
 
-    encoder.look = fail
+    encoder.encode_batch = fail
     with pytest.raises(type(stop)):
         encode_video(
             ImageFrames(torch.rand(300, 8, 8, 3), 10.0), {"a": lazily(encoder, opened)}, hold=0

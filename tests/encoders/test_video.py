@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from foleystage.core.encoders import video
 from foleystage.core.encoders.cache import FeatureCache
 from foleystage.core.encoders.video import encode_video
 from foleystage.core.errors import Cancelled
@@ -30,13 +31,13 @@ def test_each_encoder_gets_its_own_rate(clip, encoders):
 
 def test_frames_are_decoded_in_one_pass(clip, encoders, monkeypatch):
     passes = []
-    real = encode_video.__globals__["pour_frames"]
+    real = video.pour_frames
 
     def counted(source, requests, sinks, **options):
         passes.append(sorted(requests))
         return real(source, requests, sinks, **options)
 
-    monkeypatch.setitem(encode_video.__globals__, "pour_frames", counted)
+    monkeypatch.setattr(video, "pour_frames", counted)
     encode_video(clip, encoders)
     assert passes == [["fast", "slow"]]
 
@@ -59,7 +60,7 @@ def test_a_second_run_is_answered_from_the_cache(clip, encoders):
     first = encode_video(clip, encoders, cache=cache)
     again = encode_video(clip, encoders, cache=cache)
     assert all(torch.equal(first[n].values, again[n].values) for n in encoders)
-    assert all(encoder.looks == 1 for encoder in encoders.values())
+    assert all(encoder.batches == 1 for encoder in encoders.values())
 
 
 def test_cancelling_stops_it(clip, encoders):

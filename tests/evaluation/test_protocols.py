@@ -21,7 +21,7 @@ def model():
 
 
 class Recorder:
-    """Stands for the pipeline: sounds the true sound of the clip, and notes what it was asked for."""
+    """Stands for the pipeline: makes the true sound of the clip, and notes each request."""
 
     def __init__(self, clips):
         self.sounds = {clip.scene.seed: clip.sound for clip in clips}

@@ -125,25 +125,30 @@ def test_a_window_equals_the_same_part_of_the_whole(tmp_path, media, suffix, sta
 
 def test_a_late_window_does_not_decode_the_beginning(tmp_path, media, monkeypatch):
     path = media.make_clip(tmp_path / "a.mp4", count=250, gop=25)
-    seen = []
-    original = frames_module._FileShots._walk
+    times = []
+    original = frames_module.decode
 
-    def counted(self):
-        for shot in original(self):
-            seen.append(shot.time)
-            yield shot
+    def counted(*given):
+        for frame in original(*given):
+            times.append(frame.time)
+            yield frame
 
-    monkeypatch.setattr(frames_module._FileShots, "_walk", counted)
+    monkeypatch.setattr(frames_module, "decode", counted)
     read_frames(path, {"a": MINI}, start=8.0, seconds=0.4)
-    assert 7.0 <= min(seen) <= 8.0 and len(seen) < 60
+    assert 7.0 <= min(times) <= 8.0 and len(times) < 60
 
 
 def test_only_frames_that_are_taken_are_converted(clip, monkeypatch):
-    calls = []
-    original = frames_module._to_rgb
-    monkeypatch.setattr(frames_module, "_to_rgb", lambda f: calls.append(f) or original(f))
+    converted = []
+    original = frames_module.frame_orientation
+
+    def counting(frame):
+        turn = original(frame)
+        return lambda picture: converted.append(picture) or turn(picture)
+
+    monkeypatch.setattr(frames_module, "frame_orientation", counting)
     read_frames(clip, {"a": FrameRequest(5.0, 16), "b": FrameRequest(5.0, 8)})
-    assert len(calls) == 10
+    assert len(converted) == 10
 
 
 @pytest.mark.parametrize("first", [-0.24, 0.4, 12.3])

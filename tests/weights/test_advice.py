@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from foleystage.cli import main
 from foleystage.core.errors import FoleyError
-from foleystage.core.system import load_model
+from foleystage.core.loading import load_model
 from foleystage.core.weights import advice, store
 from foleystage.core.weights.registry import ENTRIES, entry
 
