@@ -104,9 +104,11 @@ class SystemSpec:
     @property
     def families(self) -> dict[str, Family]:
         """The family that a role's file must be of, where that is told."""
-        return {
-            role: family for part in self.parts().values() for role, family in part.families.items()
-        }
+        found: dict[str, Family] = {}
+        for part in self.parts().values():
+            found.update(part.families)
+        # What the generator's file is, its own family says.
+        return {role: family for role, family in found.items() if role not in self.generator.files}
 
     @property
     def sample_rate(self) -> int:
@@ -227,6 +229,7 @@ add(
         name="mini_video_encoder",
         title="what happens when, from motion, 50 times a second; bundled",
         files={"video": "mini_video_encoder"},
+        families={"video": Family("video_encoder")},
         load=_load_mini_video,
         encode=_encode_events,
         frames={"video": mini_video.REQUEST},
@@ -268,6 +271,7 @@ add(
         name="mini_text_encoder",
         title="words for materials and actions, English; bundled",
         files={"generator": "ac_foley_mini"},
+        families={"generator": Family("flow")},
         load=_load_mini_text,
         encode=encode_prompt,
         inside=True,
@@ -318,12 +322,14 @@ add(
         name="foley_mini_codec",
         title="32 kHz mono, 31.25 latent frames a second; bundled",
         files={"codec": "foley_mini_codec"},
+        families={"codec": Family("foley_mini_codec")},
         load=_load_foley_mini,
     ),
     CodecPart(
         name="mel_picture_codec",
         title="32 kHz mono, a mel picture of 8 rows, 31.25 frames a second; bundled",
         files={"codec": "mel_picture_codec", "decoder": "foley_mini_codec"},
+        families={"codec": Family("mel_picture"), "decoder": Family("foley_mini_codec")},
         load=_load_mel_picture,
     ),
     CodecPart(

@@ -7,15 +7,16 @@ from typing import get_args
 import torch
 from comfy_api.latest import io
 
+from ..core.catalog import VIDEO_ENCODERS
 from ..core.errors import FoleyError
-from ..core.sampling import Long
+from ..core.sampling import Long, always_conditioned, windows_for
 from . import common
 from .border import check_seconds
+from .choices import require
 from .common import known_choices, schema
 from .native.latents import empty_latent
 from .native.model import FoleyModel, foley_model
-from .parts import require
-from .values import KEY, Features, Heard
+from .values import KEY, ConditioningEntry, EncodedFeatures
 
 AUTOMATIC = "automatic"
 _LOADERS = {
@@ -111,29 +112,28 @@ class Conditioning(io.ComfyNode):
         streams: dict[str, torch.Tensor] = {}
         for features, kind in ((video, "video"), (text, "text"), (reference, "reference")):
             streams |= _checked(features, kind, inner)
-        if ignore_look:
-            streams.pop("clip", None)
-        avoided = _checked(negative_text, "text", inner)
+        if ignore_look and video is not None:
+            still = VIDEO_ENCODERS[video.part].still
+            streams = {name: value for name, value in streams.items() if name not in still}
+        away = _checked(negative_text, "text", inner)
+        config = inner.row.config
         asked = seconds if video is None else video.seconds
-        covered = inner.covered(asked if video is None else video.covered)
+        made = config.round_up_seconds(asked if video is None else video.padded)
         long = None if long_takes == AUTOMATIC else long_takes
-        config = inner.diffusion_model.config
-        if long == "one pass" and not config.any_length and covered > config.trained_seconds:
-            raise FoleyError(
-                f"In one pass {inner.part.name} makes {config.trained_seconds:.2f} s alone, not "
-                f"{covered:.2f} s: set long_takes to windows, or make a shorter part."
-            )
-        positive = Heard(streams, streams, covered, inner.part.name, long)
-        unguided = inner.diffusion_model.unguided
-        kept = {name: value for name, value in streams.items() if name in unguided}
-        negative = positive.with_streams(kept | avoided)
+        windows_for(config, made, long)  # says so where it cannot be made
+        positive = ConditioningEntry(streams, streams, made, inner.row.name, long)
+        always = always_conditioned(inner.diffusion_model)
+        kept = {name: value for name, value in streams.items() if name in always}
+        negative = positive.with_streams(kept | away)
         latent = empty_latent(
-            inner, covered, asked, start=0.0 if video is None else video.start, takes=1
+            inner, made, asked, start=0.0 if video is None else video.start, takes=1
         )
         return io.NodeOutput(_conditioning(positive), _conditioning(negative), latent)
 
 
-def _checked(features: Features | None, kind: str, model: FoleyModel) -> dict[str, torch.Tensor]:
+def _checked(
+    features: EncodedFeatures | None, kind: str, model: FoleyModel
+) -> dict[str, torch.Tensor]:
     """The streams of one input; FoleyError for another kind, or for another encoder's."""
     if features is None:
         return {}
@@ -142,15 +142,15 @@ def _checked(features: Features | None, kind: str, model: FoleyModel) -> dict[st
             f"The {kind} input got {features.kind} features: connect them to {features.kind}."
         )
     field, what, loader = _LOADERS[kind]
-    if not getattr(model.part, field):
-        raise FoleyError(f"{model.part.name} takes no {kind}: leave it unconnected.")
-    require(features.part, getattr(model.part, field), what, loader)
+    if not getattr(model.row, field):
+        raise FoleyError(f"{model.row.name} takes no {kind}: leave it unconnected.")
+    require(features.part, getattr(model.row, field), what, loader)
     return dict(features.streams)
 
 
-def _conditioning(heard: Heard) -> list:
+def _conditioning(entry: ConditioningEntry) -> list:
     # The tensor of an entry is the text of picture models; ours reads its streams alone.
-    return [[torch.zeros(1, 1, 1), {KEY: heard}]]
+    return [[torch.zeros(1, 1, 1), {KEY: entry}]]
 
 
 class EmptyLatent(io.ComfyNode):
@@ -188,9 +188,8 @@ class EmptyLatent(io.ComfyNode):
     def execute(cls, model, seconds: float, takes: int) -> io.NodeOutput:
         check_seconds(seconds, "The length")
         inner = foley_model(model)
-        return io.NodeOutput(
-            empty_latent(inner, inner.covered(seconds), seconds, start=0.0, takes=takes)
-        )
+        made = inner.row.config.round_up_seconds(seconds)
+        return io.NodeOutput(empty_latent(inner, made, seconds, start=0.0, takes=takes))
 
 
 NODES = [Conditioning, EmptyLatent]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..core.errors import FoleyError
-from ..core.media import fit_length, integrated_loudness, limit, normalize_loudness, resample
+from ..core.media import finish, fit_length, resample
+from ..core.media.finish import LOUDNESS
 from . import common
 from .border import audio_value, sound_of, with_channels
+from .choices import require
 from .common import schema
 from .native.latents import latent_value, sound_of_latent, with_range
 from .native.managed import Managed
-from .parts import require
 from .progress import progress_bar, stop_if_cancelled
 from .values import Sound
-
-# LUFS below which a take is left as quiet as it is: what would be raised is noise.
-_SILENT = -45.0
 
 
 class Decode(io.ComfyNode):
@@ -38,7 +35,7 @@ class Decode(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "loudness",
-                    default=-20.0,
+                    default=LOUDNESS,
                     min=-60.0,
                     max=-5.0,
                     step=0.5,
@@ -64,25 +61,13 @@ class Decode(io.ComfyNode):
         latents, takes = samples["samples"], []
         for latent in latents:
             stop_if_cancelled()
-            decoded = module.decode(latent.T[None].to(codec.device).float())[0].float().cpu()
-            takes.append(_finished(decoded, module.sample_rate, sound, loudness, normalize))
+            coded = latent.T[None].to(codec.device).float()  # (1, T, C)
+            coded = coded[..., 0].round().long() if sound.tokens else coded
+            decoded = module.decode(coded)[0].float().cpu()
+            level = loudness if normalize else None
+            takes.append(finish(decoded, module.sample_rate, sound.seconds, loudness=level))
             show(len(takes), len(latents))
         return io.NodeOutput(audio_value(torch.stack(takes), module.sample_rate), sound.start)
-
-
-def _finished(
-    waveform: torch.Tensor, rate: int, sound: Sound, loudness: float, normalize: bool
-) -> torch.Tensor:
-    """Length and level of one take [C, T]."""
-    if not torch.isfinite(waveform).all():
-        raise FoleyError(
-            "The decoded sound holds values that are not numbers: try another seed or a lower "
-            "guidance scale."
-        )
-    waveform = fit_length(waveform, round(sound.seconds * rate))
-    if normalize and integrated_loudness(waveform, rate) > _SILENT:
-        return normalize_loudness(waveform, rate, loudness)
-    return limit(waveform, rate)
 
 
 class EncodeAudio(io.ComfyNode):
@@ -140,7 +125,10 @@ class EncodeAudio(io.ComfyNode):
             size = like["samples"].shape[-1] * module.samples_per_latent
             waveform, seconds, start = fit_length(waveform, size), wanted.seconds, wanted.start
         encoded = module.encode(waveform.to(codec.device)).float()
-        sound = Sound(codec.part.name, module.sample_rate, module.latent_rate, seconds, start)
+        tokens = encoded.ndim == 2
+        encoded = encoded[..., None] if tokens else encoded
+        rate = module.latent_rate
+        sound = Sound(codec.part.name, module.sample_rate, rate, seconds, start, tokens)
         latent = latent_value(encoded.transpose(1, 2).contiguous(), sound)
         if regenerate_to > 0:
             latent = with_range(latent, regenerate_from, regenerate_to)

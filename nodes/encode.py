@@ -1,35 +1,34 @@
-"""What is seen, read and heard becomes features."""
+"""Video, words and a reference sound become features."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import functools
 from typing import get_args
 
 import torch
 from comfy_api.latest import io
 
+from ..core.encoders.base import EncodedVideo
+from ..core.encoders.cache import FeatureCache, cache_of
 from ..core.errors import FoleyError
-from ..core.media import (
-    FrameRequest,
-    ImageFrames,
-    Timing,
-    current_word,
-    made_seconds,
-    probe,
-    read_frames,
-)
-from ..core.media.masking import hide, hold_last
+from ..core.media import ImageFrames, Timing, current_word, probe, window_seconds
 from ..core.reference import ReferencePick
+from ..core.system import (
+    encode_image,
+    encode_reference,
+    encode_text,
+    encode_video,
+    reference_spec,
+)
 from . import common
 from .border import Picture, one_sound, picture_of, still_of
+from .choices import require
 from .common import fps_input, known_choices, picture_input, schema
 from .native.managed import Managed
 from .native.model import foley_model
 from .notices import shown_on
-from .parts import require
 from .progress import progress_bar, stop_if_cancelled
-from .values import Features, Watched
+from .values import EncodedFeatures
 
 
 class EncodeVideo(io.ComfyNode):
@@ -109,94 +108,60 @@ class EncodeVideo(io.ComfyNode):
     def execute(
         cls, video_encoder: Managed, video, start, seconds, fps, mask=None, timing="nearest"
     ) -> io.NodeOutput:
-        still, eyes, timing = still_of(video), video_encoder.part.eyes, current_word(timing)
+        part, timing = video_encoder.part, current_word(timing)
         with shown_on(cls.hidden.unique_id):
-            if still is not None and eyes is not None and eyes.still:
-                features = glance(video_encoder, still, seconds or None, mask)
-                return io.NodeOutput(features, features.seconds, 0.0)
-            picture = picture_of(video, fps)
-            features = watch(video_encoder, picture, start, seconds or None, mask, timing)
+            still = still_of(video)
+            if still is not None and part.still:
+                masks = None if mask is None else _mask_source(mask, 1.0, 1.0)
+                encoded = encode_image(
+                    part, video_encoder, still, seconds=seconds or None, mask=masks, cache=cache()
+                )
+                start = 0.0
+            else:
+                picture = picture_of(video, fps)
+                encoded = _encoded(video_encoder, picture, start, seconds or None, mask, timing)
+        streams = {name: value.float().cpu() for name, value in encoded.streams.items()}
+        features = EncodedFeatures(
+            "video", part.name, streams, start, encoded.seconds, encoded.padded, encoded.chance
+        )
         return io.NodeOutput(features, features.seconds, start)
 
 
-def watch(
+def _encoded(
     encoder: Managed,
     picture: Picture,
     start: float,
     seconds: float | None,
-    mask: torch.Tensor | None = None,
-    timing: Timing = "nearest",
-) -> Features:
-    """Features of a window of a picture; raises FoleyError for a window or mask that cannot be."""
-    part = encoder.part
-    if part.eyes is not None and mask is None:
-        span = _span(picture.seconds or probe(picture.source).seconds, start, seconds)
-        seen, span = part.eyes.look(
-            encoder.ready(), picture, start, span, to_end=seconds is None, timing=timing
-        )
-    else:
-        requests = {name: request.timed(timing) for name, request in part.requests.items()}
-        frames, span = _frames(requests, picture, start, seconds, mask)
-        made = made_seconds({k: len(f) for k, f in frames.items()}, requests, span)
-        counts = {k: math.ceil(made * request.fps - 1e-6) for k, request in requests.items()}
-        frames = {k: hold_last(f, counts[k]) for k, f in frames.items()}
-        seen = part.watch(encoder.ready(), frames, made, stop_if_cancelled)
-    return _features(part.name, seen, start, span)
-
-
-def glance(
-    encoder: Managed, picture: ImageFrames, seconds: float | None, mask: torch.Tensor | None
-) -> Features:
-    """Features of a single picture, for a take of `seconds` or of what the model was trained on."""
-    part, eyes = encoder.part, encoder.part.eyes
-    requests = {name: part.requests[name] for name in eyes.still}
-    frames = {name: frames[:1] for name, frames in read_frames(picture, requests).items()}
-    if mask is not None:
-        masks = read_frames(_mask_source(mask, 1.0, 1.0), requests)
-        frames = {name: hide(frame, masks[name][:1]) for name, frame in frames.items()}
-    span = seconds or eyes.still_seconds
-    return _features(part.name, eyes.glance(encoder.ready(), frames, span), 0.0, span)
-
-
-def _features(part: str, seen: Watched, start: float, span: float) -> Features:
-    streams = {name: value.float().cpu() for name, value in seen.streams.items()}
-    return Features("video", part, streams, start, span, seen.seconds, seen.chance)
-
-
-def _frames(
-    requests: Mapping[str, FrameRequest],
-    picture: Picture,
-    start: float,
-    seconds: float | None,
     mask: torch.Tensor | None,
-) -> tuple[dict[str, torch.Tensor], float]:
-    """Frames of a window that were there, uint8 [T, H, W, 3] by request, and its seconds."""
+    timing: Timing,
+) -> EncodedVideo:
+    """What an encoder makes of a window of a picture, None: of all that is left.
+
+    Raises FoleyError for a window or mask that cannot be.
+    """
     info = probe(picture.source)
     length = picture.seconds or info.seconds
-    span = _span(length, start, seconds)
-    first, read = picture.window(start, span)
-    frames = read_frames(
+    first, read = picture.window(start, window_seconds(length, start, seconds))
+    return encode_video(
+        encoder.part,
+        encoder,
         picture.source,
-        requests,
         start=first,
         seconds=read,
+        to_end=seconds is None,
+        timing=timing,
+        mask=None if mask is None else _mask_source(mask, length, info.fps),
+        mask_start=start,
+        cache=cache(),
         progress=progress_bar(),
         cancelled=stop_if_cancelled,
     )
-    if seconds is None:
-        # What the file declares may be more than what it holds.
-        span = min(span, max(len(f) / requests[k].fps for k, f in frames.items()))
-    if mask is not None:
-        shown = _mask_source(mask, length, info.fps)
-        masks = read_frames(shown, requests, start=start, seconds=read, cancelled=stop_if_cancelled)
-        frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
-    return frames, span
 
 
-def _span(length: float, start: float, seconds: float | None) -> float:
-    from ..core.pipeline import Request, window_seconds
-
-    return window_seconds(length, Request(start=start, seconds=seconds))
+@functools.cache
+def cache() -> FeatureCache:
+    """What was encoded since ComfyUI started; on disk too, where FOLEYSTAGE_CACHE names a folder."""
+    return cache_of()
 
 
 def _mask_source(mask: torch.Tensor, seconds: float, fps: float) -> ImageFrames:
@@ -257,13 +222,12 @@ class EncodeText(io.ComfyNode):
     ) -> io.NodeOutput:
         if text_encoder is None:
             raise FoleyError("This model follows the picture alone: leave the text unconnected.")
-        module, part = text_encoder.ready(), text_encoder.part
+        part, sides = text_encoder.part, []
         with shown_on(cls.hidden.unique_id):
-            sides = []
             for words in (prompt, negative_prompt):
-                stream = part.read(module, words) if words.strip() else None
-                streams = {} if stream is None else {"text": stream.float().cpu()}
-                sides.append(Features("text", part.name, streams))
+                stream = encode_text(part, text_encoder, words, cache())
+                streams = {} if stream is None else {part.stream: stream}
+                sides.append(EncodedFeatures("text", part.name, streams))
         return io.NodeOutput(*sides)
 
 
@@ -317,17 +281,14 @@ class EncodeReference(io.ComfyNode):
     def execute(
         cls, audio, codec: Managed, model, start: float = 0.0, windows: int = 1
     ) -> io.NodeOutput:
-        inner = foley_model(model)
-        pick = ReferencePick(start, windows)
-        sound, rate = one_sound(audio, "reference sound")
-        if inner.part.listen is None:
-            raise FoleyError(f"{inner.part.name} takes no reference sound: leave it unconnected.")
-        require(codec.part.name, inner.part.codec, "This reference", "Load Foley Codec")
+        row = foley_model(model).row
+        spec = reference_spec(row)
+        sound = one_sound(audio, "reference sound")
+        require(codec.part.name, row.codec, "This reference", "Load Foley Codec")
         with shown_on(cls.hidden.unique_id):
-            stream = inner.part.listen(inner.diffusion_model, codec.ready(), sound, rate, pick)
-        return io.NodeOutput(
-            Features("reference", codec.part.name, {"audio": stream.float().cpu()})
-        )
+            stream = encode_reference(spec, codec, sound, ReferencePick(start, windows))
+        streams = {spec.method.stream: stream}
+        return io.NodeOutput(EncodedFeatures("reference", codec.part.name, streams))
 
 
 NODES = [EncodeVideo, EncodeText, EncodeReference]

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..core.catalog import SYSTEMS
 from ..core.errors import FoleyError
 from ..core.sampling import Term, interval, per_stream, power_cosine
 from . import common
 from .common import known_choices, schema
-from .native.guider import TermGuider, guider_of, silenced, terms_of, until
+from .native.guider import TermGuider, guider_of, terms_of, unconditional, until
 from .native.model import foley_model
 from .native.rescale import rescaling
-from .scale import SCALE, own_scale_input, scale_input
-from .values import TermList, heard_of
+from .scale import FIRST, SCALE, own_scale_input, scale_input
+from .values import TermList, entry_of
 
-# What an artist calls the streams. Saved graphs keep widgets by position: new streams are appended
-# here, and streams are the last widgets of a node.
-STREAMS = {
-    "sync": "when things happen in the picture",
-    "clip": "what is in the picture",
-    "text": "the prompt",
-    "audio": "the reference sound",
-}
+
+def streams() -> dict[str, str]:
+    """What every stream of the catalogue says, for an artist, by name; in the order of its systems,
+    since saved graphs keep widgets by position. Streams are the last widgets of a node."""
+    found: dict[str, str] = {}
+    for row in SYSTEMS.values():
+        for spec in row.streams:
+            found.setdefault(spec.name, spec.meaning)
+    return found
+
+
+def _own_scale(stream: str) -> float:
+    """The scale that the system of a new graph has for a stream."""
+    kept = {spec.name for spec in FIRST.streams if spec.always_conditioned}
+    return 1.0 if stream in kept else SCALE
 
 
 def _moments() -> list:
@@ -124,19 +132,18 @@ class PowerCosineGuider(io.ComfyNode):
     @classmethod
     def execute(cls, model, positive, negative, cfg, power) -> io.NodeOutput:
         foley_model(model)
-        told, untold = power_cosine(cfg, power)
+        conditional, null = power_cosine(cfg, power)
         guider = TermGuider(model)
-        guider.set_terms([(positive, told.at), (negative, untold.at)])
+        guider.set_terms([(positive, conditional.at), (negative, null.at)])
         return io.NodeOutput(guider)
 
 
 class StreamGuider(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        # The first model of the table follows the picture unguided.
         scales = [
-            scale_input(stream, meaning, 1.0 if stream == "sync" else SCALE)
-            for stream, meaning in STREAMS.items()
+            scale_input(stream, meaning, _own_scale(stream))
+            for stream, meaning in streams().items()
         ]
         return schema(
             "StreamGuider",
@@ -155,10 +162,10 @@ class StreamGuider(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, positive, start, stop, **scales) -> io.NodeOutput:
-        inner = foley_model(model)
-        told = {name for _, options in positive for name in heard_of(options).streams}
-        known = told.intersection(inner.diffusion_model.streams)
-        guidance = per_stream({name: scales[name] for name in STREAMS if name in known})
+        known = foley_model(model).diffusion_model.stream_names
+        given = {name for _, options in positive for name in entry_of(options).streams}
+        chosen = {name: scales[name] for name in streams() if name in given.intersection(known)}
+        guidance = per_stream(chosen)
         if (start, stop) != (0.0, 1.0):
             guidance = interval(guidance, start, until(stop))
         guider = TermGuider(model)
@@ -175,7 +182,7 @@ class GuidanceTerm(io.ComfyNode):
                 default=True,
                 tooltip=f"Whether this prediction hears {meaning}.",
             )
-            for stream, meaning in STREAMS.items()
+            for stream, meaning in streams().items()
         ]
         return schema(
             "GuidanceTerm",
@@ -220,12 +227,12 @@ class GuidanceTerm(io.ComfyNode):
                 f"The term counts from {start:g} to {stop:g}, which is nowhere: let it stop after "
                 "it starts."
             )
-        silent = frozenset(name for name in STREAMS if not hears[f"hear_{name}"])
+        left_out = frozenset(name for name in streams() if not hears[f"hear_{name}"])
 
         def counts(t: float) -> float:
             return weight if start <= t < until(stop) else 0.0
 
-        own = terms_of([Term(counts, drop=silent)], conditioning)
+        own = terms_of([Term(counts, drop=left_out)], conditioning)
         before = terms.terms if terms is not None else ()
         return io.NodeOutput(TermList((*before, *own)))
 
@@ -267,7 +274,7 @@ class CombineGuidance(io.ComfyNode):
             def missing(t: float, weights=tuple(weight for _, weight in parts)) -> float:
                 return 1.0 - sum(weight(t) for weight in weights)
 
-            parts.append((silenced(parts[0][0]), missing))
+            parts.append((unconditional(parts[0][0]), missing))
         guider = TermGuider(model)
         guider.set_terms(parts)
         return io.NodeOutput(guider)

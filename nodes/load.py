@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import comfy.model_management
+import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
+from ..core.catalog import CODECS, SYSTEMS, TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
+from ..core.precision import compute_dtype
 from . import common
+from .choices import choices, fetch, find_row, licences, present
 from .common import known_choices, schema
-from .folders import found_file, stamp
+from .folders import stamp
 from .native.managed import managed
 from .native.model import DTYPES, load_model
-from .parts import (
-    CODECS,
-    GENERATORS,
-    TEXT_ENCODERS,
-    VIDEO_ENCODERS,
-    choices,
-    fetch,
-    find_part,
-    licences,
-    present,
-    text_encoder_of,
-)
 
 
 def _choice(table, name: str, what: str) -> io.Combo.Input:
@@ -45,6 +38,11 @@ def _download() -> io.Boolean.Input:
     )
 
 
+def _encoder_dtype() -> torch.dtype:
+    """What encoders are stored and computed in on this machine."""
+    return compute_dtype("auto", comfy.model_management.get_torch_device())
+
+
 def _about() -> io.String.Output:
     return io.String.Output(
         "about", display_name="about", tooltip="What was loaded, and the licence of its weights."
@@ -58,17 +56,17 @@ class _Loader(io.ComfyNode):
 
     @classmethod
     def _find(cls, name: str, download: bool) -> tuple:
-        """The row of a choice and its file, which is fetched first where that is asked for."""
+        """The row of a choice and its files, which are fetched first where that is asked for."""
         if download and name in cls.TABLE:
             fetch(cls.TABLE[name])
-        return find_part(cls.TABLE, name, found_file)
+        return find_row(cls.TABLE, name)
 
     @classmethod
     def fingerprint_inputs(cls, name: str, **_) -> str:
-        part = cls.TABLE.get(name)
-        if part is not None and not present(part):
+        row = cls.TABLE.get(name)
+        if row is not None and not present(row):
             return f"{name} missing"
-        return stamp(find_part(cls.TABLE, name, found_file)[1])
+        return stamp(next(iter(find_row(cls.TABLE, name)[1].values())))
 
     @classmethod
     def validate_inputs(cls, name: str | None = None) -> bool | str:
@@ -76,7 +74,7 @@ class _Loader(io.ComfyNode):
 
 
 class LoadModel(_Loader):
-    TABLE = GENERATORS
+    TABLE = SYSTEMS
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -86,7 +84,7 @@ class LoadModel(_Loader):
             "Loads the network that imagines the sound. Its MODEL works with KSampler, "
             "SamplerCustomAdvanced, LoRA loaders and everything else that takes a MODEL.",
             [
-                _choice(GENERATORS, "name", "The model that makes the sound."),
+                _choice(SYSTEMS, "name", "The model that makes the sound."),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(DTYPES),
@@ -112,8 +110,8 @@ class LoadModel(_Loader):
 
     @classmethod
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
-        part, path = cls._find(name, download)
-        return io.NodeOutput(load_model(part, path, weight_dtype), part.about)
+        row, files = cls._find(name, download)
+        return io.NodeOutput(load_model(row, files["generator"], weight_dtype), row.about)
 
 
 class LoadSystem(io.ComfyNode):
@@ -181,12 +179,19 @@ class LoadSystem(io.ComfyNode):
     @classmethod
     def _parts(cls, name: str) -> dict[type[_Loader], str]:
         """What each of the other loaders is to load."""
-        part = GENERATORS.get(name)
-        if part is None or present(part):
-            part, _ = find_part(GENERATORS, name, found_file)
-        text = text_encoder_of(part, name)
-        parts = {LoadVideoEncoder: part.video, LoadCodec: part.codec}
+        row = SYSTEMS.get(name)
+        if row is None or present(row):
+            row, _ = find_row(SYSTEMS, name)
+        text = text_encoder_of(row, name)
+        parts = {LoadVideoEncoder: row.video, LoadCodec: row.codec}
         return {**parts, LoadTextEncoder: text} if text else parts
+
+
+def text_encoder_of(row: SystemSpec, choice: str) -> str:
+    """The text encoder that a system was trained with, "" for none; it may lie in the generator's
+    own file. choice: what the system was loaded as."""
+    inside = row.text and TEXT_ENCODERS[row.text].inside
+    return choice if inside and choice != row.name else row.text
 
 
 class LoadVideoEncoder(_Loader):
@@ -212,8 +217,12 @@ class LoadVideoEncoder(_Loader):
 
     @classmethod
     def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, path = cls._find(name, download)
-        return io.NodeOutput(managed(part, part.load(path)), part.about)
+        part, files = cls._find(name, download)
+        made = {"dtype": _encoder_dtype(), "device": "cpu"}
+        loaded = {role: load() for role, load in part.loaders(files, **made).items()}
+        # Each by its stream, or the one network that there is.
+        module = torch.nn.ModuleDict(loaded) if part.encoders else loaded["video"]
+        return io.NodeOutput(managed(part, module), part.about)
 
 
 class LoadTextEncoder(_Loader):
@@ -238,8 +247,10 @@ class LoadTextEncoder(_Loader):
 
     @classmethod
     def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, path = cls._find(name, download)
-        return io.NodeOutput(managed(part, part.load(path)), part.about)
+        part, files = cls._find(name, download)
+        path = next(iter(files.values()))
+        module = part.load(path, dtype=_encoder_dtype(), device="cpu")
+        return io.NodeOutput(managed(part, module), part.about)
 
 
 class LoadCodec(_Loader):
@@ -266,8 +277,8 @@ class LoadCodec(_Loader):
 
     @classmethod
     def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, path = cls._find(name, download)
-        return io.NodeOutput(managed(part, part.load(path)), part.about)
+        part, files = cls._find(name, download)
+        return io.NodeOutput(managed(part, part.load(files)), part.about)
 
 
 NODES = [LoadSystem, LoadModel, LoadVideoEncoder, LoadTextEncoder, LoadCodec]

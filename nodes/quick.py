@@ -8,19 +8,21 @@ from functools import partial
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder, Node
 
+from ..core.catalog import SYSTEMS, SystemSpec
+from ..core.media.finish import LOUDNESS
 from . import common
 from .border import picture_of, still_of
+from .choices import choices, find_row, licences
 from .common import fps_input, known_choices, picture_input, schema, seed_input
-from .folders import found_file, stamp
-from .parts import GENERATORS, choices, find_part, licences, text_encoder_of
-from .rows import GeneratorPart
+from .folders import stamp
+from .load import text_encoder_of
 from .scale import OWN, own_scale_input, own_steps_input
 
 
 class Quick(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        options = choices(GENERATORS)
+        options = choices(SYSTEMS)
         return schema(
             "Quick",
             "Quick Foley",
@@ -60,7 +62,7 @@ class Quick(io.ComfyNode):
                     "model",
                     options=options,
                     default=options[0],
-                    tooltip=f"The model that makes the sound.\n{licences(GENERATORS)}",
+                    tooltip=f"The model that makes the sound.\n{licences(SYSTEMS)}",
                 ),
                 fps_input(),
                 common.AudioPlayer.Input("audioUI", optional=True, tooltip="The player."),
@@ -84,7 +86,7 @@ class Quick(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_) -> str:
         # None comes over a wire, which has a fingerprint of its own.
-        return "" if model is None else stamp(find_part(GENERATORS, model, found_file)[1])
+        return "" if model is None else stamp(find_row(SYSTEMS, model)[1]["generator"])
 
     @classmethod
     def execute(
@@ -101,7 +103,7 @@ class Quick(io.ComfyNode):
         reference=None,
         audioUI=None,  # noqa: N803
     ) -> io.NodeOutput:
-        part, _ = find_part(GENERATORS, model, found_file)
+        row, _ = find_row(SYSTEMS, model)
         if still_of(video) is not None:
             picture_of(video, fps)  # says that a single picture makes no video
         # Links instead of values: the steps inside are then cached like those of any graph.
@@ -109,58 +111,58 @@ class Quick(io.ComfyNode):
         graph = GraphBuilder()
         step = partial(_step, graph)
         loaded = step("LoadModel", name=model, weight_dtype="default").out(0)
-        codec = step("LoadCodec", name=part.codec).out(0)
-        told = {"model": loaded, "seconds": 8.0}
-        told |= _watched(step, part, links["video"], seconds, fps)
-        told |= _read(step, part, model, prompt, negative_prompt)
+        codec = step("LoadCodec", name=row.codec).out(0)
+        joined = {"model": loaded, "seconds": 8.0}
+        joined |= _video(step, row, links["video"], seconds, fps)
+        joined |= _text(step, row, model, prompt, negative_prompt)
         if reference is not None:
-            listened = step("EncodeReference", audio=links["reference"], codec=codec, model=loaded)
-            told["reference"] = listened.out(0)
-        heard = _made(step, told, codec, seed=seed, steps=steps, cfg=cfg)
-        muxed = step("Mux", video=links["video"], audio=heard.out(0), start=heard.out(1), fps=fps)
+            encoded = step("EncodeReference", audio=links["reference"], codec=codec, model=loaded)
+            joined["reference"] = encoded.out(0)
+        made = _made(step, joined, codec, seed=seed, steps=steps, cfg=cfg)
+        muxed = step("Mux", video=links["video"], audio=made.out(0), start=made.out(1), fps=fps)
         # Shown on this node: what unfolds from a node reports in its place.
-        graph.node("PreviewAudio", audio=heard.out(0))
-        return io.NodeOutput(muxed.out(0), heard.out(0), expand=graph.finalize())
+        graph.node("PreviewAudio", audio=made.out(0))
+        return io.NodeOutput(muxed.out(0), made.out(0), expand=graph.finalize())
 
 
 def _step(graph: GraphBuilder, kind: str, /, **inputs) -> Node:
     return graph.node(f"FoleyStage{kind}", **inputs)
 
 
-def _watched(step: Callable[..., Node], part: GeneratorPart, video, seconds, fps) -> dict:
+def _video(step: Callable[..., Node], row: SystemSpec, video, seconds, fps) -> dict:
     """The video input of Foley Conditioning."""
-    encoder = step("LoadVideoEncoder", name=part.video).out(0)
-    watched = step(
+    encoder = step("LoadVideoEncoder", name=row.video).out(0)
+    encoded = step(
         "EncodeVideo", video_encoder=encoder, video=video, start=0.0, seconds=seconds, fps=fps
     )
-    return {"video": watched.out(0)}
+    return {"video": encoded.out(0)}
 
 
-def _read(step: Callable[..., Node], part: GeneratorPart, model: str, wanted, avoided) -> dict:
+def _text(step: Callable[..., Node], row: SystemSpec, model: str, prompt, negative) -> dict:
     """The text inputs of Foley Conditioning; without words no text encoder is loaded."""
-    if not part.text or not (wanted.strip() or avoided.strip()):
+    if not row.text or not (prompt.strip() or negative.strip()):
         return {}
-    encoder = step("LoadTextEncoder", name=text_encoder_of(part, model)).out(0)
-    words = step("EncodeText", text_encoder=encoder, prompt=wanted, negative_prompt=avoided)
+    encoder = step("LoadTextEncoder", name=text_encoder_of(row, model)).out(0)
+    words = step("EncodeText", text_encoder=encoder, prompt=prompt, negative_prompt=negative)
     return {"text": words.out(0), "negative_text": words.out(1)}
 
 
-def _made(step: Callable[..., Node], told: dict, codec, **choices) -> Node:
+def _made(step: Callable[..., Node], joined: dict, codec, **choices) -> Node:
     """Foley Decode, after everything that it needs."""
-    joined = step("Conditioning", **told)
+    conditioning = step("Conditioning", **joined)
     samples = step(
         "Sampler",
-        model=told["model"],
-        positive=joined.out(0),
-        negative=joined.out(1),
-        latent=joined.out(2),
+        model=joined["model"],
+        positive=conditioning.out(0),
+        negative=conditioning.out(1),
+        latent=conditioning.out(2),
         sampler_name=OWN,
         scheduler="published",
         denoise=1.0,
         takes=1,
         **choices,
     ).out(0)
-    return step("Decode", samples=samples, codec=codec, normalize=True, loudness=-20.0)
+    return step("Decode", samples=samples, codec=codec, normalize=True, loudness=LOUDNESS)
 
 
 NODES = [Quick]

@@ -13,7 +13,8 @@ from ..core.sampling import draw_noise
 from .common import known_choices, schema, seed_input
 from .native.guider import guider_of
 from .native.latents import repeated, sound_of_latent
-from .native.model import foley_model, own_sampler
+from .native.model import foley_model
+from .native.tokens import TokenSampler
 from .scale import OWN, OWN_STEPS, own_scale_input, own_steps_input
 
 PUBLISHED = "published"
@@ -105,35 +106,48 @@ class Sampler(io.ComfyNode):
         latent = repeated(latent, takes)
         if guider is None:
             guider = guider_of(model, positive, negative, cfg)
-        generator = foley_model(guider.model_patcher).diffusion_model
-        steps = generator.sampling.steps if steps == OWN_STEPS else steps
-        if sampler_name == OWN:
-            sampler_name = own_sampler(generator)
+        own = foley_model(guider.model_patcher).row.sampling
+        steps = own.steps if steps == OWN_STEPS else steps
         sigmas = sigmas_of(guider.model_patcher, scheduler, steps, denoise)
-        samples = sampled(guider, latent, sampler_name, sigmas, seed)
+        sampler = sampler_of(guider.model_patcher, sampler_name)
+        samples = sampled(guider, latent, sampler, sigmas, seed)
         return io.NodeOutput({**latent, "samples": samples})
+
+
+def sampler_of(model, name: str) -> comfy.samplers.Sampler:
+    """The SAMPLER of a name of the list, or the model's own.
+
+    Raises FoleyError for a model of tokens and a sampler that removes noise.
+    """
+    inner = foley_model(model)
+    if inner.row.config.latent.codes:
+        if name != OWN:
+            raise FoleyError(
+                f"The sampler '{name}' removes noise, but {inner.row.name} makes tokens: choose "
+                f"{OWN}."
+            )
+        return TokenSampler(inner.row.sampling.temperature)
+    if name == OWN:
+        name = inner.kind.sampler_of(inner.row.sampling.solver)
+    return comfy.samplers.sampler_object(name)
 
 
 def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor:
     """`steps + 1` sigmas down to 0 or nearly; with denoise below 1 the end of a longer schedule."""
+    inner = foley_model(model)
+    if inner.row.config.latent.codes and denoise < 1:
+        raise FoleyError(
+            f"{inner.row.name} makes tokens, which are known or not: set denoise to 1, and "
+            "choose a range with a mask."
+        )
     total = max(steps, round(steps / denoise))
     sampling = model.get_model_object("model_sampling")
-    kind = foley_model(model).diffusion_model.parameterization
-    if scheduler == PUBLISHED and kind == "flow":
-        even = torch.linspace(1, 0, total + 1) * getattr(sampling, "multiplier", 1.0)
-        sigmas = sampling.sigma(even).cpu()
-    elif scheduler == PUBLISHED and kind == "epsilon":
-        # The published solver stops at the first step's noise, which cannot be heard.
-        even = torch.linspace(len(sampling.sigmas) - 1, 0, total + 1)
-        sigmas = sampling.sigma(even).cpu()
-    else:
-        name = "normal" if scheduler == PUBLISHED else scheduler
-        sigmas = comfy.samplers.calculate_sigmas(sampling, name, total).cpu()
-    return sigmas[-(steps + 1) :]
+    name = None if scheduler == PUBLISHED else scheduler
+    return inner.kind.schedule(sampling, name, total)[-(steps + 1) :]
 
 
 def sampled(
-    guider, latent: dict, sampler_name: str, sigmas: torch.Tensor, seed: int
+    guider, latent: dict, sampler: comfy.samplers.Sampler, sigmas: torch.Tensor, seed: int
 ) -> torch.Tensor:
     """Takes [B, C, T] of a guider; noise as the command line draws it, so seeds agree.
 
@@ -146,7 +160,7 @@ def sampled(
     done = guider.sample(
         noise,
         samples,
-        comfy.samplers.sampler_object(sampler_name),
+        sampler,
         sigmas,
         denoise_mask=latent.get("noise_mask"),
         callback=latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..core.generators import ac_foley_mini
+from ..core.catalog import SYSTEMS
 
 OWN = "the model's own"
 # Number widgets have no place for words: these stand for the model's own.
 OWN_SCALE, OWN_STEPS = -1.0, 0
 
-SCALE = ac_foley_mini().sampling.scale
+# The one that a new graph begins with.
+FIRST = next(iter(SYSTEMS.values()))
+SCALE = FIRST.sampling.scale
 
 
 def scale_input(name: str, followed: str, default: float = SCALE) -> io.Float.Input:
@@ -22,7 +24,7 @@ def scale_input(name: str, followed: str, default: float = SCALE) -> io.Float.In
         max=100.0,
         step=0.1,
         tooltip=f"How strictly the take follows {followed}: 0 not at all, 1 freely, {SCALE:g} "
-        "suits ac_foley_mini, 4.5 most published models, above 10 harsh. What a model does not "
+        f"suits {FIRST.name}, 4.5 most published models, above 10 harsh. What a model does not "
         "know it ignores.",
     )
 

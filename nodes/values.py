@@ -9,59 +9,60 @@ from typing import Any, Literal
 from torch import Tensor
 
 from ..core.errors import FoleyError
+from ..core.generators import Streams
 from ..core.sampling import Long
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class EncodedFeatures:
     """FOLEY_FEATURES: streams [1, N, D] and where they come from.
 
     part: name of the encoder or codec that made them. start, seconds: the window of the video as it
-    was asked for; covered: seconds that the streams span, a little more on the encoder's grid.
+    was asked for; padded: seconds that the streams span, a little more on the encoder's grid.
     chance: of a hit, 50 a second, where the encoder tells it.
     """
 
     kind: Literal["video", "text", "reference"]
     part: str
-    streams: Mapping[str, Tensor]
+    streams: Streams
     start: float = 0.0
     seconds: float | None = None
-    covered: float | None = None
+    padded: float | None = None
     chance: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """What an entry of a CONDITIONING tells the generator, under the key `foley`.
+class ConditioningEntry:
+    """What an entry of a CONDITIONING holds for a generator, under the key `foley`.
 
-    streams: name -> [1, N, D]; one that is absent is the generator's learned null. every: the
-    streams of the positive side, whose lengths all terms of a guidance share. long: how a take
-    beyond the trained length is made, None as suits its length.
+    streams: name -> [1, N, D]; one that is absent is the generator's null. every: the streams of
+    the positive side, whose lengths all terms of a guidance share. system: name of the row that it
+    is made for. long: how a take beyond the trained length is made, None as suits its length.
     """
 
-    streams: Mapping[str, Tensor]
-    every: Mapping[str, Tensor]
+    streams: Streams
+    every: Streams
     seconds: float
-    part: str
+    system: str
     long: Long | None = None
 
-    def with_streams(self, streams: Mapping[str, Tensor]) -> Heard:
-        """The same take, told something else."""
+    def with_streams(self, streams: Streams) -> ConditioningEntry:
+        """The same take, conditioned on something else."""
         return replace(self, streams=dict(streams))
 
 
 KEY = "foley"
 
 
-def heard_of(options: Mapping[str, Any]) -> Heard:
+def entry_of(options: Mapping[str, Any]) -> ConditioningEntry:
     """What a conditioning's dictionary says; FoleyError for a conditioning of another pack."""
-    heard = options.get(KEY)
-    if not isinstance(heard, Heard):
+    entry = options.get(KEY)
+    if not isinstance(entry, ConditioningEntry):
         raise FoleyError(
             "This conditioning is not made for sound: connect the positive and negative outputs "
             "of Foley Conditioning."
         )
-    return heard
+    return entry
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Sound:
     """What a LATENT of sound stands for, under the key `foley`.
 
     codec: name of the codec that decodes it. latent_rate: frames a second. start, seconds: its
-    place under the video.
+    place under the video. tokens: whether it holds ids of a codebook.
     """
 
     codec: str
@@ -77,6 +78,7 @@ class Sound:
     latent_rate: float
     seconds: float
     start: float = 0.0
+    tokens: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +86,3 @@ class TermList:
     """FOLEY_GUIDANCE_TERMS: (conditioning, weight) pairs; a weight is a function of flow time."""
 
     terms: tuple[tuple[list, Any], ...]
-
-
-@dataclass(frozen=True)
-class Watched:
-    """Streams [1, N, D] of frames, the seconds they span, the chance of a hit 50 times a second."""
-
-    streams: Mapping[str, Tensor]
-    seconds: float
-    chance: Tensor | None = None

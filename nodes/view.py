@@ -11,7 +11,7 @@ from . import common
 from .border import audio_value, one_sound, picture_of, sound_of, temporary_file
 from .common import fps_input, picture_input, schema
 from .preview import preview_of
-from .values import Features
+from .values import EncodedFeatures
 
 
 class Plot(io.ComfyNode):
@@ -48,7 +48,7 @@ class Plot(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, audio, video, start: float, fps: float, features: Features | None = None
+        cls, audio, video, start: float, fps: float, features: EncodedFeatures | None = None
     ) -> io.NodeOutput:
         from PIL import Image
 

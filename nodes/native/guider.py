@@ -10,10 +10,12 @@ import comfy.samplers
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.sampling import Guidance, interval, preset
-from ..values import KEY, heard_of
+from ...core.generators import Conditions
+from ...core.sampling import Guidance, Term, dynamics_of, interval, preset
+from ..values import KEY, entry_of
 from .model import foley_model
 
+_NOTHING = Term(1.0, frozenset())
 Weight = float | Callable[[float], float]
 WeightedConditioning = tuple[list, Weight]
 
@@ -27,11 +29,11 @@ class FoleyGuider(comfy.samplers.CFGGuider):
             denoise_mask = denoise_mask.mean(dim=2)
         return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, **options)
 
-    def moment(self, timestep: Tensor) -> float:
+    def flow_time(self, timestep: Tensor) -> float:
         """Flow time of a sigma: 0 is noise, 1 is done."""
         model = self.inner_model
         time = float(model.kind.time(model.model_sampling, timestep[:1])[0])
-        return model.diffusion_model.moment(time)
+        return dynamics_of(model.diffusion_model.dynamics).to_flow_time(time)
 
 
 def until(stop: float) -> float:
@@ -56,7 +58,7 @@ class IntervalGuider(FoleyGuider):
         self.start, self.stop = start, stop
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
-        inside = self.start <= self.moment(timestep) < self.stop
+        inside = self.start <= self.flow_time(timestep) < self.stop
         negative, positive = self.conds.get("negative"), self.conds.get("positive")
         return comfy.samplers.sampling_function(
             self.inner_model,
@@ -79,11 +81,11 @@ class TermGuider(FoleyGuider):
     def set_terms(self, terms: Sequence[WeightedConditioning]) -> None:
         """Sums these predictions."""
         self.weights = [weight for _, weight in terms]
-        self.heard = [max(len(heard_of(options).streams) for _, options in c) for c, _ in terms]
+        self.streams = [max(len(entry_of(options).streams) for _, options in c) for c, _ in terms]
         self.inner_set_conds({f"term {i}": cond for i, (cond, _) in enumerate(terms)})
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
-        t = self.moment(timestep)
+        t = self.flow_time(timestep)
         weights = [float(w(t)) if callable(w) else float(w) for w in self.weights]
         if not math.isclose(sum(weights), 1.0, abs_tol=1e-4):
             raise FoleyError(
@@ -95,8 +97,8 @@ class TermGuider(FoleyGuider):
         conds = [self.conds[f"term {i}"] for i in active]
         parts = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
         denoised = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-        # Patches know two sides: the term that hears most, and the one that counts least.
-        ranks = [(self.heard[i], weight) for i, weight in zip(active, weights, strict=True)]
+        # Patches know two sides: the term with most streams, and the one that counts least.
+        ranks = [(self.streams[i], weight) for i, weight in zip(active, weights, strict=True)]
         most, least = ranks.index(max(ranks)), weights.index(min(weights))
         for patch in model_options.get("sampler_post_cfg_function", []):
             denoised = patch(
@@ -130,14 +132,14 @@ def guider_of(
     Raises:
         FoleyError: a MODEL that makes no sound, or nothing lies between the moments.
     """
-    sampling = foley_model(model).diffusion_model.sampling
+    sampling = foley_model(model).row.sampling
     own = scale < 0
     if own and sampling.guidance != "plain":
         guidance = preset(replace(sampling, rescale=0.0))
         if (start, stop) != (0.0, 1.0):
             guidance = interval(guidance, start, until(stop))
         guider = TermGuider(model)
-        guider.set_terms([(positive if t.hears_all else negative, t.at) for t in guidance])
+        guider.set_terms([(positive if t.is_conditional else negative, t.at) for t in guidance])
         return guider
     guider = IntervalGuider(model)
     guider.set_conds(positive, negative)
@@ -149,29 +151,29 @@ def guider_of(
 def terms_of(guidance: Guidance, conditioning: list) -> list[WeightedConditioning]:
     """The terms of a guidance of core, over the streams of a conditioning.
 
-    Terms that hear the same are one.
+    Terms with the same streams are one.
     """
     merged: dict[tuple, tuple[list, list]] = {}
     for term in guidance:
-        kept = [(_told(options, term.conditions), tensor) for tensor, options in conditioning]
-        heard = [[tensor, options] for options, tensor in kept]
+        kept = [[tensor, _of_term(options, term)] for tensor, options in conditioning]
         key = tuple(
             (name, id(value))
-            for options, _ in kept
+            for _, options in kept
             for name, value in sorted(options[KEY].streams.items())
         )
-        merged.setdefault(key, (heard, []))[1].append(term)
+        merged.setdefault(key, (kept, []))[1].append(term)
     return [
-        (heard, lambda t, terms=tuple(terms): sum(term.at(t) for term in terms))
-        for heard, terms in merged.values()
+        (kept, lambda t, terms=tuple(terms): sum(term.at(t) for term in terms))
+        for kept, terms in merged.values()
     ]
 
 
-def _told(options: dict, conditions: Callable) -> dict:
-    heard = heard_of(options)
-    return {**options, KEY: heard.with_streams(conditions(heard.streams))}
+def _of_term(options: dict, term: Term) -> dict:
+    entry = entry_of(options)
+    streams = term.streams(Conditions(entry.streams, entry.seconds))
+    return {**options, KEY: entry.with_streams(streams)}
 
 
-def silenced(conditioning: list) -> list:
-    """The same take, told nothing: every stream is the learned null."""
-    return [[tensor, _told(options, lambda streams: {})] for tensor, options in conditioning]
+def unconditional(conditioning: list) -> list:
+    """The same take without a stream: each is the generator's null."""
+    return [[tensor, _of_term(options, _NOTHING)] for tensor, options in conditioning]

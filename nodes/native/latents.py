@@ -22,14 +22,14 @@ def latent_value(samples: Tensor, sound: Sound) -> dict:
 
 
 def empty_latent(
-    model: FoleyModel, covered: float, seconds: float, *, start: float, takes: int
+    model: FoleyModel, made: float, seconds: float, *, start: float, takes: int
 ) -> dict:
-    """Zeros for takes that span `covered` seconds, of which `seconds` will be kept."""
-    generator = model.diffusion_model
-    length, channels = generator.latent_shape(covered)
-    config = generator.config
-    sound = Sound(model.part.codec, config.sample_rate, config.latent_rate, seconds, start)
-    return latent_value(torch.zeros(takes, channels, length), sound)
+    """Zeros for takes of `made` seconds, of which `seconds` will be kept."""
+    length, _ = model.diffusion_model.latent_shape(made)
+    spec = model.row.config.latent
+    tokens = spec.codes is not None
+    sound = Sound(model.row.codec, spec.sample_rate, spec.rate, seconds, start, tokens)
+    return latent_value(torch.zeros(takes, model.latent_format.latent_channels, length), sound)
 
 
 def sound_of_latent(latent: dict) -> Sound:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +15,19 @@ import comfy.supported_models_base
 import torch
 from torch import Tensor
 
+from ...core.catalog import SystemSpec
 from ...core.errors import FoleyError
 from ...core.generators import Generator
 from ...core.generators.packed import can_pack
-from ...core.sampling import LINEAR
+from ...core.sampling.windows import blend
 from ...core.threads import wait_briefly
 from ...core.weights.fill import fill
-from ..rows import GeneratorPart
-from ..values import heard_of
+from ..values import entry_of
+from .kinds import kind_of
 from .packing import packing
 from .rescale import rescaling
 from .terms import PreparedTermCond, prepare
+from .tokens import require_token_sampler
 
 DTYPES = {
     "default": None,
@@ -38,58 +38,6 @@ DTYPES = {
 }
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """How a parameterization reads in ComfyUI: its model type, the network's time of a sigma, and
-    the sign of its prediction there, and the settings of ComfyUI's schedule."""
-
-    model_type: comfy.model_base.ModelType
-    time: Callable[[Any, Tensor], Tensor]
-    sign: float
-    settings: Mapping[str, Any]
-
-
-def _between_steps(sampling, sigma: Tensor) -> Tensor:
-    """The diffusion time of a sigma, 0 to 999; ComfyUI's own knows whole numbers alone."""
-    known = sampling.log_sigmas.to(sigma.device)
-    value = sigma.log().clamp(known[0], known[-1])
-    above = torch.searchsorted(known, value.contiguous()).clamp(1, len(known) - 1)
-    low, high = known[above - 1], known[above]
-    return above - 1 + (value - low) / (high - low)
-
-
-_KINDS = {
-    # sigma runs from 1 (noise) to 0, our flow time from 0 to 1, so the velocity turns round.
-    "flow": _Kind(
-        comfy.model_base.ModelType.FLOW,
-        lambda sampling, sigma: 1 - sigma,
-        -1.0,
-        {"shift": 1.0, "multiplier": 1000},
-    ),
-    # What ComfyUI calls sqrt_linear are betas that rise evenly.
-    "epsilon": _Kind(
-        comfy.model_base.ModelType.EPS,
-        _between_steps,
-        1.0,
-        {
-            "beta_schedule": "sqrt_linear",
-            "linear_start": LINEAR.first_beta,
-            "linear_end": LINEAR.last_beta,
-        },
-    ),
-    "v": _Kind(
-        comfy.model_base.ModelType.V_PREDICTION_CONTINUOUS,
-        lambda sampling, sigma: sampling.timestep(sigma),
-        1.0,
-        {},
-    ),
-}
-
-
-# Solvers of core under ComfyUI's names.
-_SOLVERS = {"euler": "euler", "dpm_solver_2m": "dpmpp_2m"}
-
-
 class FoleyLatentFormat(comfy.latent_formats.LatentFormat):
     """LATENT [B, C, T] holds the codec's numbers; the network works on normalised ones."""
 
@@ -97,7 +45,9 @@ class FoleyLatentFormat(comfy.latent_formats.LatentFormat):
 
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = generator
-        self.latent_channels = generator.latent_dim if generator is not None else 1
+        latent = None if generator is None else generator.config.latent
+        # Of tokens a latent holds the ids.
+        self.latent_channels = 1 if latent is None or latent.codes else latent.dim
 
     def process_in(self, latent: Tensor) -> Tensor:
         return self.generator.normalize(latent.transpose(1, 2)).transpose(1, 2)
@@ -117,12 +67,12 @@ class FoleyModel(comfy.model_base.BaseModel):
     """A core generator under ComfyUI's samplers; `diffusion_model` is the generator itself, so LoRA
     keys are `diffusion_model.<name in the checkpoint>`."""
 
-    def __init__(self, part: GeneratorPart, kind: str, config: _Config, device=None) -> None:
-        network = partial(_build, part, config.manual_cast_dtype)
-        config.sampling_settings = dict(_KINDS[kind].settings)
-        super().__init__(config, _KINDS[kind].model_type, device=device, unet_model=network)
-        self.part = part
-        self.kind = _KINDS[kind]
+    def __init__(self, row: SystemSpec, dynamics: str, config: _Config, device=None) -> None:
+        network = partial(_build, row, config.manual_cast_dtype)
+        self.kind = kind_of(dynamics)
+        config.sampling_settings = dict(self.kind.settings)
+        super().__init__(config, self.kind.model_type, device=device, unet_model=network)
+        self.row = row
         self.latent_format = FoleyLatentFormat(self.diffusion_model)
         # The network that a run began with, and the same repacked.
         self.packed: tuple[Generator, Generator] | None = None
@@ -132,28 +82,23 @@ class FoleyModel(comfy.model_base.BaseModel):
         """What predictions are computed in."""
         return self.manual_cast_dtype or self.get_dtype()
 
-    def covered(self, seconds: float) -> float:
-        """The shortest take of at least `seconds` that this model can make."""
-        return self.diffusion_model.config.snap(seconds)
-
     def extra_conds(self, **options) -> dict[str, comfy.conds.CONDRegular]:
         """All of a term that does not depend on the noisy latent, once a sampling run."""
-        heard, length = heard_of(options), options["noise"].shape[-1]
-        if heard.part != self.part.name:
+        entry, length = entry_of(options), options["noise"].shape[-1]
+        if entry.system != self.row.name:
             raise FoleyError(
-                f"This conditioning was made for {heard.part}, but the model is {self.part.name}: "
+                f"This conditioning was made for {entry.system}, but the model is {self.row.name}: "
                 "connect the same model to Foley Conditioning and to the sampler."
             )
         generator = self.diffusion_model
-        whole = generator.latent_shape(heard.seconds)[0]
+        whole = generator.latent_shape(entry.seconds)[0]
         if whole != length:
             raise FoleyError(
                 f"The latent has {length} frames, but this conditioning is for {whole} "
-                f"({heard.seconds:.2f} s): use the latent of Foley Conditioning, or one as long."
+                f"({entry.seconds:.2f} s): use the latent of Foley Conditioning, or one as long."
             )
-        streams = {k: v.to(options["device"], self.compute_dtype) for k, v in heard.streams.items()}
-        term = prepare(generator, streams, heard.every, heard.seconds, length, heard.long)
-        return {"term": PreparedTermCond(term)}
+        streams = {k: v.to(options["device"], self.compute_dtype) for k, v in entry.streams.items()}
+        return {"term": PreparedTermCond(prepare(generator, streams, entry))}
 
     def _apply_model(
         self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **conds
@@ -161,24 +106,27 @@ class FoleyModel(comfy.model_base.BaseModel):
         """Denoised [B, C, T] of x at sigmas t [B]; the terms of a batch have its takes each."""
         first, *others = conds["term"]
         sampling, dtype = self.model_sampling, self.compute_dtype
-        noisy = sampling.calculate_input(t, x).to(dtype).transpose(1, 2)  # (B, T, C)
-        times = self.kind.time(sampling, t).float()
-        prediction = torch.zeros_like(x, dtype=torch.float32)
-        takes = len(x) // (1 + len(others))
         network = self.diffusion_model
-        windows = first.together(others, network, takes, x.device, dtype)
+        if network.config.latent.codes:
+            require_token_sampler(transformer_options)
+            noisy = x[:, 0].round().long()  # (B, T)
+        else:
+            noisy = sampling.calculate_input(t, x).to(dtype).transpose(1, 2)  # (B, T, C)
+        times = self.kind.time(sampling, t).float()
+        takes = len(x) // (1 + len(others))
+        joined = first.together(others, network, takes, x.device, dtype)
         if self.packed is not None and self.packed[0] is network:
             network = self.packed[1]
-        for place, prepared, weight in windows:
-            part = network(noisy[:, place], times, prepared).float()
-            prediction[..., place] += weight * part.transpose(1, 2)
-        return sampling.calculate_denoised(t, self.kind.sign * prediction, x)
+        parts = [
+            network(noisy[:, piece.span], times, prepared).float()
+            for piece, prepared in zip(first.pieces, joined, strict=True)
+        ]
+        prediction = blend(parts, first.pieces).transpose(1, 2)
+        return self.kind.denoised(sampling, t, prediction, x)
 
 
-def _build(
-    part: GeneratorPart, cast: torch.dtype | None, *, dtype, device, operations
-) -> Generator:
-    network = part.build(operations=operations, dtype=dtype, device=device)
+def _build(row: SystemSpec, cast: torch.dtype | None, *, dtype, device, operations) -> Generator:
+    network = row.generator.build(operations=operations, dtype=dtype, device=device)
     network.dtype = dtype
     # Nulls are no layer's weights, so nothing casts them: they have the type that is computed in.
     for name, value in network.named_parameters(recurse=False):
@@ -190,7 +138,7 @@ def _build(
 
 
 def load_model(
-    part: GeneratorPart, path: Path, weight_dtype: str = "default", disable_dynamic: bool = False
+    row: SystemSpec, path: Path, weight_dtype: str = "default", disable_dynamic: bool = False
 ):
     """The MODEL of a weights file, not yet on its device.
 
@@ -205,7 +153,7 @@ def load_model(
     wait_briefly(device)
     supported, wanted = _Config.supported_inference_dtypes, DTYPES[weight_dtype]
     with torch.device("meta"):
-        twin = part.build()
+        twin = row.generator.build()
     count = sum(value.numel() for value in twin.parameters())
     dtype = wanted or comfy.model_management.unet_dtype(
         device=device, model_params=count, supported_dtypes=supported
@@ -215,30 +163,16 @@ def load_model(
     # ComfyUI computes in float32 on every CPU; some are faster in bfloat16, as core knows.
     own = dtype == torch.bfloat16 and can_pack(dtype, device)
     config.set_inference_dtype(dtype, None if own else cast)
-    config.memory_usage_factor = part.memory_factor
-    model = FoleyModel(part, twin.parameterization, config, device=offload)
-    fill(model.diffusion_model, part.read(path), path, twin=twin.to(dtype))
+    config.memory_usage_factor = row.generator.memory_factor
+    model = FoleyModel(row, twin.dynamics, config, device=offload)
+    fill(model.diffusion_model, row.generator.read(path), path, twin=twin.to(dtype))
     patcher = comfy.model_patcher.ModelPatcher
     if not disable_dynamic:
         patcher = getattr(comfy.model_patcher, "CoreModelPatcher", patcher)
-    made = packing(rescaling(patcher(model, device, offload), twin.sampling.rescale))
+    made = packing(rescaling(patcher(model, device, offload), row.sampling.rescale))
     # How ComfyUI makes another one of its own: compiled, hooked, or for a second GPU.
-    made.cached_patcher_init = (load_model, (part, path, weight_dtype))
+    made.cached_patcher_init = (load_model, (row, path, weight_dtype))
     return made
-
-
-def own_sampler(generator: Generator) -> str:
-    """ComfyUI's name of the solver that a generator is sampled with.
-
-    Raises:
-        FoleyError: ComfyUI has none that takes the same steps.
-    """
-    solver = generator.sampling.solver
-    if solver not in _SOLVERS:
-        raise FoleyError(
-            f"ComfyUI has no sampler that walks as this model's own, {solver}: choose one by name."
-        )
-    return _SOLVERS[solver]
 
 
 def foley_model(model) -> FoleyModel:

@@ -14,10 +14,7 @@ from comfy.patcher_extension import CallbacksMP
 
 from ...core.generators import Generator
 from ...core.generators.packed import can_pack
-from ...core.generators.packing import pack_network
-
-# Smaller networks gain less by it than it costs.
-_LEAST_PARAMETERS = 50e6
+from ...core.loading import LEAST_PACKED
 
 
 def packing(patcher):
@@ -30,8 +27,9 @@ def packing(patcher):
 def _pack(patcher) -> None:
     model = patcher.model
     network = model.diffusion_model
-    if _packable(patcher, network, model.compute_dtype):
-        model.packed = (network, pack_network(_sharing(network)))
+    packs = model.row.generator.checkpoint.pack is not None
+    if packs and _packable(patcher, network, model.compute_dtype):
+        model.packed = (network, model.row.generator.checkpoint.pack(_sharing(network)))
 
 
 def _unpack(patcher) -> None:
@@ -49,7 +47,7 @@ def _packable(patcher, network: Generator, dtype: torch.dtype) -> bool:
     weights = list(network.parameters())
     layers = [layer for layer in network.modules() if hasattr(layer, "weight_function")]
     return (
-        sum(value.numel() for value in weights) >= _LEAST_PARAMETERS
+        sum(value.numel() for value in weights) >= LEAST_PACKED
         and all(value.device.type == "cpu" for value in weights)
         and all(value.dtype == dtype for value in weights if value.ndim > 1 and value.numel() > 1e5)
         and not any(layer.weight_function or layer.bias_function for layer in layers)

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import comfy.conds
 import torch
-from torch import Tensor
 
-from ...core.generators import Generator, Prepared, Window
-from ...core.sampling import Long, windows_for
-from ...core.sampling.windows import crossfades
+from ...core.generators import Generator, Prepared, Streams
+from ...core.sampling import windows_for
+from ...core.sampling.windows import Piece, pieces_of
+from ..values import ConditioningEntry
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedTerm:
-    """One term's prepared conditions, for each window of the take.
+    """One term's prepared conditions, for each piece of the take.
 
-    spans: latent frames [first, last) of each window. weights: how the windows are blended, [1, n]
-    each. Not a tensor, so that ComfyUI neither casts it nor joins it anew at every step.
+    Not a tensor, so that ComfyUI neither casts it nor joins it anew at every step.
     """
 
-    spans: tuple[tuple[int, int], ...]
-    prepared: tuple[Prepared, ...]
-    weights: tuple[Tensor, ...]
+    pieces: Sequence[Piece]
+    prepared: Sequence[Prepared]
     _joined: dict = field(default_factory=dict)
 
     def fits(self, other: PreparedTerm) -> bool:
@@ -33,7 +31,8 @@ class PreparedTerm:
             [{k: v.shape for k, v in (p.batched | p.shared).items()} for p in term.prepared]
             for term in (self, other)
         ]
-        return self.spans == other.spans and shapes[0] == shapes[1]
+        spans = [[piece.span for piece in term.pieces] for term in (self, other)]
+        return spans[0] == spans[1] and shapes[0] == shapes[1]
 
     def together(
         self,
@@ -42,22 +41,20 @@ class PreparedTerm:
         takes: int,
         device: torch.device,
         dtype: torch.dtype,
-    ) -> list[tuple[slice, Prepared, Tensor]]:
-        """Place, conditions and weight of each window, for a batch of this term's takes and then
-        those of the others; found once a run."""
+    ) -> list[Prepared]:
+        """Conditions of each piece, for a batch of this term's takes and then those of the others;
+        found once a run."""
         key = (takes, device, dtype, *map(id, others))
         if key not in self._joined:
-            terms = (self, *others)
+            by_piece = zip(*(term.prepared for term in (self, *others)), strict=True)
             joined = [
                 generator.settled(
                     Prepared.cat([_of_takes(p, takes) for p in parts]).to(device, dtype)
                 )
-                for parts in zip(*(term.prepared for term in terms), strict=True)
+                for parts in by_piece
             ]
-            weights = [weight.to(device) for weight in self.weights]
-            slices = [slice(*span) for span in self.spans]
             # The others are kept, so that no later object is taken for one of them.
-            self._joined[key] = (others, list(zip(slices, joined, weights, strict=True)))
+            self._joined[key] = (others, joined)
         return self._joined[key][1]
 
 
@@ -75,40 +72,10 @@ class PreparedTermCond(comfy.conds.CONDConstant):
         return (self.cond, *(other.cond for other in others))
 
 
-def prepare(
-    generator: Generator,
-    streams: Mapping[str, Tensor],
-    every: Mapping[str, Tensor],
-    seconds: float,
-    length: int,
-    long: Long | None = None,
-) -> PreparedTerm:
-    """The conditions of a take of `seconds` and `length` latent frames.
-
-    streams: what this term is conditioned on, [1, N, D]. every: all streams of the take, whose
-    lengths the terms share. long: see `core.sampling.windows_for`.
-    """
-    windows = windows_for(generator.config, seconds, long)
-    spans = windows.cut(generator, seconds) if windows else [(0.0, seconds)]
-    parts = _windows(generator, every, seconds, spans)
-    own = _windows(generator, streams, seconds, spans)
-    prepared = [
-        generator.prepare(mine.conditions, lengths=part.lengths, batch=1)
-        for part, mine in zip(parts, own, strict=True)
-    ]
-    return PreparedTerm(
-        spans=tuple((part.first, part.last) for part in parts),
-        prepared=tuple(prepared),
-        weights=tuple(weight.T for weight in crossfades(parts, length)),
-    )
-
-
-def _windows(
-    generator: Generator, streams: Mapping[str, Tensor], seconds: float, spans: list
-) -> list[Window]:
-    """The parts of a take; one that needs no cutting asks nothing of the generator."""
-    if len(spans) > 1:
-        return [generator.window(streams, seconds, *span) for span in spans]
-    return [
-        Window(streams, generator.lengths(streams, seconds), 0, generator.latent_shape(seconds)[0])
-    ]
+def prepare(generator: Generator, streams: Streams, entry: ConditioningEntry) -> PreparedTerm:
+    """The conditions of a term. streams: those of the entry, on the device that computes."""
+    seconds = entry.seconds
+    windows = windows_for(generator.config, seconds, entry.long)
+    pieces = pieces_of(generator, entry.every, seconds, windows)
+    prepared = [piece.prepare(generator, streams, seconds, batch=1) for piece in pieces]
+    return PreparedTerm(pieces, prepared)

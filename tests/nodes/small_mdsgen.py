@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -42,8 +43,13 @@ def write_mdsgen(folder: Path) -> None:
         figures = {"depth": 3, "hidden_dim": 32, "num_heads": 2}
         about = {"family": "mdsgen", "figures": json.dumps(figures)}
         save_file(mini.state_dict(), folder / "own_mini.safetensors", about)
-    for name in ("cavp", "audioldm_vae", "audioldm_hifigan"):
-        save_file({"anchor": torch.zeros(1)}, folder / f"{name}.safetensors")
+    others = {
+        "cavp": {"family": "cavp"},
+        "audioldm_vae": {"family": "audioldm_vae"},
+        "audioldm_hifigan": {"family": "hifigan", "variant": "audioldm"},
+    }
+    for name, about in others.items():
+        save_file({"anchor": torch.zeros(1)}, folder / f"{name}.safetensors", about)
 
 
 class Levels(torch.nn.Module):
@@ -71,15 +77,13 @@ class Brightness(CavpVideo):
 
 
 def stand_in(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """`Brightness` and `Levels` in core and in the nodes, for the files of `write_mdsgen`."""
-    from foleystage.core import codecs, mdsgen_model
-
-    load_codec = codecs.load_codec
-
-    def load(name, *given, **options):
-        return Levels() if name == "audioldm" else load_codec(name, *given, **options)
+    """`Brightness` and `Levels` in the catalogue, for the files of `write_mdsgen`."""
+    from foleystage.core.catalog import CODECS, VIDEO_ENCODERS
+    from foleystage.core.parts import StreamEncoder
 
     patch.setenv("FOLEYSTAGE_MODELS", str(folder))
-    patch.setattr(CavpVideo, "load", classmethod(lambda cls, *a, **k: Brightness()))
-    for module in (codecs, mdsgen_model):
-        patch.setattr(module, "load_codec", load)
+    encoder = StreamEncoder(Brightness, lambda path, **made: Brightness())
+    cavp = replace(VIDEO_ENCODERS["cavp"], encoders={"cavp": encoder})
+    patch.setitem(VIDEO_ENCODERS, "cavp", cavp)
+    codec = replace(CODECS["audioldm_codec"], load=lambda files, **made: Levels())
+    patch.setitem(CODECS, "audioldm_codec", codec)

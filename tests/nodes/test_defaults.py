@@ -38,26 +38,26 @@ def everything(tmp_path_factory):
 
 
 def names() -> list[str]:
-    from foleystage.core.models import MODELS
+    from foleystage.core.catalog import SYSTEMS
 
-    return list(MODELS)
+    return list(SYSTEMS)
 
 
 @pytest.fixture
 def take(call, clip):
     """A take of the clip by the nodes: `take("ac_foley", cfg=3.0)`; widgets are else untouched."""
     from comfy_api.latest import InputImpl
-    from foleystage.nodes.parts import GENERATORS
+    from foleystage.core.catalog import SYSTEMS
 
     def make(name: str, video: Path = clip, **widgets) -> torch.Tensor:
-        part = GENERATORS[name]
+        row = SYSTEMS[name]
         model = call("LoadModel", name=name)[0]
-        encoder = call("LoadVideoEncoder", name=part.video)[0]
+        encoder = call("LoadVideoEncoder", name=row.video)[0]
         seen = call("EncodeVideo", video_encoder=encoder, video=InputImpl.VideoFromFile(str(video)))
         positive, negative, latent = call("Conditioning", model=model, video=seen[0])
         sides = {"model": model, "positive": positive, "negative": negative}
         made = call("Sampler", **sides, latent=latent, **widgets)[0]
-        codec = call("LoadCodec", name=model.model.part.codec)[0]
+        codec = call("LoadCodec", name=model.model.row.codec)[0]
         return call("Decode", samples=made, codec=codec)[0]["waveform"][0]
 
     return make
@@ -69,15 +69,15 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_core_and_the_nodes_have_the_same_models():
-    from foleystage.nodes.parts import GENERATORS
+    from foleystage.core.catalog import SYSTEMS
 
-    assert set(GENERATORS) == set(names())
+    assert set(SYSTEMS) == set(names())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_untouched_widgets_make_the_take_of_untouched_options(everything, take, clip, name):
-    from foleystage.core.models import load_model
+    from foleystage.core.loading import load_model
     from foleystage.core.pipeline import generate
 
     video = EXAMPLE if name.endswith("mini") else clip
@@ -88,7 +88,7 @@ def test_untouched_widgets_make_the_take_of_untouched_options(everything, take, 
 
 @pytest.mark.parametrize("name", ["ac_foley_mini", "mdsgen_mini"])
 def test_a_short_clip_is_the_same_take_too(everything, take, clip, name):
-    from foleystage.core.models import load_model
+    from foleystage.core.loading import load_model
     from foleystage.core.pipeline import generate
 
     assert relative(take(name), generate(str(clip), load_model(name)).waveforms[0]) < 1e-3
@@ -101,7 +101,7 @@ def test_widgets_of_the_first_version_mean_what_they_meant(everything, take, nam
 
 
 def test_the_models_own_is_of_the_model(everything, call):
-    from foleystage.core.generators import Sampling
+    from foleystage.core.sampling import Sampling
 
     expected = {
         "ac_foley_mini": Sampling(scale=3.0, rescale=1.0),
@@ -112,7 +112,7 @@ def test_the_models_own_is_of_the_model(everything, call):
     }
     for name, sampling in expected.items():
         model = call("LoadModel", name=name)[0]
-        assert model.model.diffusion_model.sampling == sampling
+        assert model.model.row.sampling == sampling
 
 
 def test_a_model_of_pictures_has_none_of_its_own(told, call):

@@ -12,7 +12,7 @@ import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.weights import registry
 from foleystage.core.weights.minis import mini_path
-from foleystage.core.weights.registry import Entry, Hub
+from foleystage.core.weights.registry import Entry, Hub, Licence
 
 _spec = importlib.util.spec_from_file_location(
     "fake_hub", Path(__file__).resolve().parents[1] / "weights" / "conftest.py"
@@ -28,7 +28,7 @@ NAME, FILE, BESIDE = "published_codec", "net.safetensors", "beside.bin"
 def published(hub, monkeypatch, tmp_path, weights):
     """A codec of two files that are on the hub alone; the folder where they would lie."""
     import folder_paths
-    from foleystage.nodes.parts import CODECS
+    from foleystage.core.catalog import CODECS
 
     known = {}
     for name, file, content in (
@@ -36,9 +36,10 @@ def published(hub, monkeypatch, tmp_path, weights):
         ("published_beside", BESIDE, b"numbers"),
     ):
         hub.add(f"someone/{name}/{file}", content)
-        known[name] = Entry(name, "codec", "", "MIT", "yes", (Hub(f"someone/{name}", file),))
+        known[name] = Entry(name, "codec", "", Licence("MIT", "yes", "MIT"), (Hub(f"someone/{name}", file),))
     monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, *known.values()))
-    row = replace(CODECS["foley_mini_codec"], name=NAME, weights=None, files=tuple(known))
+    files = {"codec": NAME, "beside": "published_beside"}
+    row = replace(CODECS["foley_mini_codec"], name=NAME, files=files)
     monkeypatch.setitem(CODECS, NAME, row)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "foley", ([str(tmp_path)], set()))

@@ -44,8 +44,9 @@ def test_found_files_are_offered_by_name(found, nodes):
 @pytest.mark.parametrize("seconds", [2.0, 10.0])
 def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
     from foleystage.core.media import ImageFrames
-    from foleystage.core.models import load_model
-    from foleystage.core.pipeline import Request, generate
+    from foleystage.core.loading import load_model
+    from foleystage.core.pipeline import generate
+    from foleystage.core.request import Request
 
     images = torch.rand(round(seconds * 4), 8, 8, 3, generator=torch.Generator().manual_seed(0))
     model, codec = load(call), call("LoadCodec", name="audioldm_codec")[0]
@@ -55,9 +56,10 @@ def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
     guider = call(
         "PowerCosineGuider", model=model, positive=told[0], negative=told[1], cfg=5.0, power=0.01
     )[0]
-    from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
+    from foleystage.nodes.sample import OWN, PUBLISHED, sampled, sampler_of, sigmas_of
 
-    latent = sampled(guider, told[2], "dpmpp_2m", sigmas_of(model, PUBLISHED, 10, 1.0), 3)
+    sampler, sigmas = sampler_of(model, OWN), sigmas_of(model, PUBLISHED, 10, 1.0)
+    latent = sampled(guider, told[2], sampler, sigmas, 3)
     native = call("Decode", samples={**told[2], "samples": latent}, codec=codec)[0]["waveform"][0]
     core = generate(
         ImageFrames(images, 4.0), load_model("mdsgen_b"), Request(seed=3, steps=10)
@@ -69,14 +71,14 @@ def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
 def test_a_file_is_the_network_that_it_holds(found, call):
     own, pictures = (load(call, f"{name}.safetensors") for name in ("own_mini", "pictures"))
     assert own.model.diffusion_model.config.hidden_dim == 32
-    assert own.model.part.codec == "mel_picture_codec"
-    assert pictures.model.diffusion_model.config.codec == "image-vae"
-    assert pictures.model.part.codec == "image_vae_codec"
+    assert own.model.row.codec == "mel_picture_codec"
+    assert pictures.model.diffusion_model.config.codec == "image_vae_codec"
+    assert pictures.model.row.codec == "image_vae_codec"
 
 
 def test_the_image_codec_with_an_audioldm_file_is_refused_by_name(small, call):
     from foleystage.nodes.native.managed import managed
-    from foleystage.nodes.parts import CODECS
+    from foleystage.core.catalog import CODECS
 
     model = load(call)
     latent = call("EmptyLatent", model=model, seconds=8.0)[0]

@@ -7,7 +7,7 @@ import comfy.ops
 import comfy.sd
 import pytest
 import torch
-from foleystage.nodes.parts import GENERATORS
+from foleystage.core.catalog import SYSTEMS
 
 EULER = {"sampler_name": "euler", "scheduler": "published", "steps": 2}
 # Smaller weights are moved whole, whatever layer holds them.
@@ -96,9 +96,9 @@ def test_a_lora_on_a_model_loaded_in_part_counts_in_full(call, told, weights, li
     assert not torch.allclose(whole, take_whole(call, model, told), atol=1e-2)
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_large_weights_lie_in_layers_that_can_stay_outside(name):
-    network = GENERATORS[name].build(operations=comfy.ops.manual_cast, device="meta")
+    network = SYSTEMS[name].generator.build(operations=comfy.ops.manual_cast, device="meta")
     held = {
         f"{path}.{key}": value.numel()
         for path, module in network.named_modules()

@@ -40,8 +40,9 @@ def test_found_files_are_offered_by_name(family, nodes):
 @pytest.mark.parametrize("timing", ["nearest", "published"])
 def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, timing):
     from comfy_api.latest import InputImpl
-    from foleystage.core.models import load_model
-    from foleystage.core.pipeline import Request, generate
+    from foleystage.core.loading import load_model
+    from foleystage.core.pipeline import generate
+    from foleystage.core.request import Request
 
     monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
     sound = torch.randn(1, 2, 60000, generator=torch.Generator().manual_seed(0)) * 0.1
@@ -131,8 +132,9 @@ def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip, timing):
 
 def test_a_single_picture_says_what_is_heard(family, call, monkeypatch):
     from foleystage.core.media import ImageFrames
-    from foleystage.core.models import load_model
-    from foleystage.core.pipeline import Request, generate
+    from foleystage.core.loading import load_model
+    from foleystage.core.pipeline import generate
+    from foleystage.core.request import Request
 
     monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
     image = torch.rand(1, 48, 64, 3, generator=torch.Generator().manual_seed(0))
@@ -164,10 +166,10 @@ def test_windows_of_a_reference_can_be_chosen(family, call):
 
 
 def test_parts_of_another_rate_are_refused_by_name(family, call):
-    from foleystage.nodes.parts import require
+    from foleystage.nodes.choices import require
 
     model = call("LoadModel", name="mmaudio_small_16k", weight_dtype="default")[0]
-    part = model.model.part
+    part = model.model.row
     assert part.codec == "mmaudio_codec_16k"
     with pytest.raises(FoleyError, match="mmaudio_codec_16k"):
         require("mmaudio_codec_44k", part.codec, "This latent", "Load Foley Codec")
@@ -188,7 +190,7 @@ def encoded(call, clip, **options):
 
 def test_a_video_that_was_seen_is_not_looked_at_again(family, call, clip, monkeypatch):
     from foleystage.core.encoders.base import VideoEncoder
-    from foleystage.nodes.looking import features
+    from foleystage.nodes.encode import cache
 
     features().clear()
     looks = []

@@ -7,13 +7,15 @@ import comfy.samplers
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators.mdsgen_files import load_mdsgen_mini
+from foleystage.core.catalog import SYSTEMS
+from foleystage.core.generators import Conditions
+from foleystage.core.parts import load_generator
 from foleystage.core.sampling import (
     LINEAR,
     Windows,
     cfg,
     power_cosine,
-    sample_noise_predictor,
+    sample,
 )
 from foleystage.core.weights.minis import mini_path
 from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
@@ -32,7 +34,7 @@ def told(request, model, call, features):
     """Conditioning of a clip shorter, and of one longer, than a window."""
     bins = round(request.param * 50)
     rng = torch.Generator().manual_seed(0)
-    sync = torch.rand(1, bins, 99, generator=rng) * 4 - 1
+    sync = torch.rand(1, bins, 3, generator=rng) * 4 - 1
     video = type(features)(
         "video", "mini_video_encoder", {"sync": sync}, 0.0, request.param, request.param
     )
@@ -40,21 +42,19 @@ def told(request, model, call, features):
 
 
 def core_take(told, guidance):
-    heard = told[0][0][1][KEY]
-    return sample_noise_predictor(
-        load_mdsgen_mini(mini_path("mdsgen_mini")),
-        heard.streams,
-        guidance,
-        seconds=heard.seconds,
-        steps=STEPS,
-        seed=3,
-        windows=Windows(),
-    )
+    return core_sample(told, guidance, STEPS)
+
+
+def core_sample(told, guidance, steps):
+    entry, path = told[0][0][1][KEY], mini_path("mdsgen_mini")
+    network = load_generator(SYSTEMS["mdsgen_mini"].of_file(path).generator, path)
+    conditions = Conditions(entry.streams, entry.seconds)
+    return sample(network, conditions, guidance, steps=steps, seed=3, windows=Windows())
 
 
 def native_take(guider, model, told, sampler="dpmpp_2m"):
     sigmas = sigmas_of(model, PUBLISHED, STEPS, 1.0)
-    return sampled(guider, told[2], sampler, sigmas, 3).transpose(1, 2)
+    return sampled(guider, told[2], comfy.samplers.sampler_object(sampler), sigmas, 3).transpose(1, 2)
 
 
 def relative(a, b):
@@ -94,18 +94,9 @@ def test_other_samplers_make_finite_sound(model, told, call, sampler):
 def test_first_order_equals_core(model, told, call):
     guider = call("Guider", model=model, positive=told[0], negative=told[1], cfg=3.0)[0]
     sigmas = sigmas_of(model, PUBLISHED, 1, 1.0)
-    made = sampled(guider, told[2], "dpmpp_2m", sigmas, 3).transpose(1, 2)
-    heard = told[0][0][1][KEY]
-    expected = sample_noise_predictor(
-        load_mdsgen_mini(mini_path("mdsgen_mini")),
-        heard.streams,
-        cfg(3.0),
-        seconds=heard.seconds,
-        steps=1,
-        seed=3,
-        windows=Windows(),
-    )
-    assert relative(made, expected) < 1e-3
+    solver = comfy.samplers.sampler_object("dpmpp_2m")
+    made = sampled(guider, told[2], solver, sigmas, 3).transpose(1, 2)
+    assert relative(made, core_sample(told, cfg(3.0), 1)) < 1e-3
 
 
 def test_words_are_refused(model, call, text):
@@ -120,5 +111,5 @@ def test_the_other_codec_is_refused(model, told, call):
 
 
 def test_one_pass_of_more_than_its_length_is_refused(model, call):
-    with pytest.raises(FoleyError, match="one pass mdsgen_mini makes 5.12 s alone"):
+    with pytest.raises(FoleyError, match="one pass this model makes 5.12 s alone"):
         call("Conditioning", model=model, seconds=8.0, long_takes="one pass")

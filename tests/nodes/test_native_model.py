@@ -11,16 +11,15 @@ import comfy.sd
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators import ACFoley, ac_foley_mini
+from foleystage.core.generators import ACFoley, Conditions, ac_foley_mini
 from foleystage.core.sampling import (
     Windows,
     cfg,
-    cfg_negative,
     draw_noise,
     interval,
     per_stream,
     rescaled,
-    sample_flow,
+    sample,
 )
 from foleystage.core.weights.fill import fill_from
 from foleystage.nodes.native.guider import IntervalGuider, TermGuider, terms_of
@@ -47,9 +46,9 @@ def noise(told):
 
 
 def core_take(network, told, guidance, noise, seconds, share=1.0):
-    streams = told[0][0][1][KEY].streams
-    guidance = rescaled(guidance, share)
-    return sample_flow(network, streams, guidance, seconds=seconds, steps=STEPS, noise=noise)
+    positive, negative = (told[side][0][1][KEY].streams for side in (0, 1))
+    conditions = Conditions(positive, seconds, negative)
+    return sample(network, conditions, rescaled(guidance, share), steps=STEPS, noise=noise)
 
 
 def native_take(guider, noise, sampler="euler", steps=STEPS, sigmas=None):
@@ -77,22 +76,21 @@ def cfg_guider(model, told, scale=4.5, start=0.0, stop=2.0):
 
 
 def test_native_euler_equals_core_with_a_negative_prompt(model, network, told, noise):
-    heard = told[0][0][1][KEY]
-    negative = told[1][0][1][KEY].streams
-    expected = core_take(network, told, cfg_negative(4.5, negative), noise, heard.seconds)
+    entry = told[0][0][1][KEY]
+    expected = core_take(network, told, cfg(4.5), noise, entry.seconds)
     made = native_take(cfg_guider(model, told), noise)
     assert expected.std() > 0.1
     assert relative(made, expected) < 1e-3
 
 
 def test_guidance_is_rescaled_as_core_does_it(model, network, told, noise, call):
-    heard = told[0][0][1][KEY]
-    guidance = cfg_negative(60.0, told[1][0][1][KEY].streams)
+    entry = told[0][0][1][KEY]
     plain, half, whole = (
-        core_take(network, told, guidance, noise, heard.seconds, share) for share in (0.0, 0.5, 1.0)
+        core_take(network, told, cfg(60.0), noise, entry.seconds, share)
+        for share in (0.0, 0.5, 1.0)
     )
     assert relative(plain, whole) > 0.05
-    assert network.sampling.rescale == 1.0, "what its MODEL does by itself"
+    assert model.model.row.sampling.rescale == 1.0, "what its MODEL does by itself"
     halfway = call("RescaleGuidance", model=model, share=0.5)[0]
     for patched, expected in ((model, whole), (halfway, half)):
         assert relative(native_take(cfg_guider(patched, told, 60.0), noise), expected) < 1e-3
@@ -101,10 +99,9 @@ def test_guidance_is_rescaled_as_core_does_it(model, network, told, noise, call)
 
 
 def test_guidance_inside_an_interval_equals_core(model, network, told, noise):
-    heard = told[0][0][1][KEY]
-    negative = told[1][0][1][KEY].streams
-    guidance = interval(cfg_negative(4.5, negative), 0.3, 0.7)
-    expected = core_take(network, told, guidance, noise, heard.seconds)
+    entry = told[0][0][1][KEY]
+    guidance = interval(cfg(4.5), 0.3, 0.7)
+    expected = core_take(network, told, guidance, noise, entry.seconds)
     assert relative(native_take(cfg_guider(model, told, 4.5, 0.3, 0.7), noise), expected) < 1e-3
 
 
@@ -132,14 +129,13 @@ def test_a_take_longer_than_trained_equals_core(model, network, call, seconds, l
     positive, _, latent = call("Conditioning", model=model, seconds=seconds, long_takes=long)
     rng = torch.Generator().manual_seed(0)
     streams = {"sync": torch.randn(1, round(seconds * 50), 3, generator=rng)}
-    heard = replace(positive[0][1][KEY], streams=streams, every=streams)
-    told, silent = ([[positive[0][0], {KEY: side}]] for side in (heard, replace(heard, streams={})))
+    entry = replace(positive[0][1][KEY], streams=streams, every=streams)
+    told, silent = ([[positive[0][0], {KEY: side}]] for side in (entry, replace(entry, streams={})))
     x = draw_noise(torch.Generator().manual_seed(1), 1, latent["samples"].shape[2], 32)
     cut = Windows() if windows else None
-    assert not windows or len(Windows().cut(network, seconds)) == windows
-    expected = sample_flow(
-        network, streams, rescaled(cfg(4.5)), seconds=seconds, steps=2, noise=x, windows=cut
-    )
+    assert not windows or len(Windows().cut(network.config, seconds)) == windows
+    conditions = Conditions(streams, seconds)
+    expected = sample(network, conditions, rescaled(cfg(4.5)), steps=2, noise=x, windows=cut)
     made = native_take(cfg_guider(model, (told, silent)), x, steps=2)
     assert relative(made, expected) < 1e-3
 
@@ -192,9 +188,7 @@ def test_narrow_weights_are_the_stored_ones_rounded(call, told, network, noise, 
     for name, value in rounded.named_parameters():
         # What is no layer's weight keeps the type that is computed in.
         value.data = value.to(stored if "." in name else compute).float()
-    heard = told[0][0][1][KEY]
-    guidance = cfg_negative(4.5, told[1][0][1][KEY].streams)
-    expected = core_take(rounded, told, guidance, noise, heard.seconds)
+    expected = core_take(rounded, told, cfg(4.5), noise, told[0][0][1][KEY].seconds)
     made = native_take(cfg_guider(narrow, told), noise)
     # In 16 bits the sums are rounded too.
     assert relative(made, expected) < (1e-3 if compute == torch.float32 else 0.02)
@@ -297,12 +291,11 @@ def test_a_clone_for_a_second_device_makes_the_same_take(model, told, noise):
 
 
 def test_conditions_follow_the_latent_to_its_device(model, told):
-    heard = told[0][0][1][KEY]
-    length = told[2]["samples"].shape[2]
-    term = prepare(model.model.diffusion_model, heard.streams, heard.every, heard.seconds, length)
-    windows = term.together((), MetaSettled(), 2, torch.device("meta"), torch.bfloat16)
-    for _, prepared, weight in windows:
-        tensors = [*prepared.batched.values(), *prepared.shared.values(), weight]
+    entry = told[0][0][1][KEY]
+    term = prepare(model.model.diffusion_model, entry.streams, entry)
+    joined = term.together((), MetaSettled(), 2, torch.device("meta"), torch.bfloat16)
+    for prepared in joined:
+        tensors = [*prepared.batched.values(), *prepared.shared.values()]
         assert {value.device.type for value in tensors} == {"meta"}
         assert {value.dtype for value in prepared.batched.values()} == {torch.bfloat16}
         assert prepared.batch == 2

@@ -8,8 +8,9 @@ import pytest
 import torch
 from comfy_api.latest import InputImpl
 from foleystage.core.errors import FoleyError
-from foleystage.core.models import load_mini_model
-from foleystage.core.pipeline import Request, generate
+from foleystage.core.loading import Loading, load_model
+from foleystage.core.pipeline import generate
+from foleystage.core.request import Request
 from foleystage.nodes.values import KEY
 
 EULER = {"sampler_name": "euler", "scheduler": "published"}
@@ -27,9 +28,8 @@ def codec(call):
 def test_the_graph_makes_the_take_that_the_command_line_makes(
     call, weights, clip, model, told, codec
 ):
-    mini = load_mini_model(
-        "cpu", str(weights / "random_mini.safetensors"), str(weights / "random_encoder.safetensors")
-    )
+    loading = Loading(files={"video": weights / "random_encoder.safetensors"})
+    mini = load_model(str(weights / "random_mini.safetensors"), loading=loading)
     request = Request(prompt="metal hit", negative="wood", seed=7, steps=5)
     expected = generate(str(clip), mini, request)
     latent = call(
@@ -113,7 +113,7 @@ def test_a_window_of_the_video_is_placed_where_it_was(call, clip, weights, model
         "EncodeVideo", video_encoder=encoder, video=video, start=0.5, seconds=1.0
     )
     assert (seconds, start) == (1.0, 0.5)
-    assert seen.covered >= 1.0
+    assert seen.padded >= 1.0
     latent = call("Conditioning", model=model, video=seen)[2]
     assert (latent[KEY].seconds, latent[KEY].start) == (1.0, 0.5)
 
@@ -157,13 +157,13 @@ def test_a_white_mask_hides_nothing(call, clip, weights, features, frames):
 def test_a_mask_hides_frame_by_frame(call, clip, weights, features):
     seen = []
 
-    def look(module, frames, seconds, cancelled):
+    def encode(module, frames, cancelled):
         seen.append(frames["video"])
-        return part.watch(module, frames, seconds, cancelled)
+        return part.encode(module, frames, cancelled)
 
     encoder = call("LoadVideoEncoder", name="random_encoder.safetensors")[0]
     part = encoder.part
-    encoder = replace(encoder, part=replace(part, watch=look))
+    encoder = replace(encoder, part=replace(part, encode=encode))
     mask = torch.ones(50, 48, 64)
     mask[25:] = 0
     for given in (None, mask):
