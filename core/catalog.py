@@ -82,6 +82,16 @@ class SystemSpec:
         return self.config.streams
 
     @property
+    def follows(self) -> tuple[StreamSpec, ...]:
+        """The streams that its parts make."""
+        made = set(VIDEO_ENCODERS[self.video].streams) if self.video else set()
+        if self.text:
+            made.add(TEXT_ENCODERS[self.text].stream)
+        if self.reference is not None:
+            made.add(self.reference.stream)
+        return tuple(spec for spec in self.streams if spec.name in made)
+
+    @property
     def tasks(self) -> tuple[str, ...]:
         """Of `TASKS`."""
         able = {"vta": self.video, "tta": self.text, "ac-vta": self.reference}
@@ -233,6 +243,7 @@ add(
         load=_load_mini_video,
         encode=_encode_events,
         frames={"video": mini_video.REQUEST},
+        made=("sync",),
         round_up_seconds=mini_video.round_up_seconds,
     ),
     VideoEncoderPart(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from .catalog import SYSTEMS
+from .catalog import SYSTEMS, TASKS, strictest
 from .weights.entries import Bundled, Licence, Manual, Source
 from .weights.registry import entry
 from .weights.store import Folders, Listed, find, list_models
@@ -18,9 +20,10 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
     folders: where else weights are looked for, see `weights.store.find`.
 
     "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), streams (name, width,
-    rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale),
+    rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale, temperature),
     licence and parts (role, name, title, licence, files). A part's file has its role in the part,
-    its name in the registry, its path where it was `found` (or null), and its source.
+    its name in the registry, its path where it was `found` (or null), and its source. A part's
+    licence is the strictest one of its files, null where none is stated of a file of one's own.
 
     "weights" lists the registry: name, part, licence, `found`, bytes of the file there, size as the
     source states it, source, the file's name there, and `way`, how it gets here ("bundled",
@@ -36,14 +39,14 @@ def systems_table() -> str:
     """A Markdown table of the systems, as the README has it."""
     lines = [_line(_HEAD), "|" + "---|" * len(_HEAD)]
     for row in SYSTEMS.values():
-        follows = dict.fromkeys(stream.meaning for stream in row.streams)
+        follows = dict.fromkeys(stream.meaning for stream in row.follows)
         lines.append(
             _line(
                 (
                     f"`{row.name}`",
                     ", ".join(follows),
                     f"{row.sample_rate / 1000:g} kHz mono",
-                    ", ".join(row.tasks),
+                    ", ".join(TASKS[task] for task in row.tasks),
                     row.licence.terms,
                     "bundled" if row.bundled else _published(row),
                 )
@@ -58,12 +61,11 @@ def _line(cells: tuple[str, ...]) -> str:
 
 def _published(row) -> str:
     """Where a generator's own weights are published."""
-    names = row.parts()["generator"].files.values()
-    return ", ".join(dict.fromkeys(str(entry(name).source) for name in names))
+    names = row.generator.registered
+    return ", ".join(dict.fromkeys(str(entry(name).source) for name in names)) or "your own"
 
 
 def _system(row, folders: Folders | None) -> dict[str, Any]:
-    sampling = row.sampling
     return {
         "name": row.name,
         "title": row.title,
@@ -78,15 +80,9 @@ def _system(row, folders: Folders | None) -> dict[str, Any]:
                 "required": stream.required,
                 "meaning": stream.meaning,
             }
-            for stream in row.streams
+            for stream in row.follows
         ],
-        "sampling": {
-            "solver": sampling.solver,
-            "steps": sampling.steps,
-            "guidance": sampling.guidance,
-            "scale": sampling.scale,
-            "rescale": sampling.rescale,
-        },
+        "sampling": asdict(row.sampling),
         "licence": _licence(row.licence),
         "parts": [_part(role, part, folders) for role, part in row.parts().items()],
     }
@@ -94,21 +90,23 @@ def _system(row, folders: Folders | None) -> dict[str, Any]:
 
 def _part(role: str, part, folders: Folders | None) -> dict[str, Any]:
     files = []
-    for inside, name in part.files.items():
-        found = find(name, folders)
+    for inside, file in part.files.items():
+        own = isinstance(file, Path)
+        found = file if own else find(file, folders)
         files.append(
             {
                 "role": inside,
-                "name": name,
+                "name": file.stem if own else file,
                 "found": None if found is None else str(found),
-                "source": str(entry(name).source),
+                "source": "your own" if own else str(entry(file).source),
             }
         )
+    licences = part.licences
     return {
         "role": role,
         "name": part.name,
         "title": part.title,
-        "licence": _licence(part.licence),
+        "licence": _licence(strictest(licences)) if licences else None,
         "files": files,
     }
 

@@ -129,7 +129,7 @@ class VideoEncoderPart(Part):
         encoders: by stream, in the order in which they run; each has a file of the stream's name.
         load, encode, frames: instead of `encoders`, for one network that needs a whole clip:
             load(path, dtype=, device=), encode(module, frames by request, cancelled), and the
-            frames it wants. Its role is "video".
+            frames it wants. Its role is "video"; made: its streams.
         round_up_seconds: how much of a video a take of so many seconds is encoded from.
         still: the streams that a single picture has; still_seconds: how long its take is unless
             asked otherwise.
@@ -141,9 +141,15 @@ class VideoEncoderPart(Part):
         None
     )
     frames: Mapping[str, FrameRequest] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
     round_up_seconds: Callable[[float], float] = lambda seconds: seconds
     still: tuple[str, ...] = ()
     still_seconds: float = 8.0
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams that it makes."""
+        return self.made or tuple(self.encoders)
 
     @property
     def requests(self) -> Mapping[str, FrameRequest]:

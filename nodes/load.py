@@ -250,7 +250,8 @@ class LoadTextEncoder(_Loader):
         part, files = cls._find(name, download)
         path = next(iter(files.values()))
         module = part.load(path, dtype=_encoder_dtype(), device="cpu")
-        return io.NodeOutput(managed(part, module), part.about)
+        # In a module of its own: ComfyUI gives what it manages a `device`, an encoder has its own.
+        return io.NodeOutput(managed(part, torch.nn.ModuleDict({"text": module})), part.about)
 
 
 class LoadCodec(_Loader):
