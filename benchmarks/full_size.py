@@ -39,19 +39,17 @@ def network(fast: bool, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
 def conditions(config, seconds: float) -> dict[str, torch.Tensor]:
     """All four streams, random."""
     rng = torch.Generator().manual_seed(1)
-    lengths = config.lengths(seconds)
-    widths = {"clip": config.clip_dim, "sync": config.sync_dim, "text": config.text_dim}
-    widths["audio"] = config.latent_dim
+    lengths, widths = config.lengths(seconds), {spec.name: spec.width for spec in config.streams}
     return {
-        name: torch.randn(1, getattr(lengths, name), width, generator=rng)
-        for name, width in widths.items()
+        name: torch.randn(1, lengths[name], widths[name], generator=rng)
+        for name in ("clip", "sync", "text", "audio")
     }
 
 
 def noise(config, seconds: float) -> torch.Tensor:
     """[1, N, C]."""
     rng = torch.Generator().manual_seed(2)
-    return torch.randn(1, config.lengths(seconds).latent, config.latent_dim, generator=rng)
+    return torch.randn(1, config.lengths(seconds)["latent"], config.latent.dim, generator=rng)
 
 
 def published_way(
@@ -59,14 +57,14 @@ def published_way(
 ) -> Callable[[], torch.Tensor]:
     """Two forwards a step of the plain network, in its type, as the public tools do."""
     like = next(net.parameters())
-    told, untold = (net.prepare(s, seconds) for s in (streams, {}))
+    conditional, null = (net.prepare(s, seconds) for s in (streams, {}))
     start = noise(net.config, seconds).to(like)
 
     def sample() -> torch.Tensor:
         x = start
         for step in range(steps):
             t = torch.tensor([step / STEPS_IN_ALL], device=like.device)
-            velocity = GUIDANCE * net(x, t, told) + (1 - GUIDANCE) * net(x, t, untold)
+            velocity = GUIDANCE * net(x, t, conditional) + (1 - GUIDANCE) * net(x, t, null)
             x = x + velocity / STEPS_IN_ALL
         return x
 
@@ -77,16 +75,16 @@ def our_way(
     net: nn.Module, streams: dict[str, torch.Tensor], seconds: float, steps: int
 ) -> Callable[[], torch.Tensor]:
     """The sampler with guidance in one batch."""
-    from foleystage.core.sampling import cfg, euler
-    from foleystage.core.sampling.guidance import Guided
+    from foleystage.core.generators import Conditions
+    from foleystage.core.sampling import Guided, cfg, euler
 
     device = next(iter(streams.values())).device
-    lengths = net.lengths(streams, seconds)
+    given = Conditions(streams, seconds)
     start = noise(net.config, seconds).to(device)
     times = [step / STEPS_IN_ALL for step in range(steps + 1)]
 
     def sample() -> torch.Tensor:
-        return euler(Guided(net, streams, cfg(GUIDANCE), lengths=lengths), start, times)
+        return euler(Guided(net, given, cfg(GUIDANCE)), start, times)
 
     return sample
 

@@ -66,7 +66,7 @@ class Published:
     def linear(self, name: str, x: Tensor) -> Tensor:
         return F.linear(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"])
 
-    def __call__(self, x: Tensor, t: float, video: Tensor, heard: float) -> Tensor:
+    def __call__(self, x: Tensor, t: float, video: Tensor, kept: float) -> Tensor:
         s = self.state
         picture = self.network.picture_of(x)
         tokens = F.conv2d(picture, s["x_embedder.proj.weight"], s["x_embedder.proj.bias"], 2)
@@ -75,7 +75,7 @@ class Published:
         angles = torch.full((len(x), 1), t) * torch.exp(-math.log(10000.0) * k / 102)
         time = torch.cat((angles.cos(), angles.sin()), dim=-1)
         time = self.linear("t_embedder.mlp.2", F.silu(self.linear("t_embedder.mlp.0", time)))
-        condition = time + heard * self.reduce(video)
+        condition = time + kept * self.reduce(video)
         for i in range(self.config.depth):
             if i == self.config.depth - self.config.decode_layer:
                 tokens = tokens + s["decoder_pos_embed"]
@@ -128,17 +128,17 @@ class Published:
 
 def _inputs(network, device: str = "cpu"):
     rng = torch.Generator().manual_seed(1)
-    noise = torch.randn(1, network.config.frames, network.latent_dim, generator=rng)
+    noise = torch.randn(1, network.config.frames, network.config.latent.dim, generator=rng)
     video = F.normalize(torch.randn(1, 32, 512, generator=rng), dim=-1)
     return noise.to(device), video.to(device)
 
 
 def _ours(network, noise: Tensor, video: Tensor, steps: int) -> Tensor:
-    from foleystage.core.sampling import power_cosine, sample_noise_predictor
+    from foleystage.core.generators import Conditions
+    from foleystage.core.sampling import power_cosine, sample
 
-    return sample_noise_predictor(
-        network, {"cavp": video}, power_cosine(5.0), seconds=8.16, steps=steps, noise=noise
-    )
+    given = Conditions({"cavp": video}, 8.16)
+    return sample(network, given, power_cosine(5.0), steps=steps, noise=noise)
 
 
 @torch.inference_mode()
@@ -148,8 +148,8 @@ def _plain(published: Published, noise: Tensor, video: Tensor, steps: int) -> Te
     scale = power_cosine(5.0)[0]
 
     def predict(x: Tensor, t: float) -> Tensor:
-        told, untold = (published(x, t, video, heard) for heard in (1.0, 0.0))
-        return untold + scale.at(1 - t / 1000) * (told - untold)
+        conditional, null = (published(x, t, video, kept) for kept in (1.0, 0.0))
+        return null + scale.at(1 - t / 1000) * (conditional - null)
 
     latent = dpm_solver_2m(predict, noise, diffusion_times(steps))
     return latent / published.config.latent_scale

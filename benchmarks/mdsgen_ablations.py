@@ -3,9 +3,9 @@
     python benchmarks/mdsgen_ablations.py --folder runs [--seeds 4] [--steps 400]
 
 Every variant is the recipe `mdsgen_mini`, narrower, with some figures replaced, trained for few
-steps with each seed, then measured on held-out test scenes that it is told the true events of. Runs
-of one seed see the same clips, times and noise, so they are compared in pairs. Runs that are done
-are kept in the folder and not repeated.
+steps with each seed, then measured on held-out test scenes, given their true events. Runs of one
+seed have the same clips, times and noise, so they are compared in pairs. Runs that are done are
+kept in the folder and not repeated.
 """
 
 from __future__ import annotations
@@ -69,8 +69,10 @@ def _result(name: str, seed: int, options) -> dict:
 
 
 def _measured(name: str, seed: int, options, run: Path) -> dict:
-    from foleystage.core.training.loop import LoopConfig, train
+    from foleystage.core.training.config import LoopConfig
+    from foleystage.core.training.loop import train
     from foleystage.core.training.mdsgen import MDSGenFigures, MDSGenTask, SceneData
+    from foleystage.core.training.processes import processes
     from foleystage.core.training.recipes import read_recipe
 
     recipe = read_recipe("mdsgen_mini")
@@ -85,7 +87,8 @@ def _measured(name: str, seed: int, options, run: Path) -> dict:
     )
     figures = MDSGenFigures(**{**recipe["figures"], **BASE, **VARIANTS[name], "seed": seed})
     task = MDSGenTask(figures, SceneData(figures, options.folder / "cache"))
-    model = train(task, loop, run)
+    with processes(precision=loop.precision if loop.autocast else "no") as accelerator:
+        model = train(task, loop, run, accelerator)
     return {**_onsets(model), **task.evaluate(model)}
 
 
@@ -95,17 +98,12 @@ def _onsets(model) -> dict:
     from foleystage.core.encoders.foley_mini import sync_from_events
     from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.evaluation.matching import match_onsets, pool, shuffled_f1
+    from foleystage.core.generators import Conditions
     from foleystage.core.sampling import power_cosine, sample
 
-    told, true = _scenes()
-    latents = sample(
-        model,
-        {"sync": sync_from_events(told)},
-        power_cosine(GUIDANCE),
-        seconds=SECONDS,
-        steps=SAMPLING_STEPS,
-        seed=0,
-    )
+    events, true = _scenes()
+    given = Conditions({"sync": sync_from_events(events)}, SECONDS)
+    latents = sample(model, given, power_cosine(GUIDANCE), steps=SAMPLING_STEPS, seed=0)
     codec = MelPictureCodec.load()
     found = [detect_onsets(wave, codec.sample_rate) for wave in codec.decode(latents)]
     both = pool([match_onsets(a, b) for a, b in zip(found, true, strict=True)])
@@ -114,15 +112,15 @@ def _onsets(model) -> dict:
 
 @cache
 def _scenes() -> tuple[torch.Tensor, list[np.ndarray]]:
-    """What a model is told of the test scenes, and when their events are."""
+    """What a model is given of the test scenes, and when their events are."""
     from foleystage.core.encoders.foley_mini import BIN_RATE
     from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene
     from foleystage.core.training.clips import event_targets
 
     kinds = tuple(kind for kind in KINDS if kind not in CONTINUOUS)
     scenes = [sample_scene(k, "test", seconds=SECONDS, kinds=kinds) for k in range(SCENES)]
-    told = torch.from_numpy(np.stack([event_targets(scene, BIN_RATE) for scene in scenes]))
-    return told, [np.array([event.time for event in scene.events]) for scene in scenes]
+    targets = torch.from_numpy(np.stack([event_targets(scene, BIN_RATE) for scene in scenes]))
+    return targets, [np.array([event.time for event in scene.events]) for scene in scenes]
 
 
 def _interval(values: np.ndarray, sign: str = "") -> str:

@@ -263,12 +263,12 @@ class MDSGen(Generator):
     ) -> Tensor:
         """The first blocks on the kept tokens, the side block on all (section 3.3)."""
         index = kept[..., None].expand(-1, -1, tokens.shape[-1])
-        seen = tokens.gather(1, index)
+        visible = tokens.gather(1, index)
         own = None if places is None else places[kept]
         for block, table in zip(self.blocks[: len(bias)], bias, strict=True):
             pairs = table[:, kept[:, :, None], kept[:, None, :]].transpose(0, 1)  # (B, H, K, K)
-            seen = block(seen, activated, pairs, own)
-        whole = self.mask_token.to(seen.dtype).expand_as(tokens).scatter(1, index, seen)
+            visible = block(visible, activated, pairs, own)
+        whole = self.mask_token.to(visible.dtype).expand_as(tokens).scatter(1, index, visible)
         whole = whole + self.decoder_pos_embed.float()
         side = self.sideblocks[0]
         table = side.attn.rel_pos_bias(bias.dtype)[None]

@@ -1,4 +1,4 @@
-"""Checkpoints of MDSGen: the published ones, told by their shapes, and the bundled mini's."""
+"""Checkpoints of MDSGen: the published ones, known by their shapes, and the bundled mini's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def _build(config: MDSGenConfig, **made: Any) -> MDSGen:
 
 
 def _variant(config: MDSGenConfig) -> str:
-    return _SIZES.get(config.hidden_dim, "")
+    """The published size, "" for the mini."""
+    return "" if config.stream == "sync" else _SIZES.get(config.hidden_dim, "")
 
 
 MDSGEN_CHECKPOINT = CheckpointSpec(

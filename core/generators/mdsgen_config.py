@@ -48,7 +48,7 @@ class MDSGenConfig(GeneratorConfig):
     window_step: float = 1.0
     stream: str = "cavp"
     stream_width: int | None = None
-    meaning: str = "what is seen, and when"
+    meaning: str = "what is in the picture, and when"
     any_length = False  # one pass makes the trained length alone
 
     @property

@@ -23,7 +23,7 @@ _GRID = 0.16  # seconds: 5 latent frames, 8 bins of the encoder
 
 def mdsgen_mini(**figures: Any) -> MDSGenConfig:
     """5.12 s of the mel picture, 80 frames of 4 moments as the video; figures can be replaced."""
-    heard = _MOMENTS * _EVENT_NUMBERS
+    numbers = _MOMENTS * _EVENT_NUMBERS
     config = {
         "codec": "mel_picture_codec",
         "channels": 4,
@@ -49,7 +49,7 @@ def mdsgen_mini(**figures: Any) -> MDSGenConfig:
         "meaning": SYNC_MEANING,
         **figures,
     }
-    width = 3 * heard if config["pooling"] == "none" else _FRAMES * heard
+    width = 3 * numbers if config["pooling"] == "none" else _FRAMES * numbers
     return MDSGenConfig(**{"video_dim": width, **config})
 
 

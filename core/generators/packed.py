@@ -34,12 +34,12 @@ def can_pack(dtype: torch.dtype, device: torch.device | str) -> bool:
         and torch.backends.mkldnn.is_available()
         and hasattr(mkldnn, "_reorder_linear_weight")
         and (dtype == torch.float32 or mkldnn._is_mkldnn_bf16_supported())
-        and _agrees(dtype)
+        and operators_agree(dtype)
     )
 
 
 @functools.cache
-def _agrees(dtype: torch.dtype) -> bool:
+def operators_agree(dtype: torch.dtype) -> bool:
     """Whether packed layers give what plain ones give: their operators are private to torch, and
     another version may lack them or mean something else. Asked once a process."""
     rng = torch.Generator().manual_seed(0)

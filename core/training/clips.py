@@ -80,7 +80,7 @@ def event_targets(scene: Scene, bin_rate: float) -> np.ndarray:
 
 
 def motion_row(scene: Scene, bin_rate: float) -> dict[str, np.ndarray]:
-    """Maps of a scene as the mini video encoder sees it, in 16 bits, with its targets."""
+    """Maps of a scene as the mini video encoder takes it, in 16 bits, with its targets."""
     frames = scene.frames_at(FRAME_RATE, FRAME_SIZE, FRAME_SIZE)
     pixels, blocks = motion_maps(measure_motion(frames[None]))
     return {

@@ -150,7 +150,7 @@ def _pool(magnitudes: Tensor) -> Tensor:
 def settle(codec: FoleyMiniCodec, seed: int = 77) -> FoleyMiniCodec:
     """Take out of the decoder's biases the pattern it draws, frame by frame, on steady noise.
 
-    A pattern that repeats at the frame rate is heard as a buzz; training leaves a little of one.
+    A pattern that repeats at the frame rate sounds like a buzz; training leaves a little of one.
     """
     rng, rate, synthesis = np.random.default_rng(seed), codec.sample_rate, codec.synthesis
     beds = []

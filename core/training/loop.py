@@ -55,8 +55,8 @@ def train(
 
     accelerator: of `processes`. Each process takes its share of every batch, in as many parts as it
     accumulates; batches depend on (seed, step) only, so a resumed run, and a run of another number
-    of processes, sees what an unbroken run of one sees. A run that finds a checkpoint of the same
-    figures goes on from it. `stop_after` seconds it saves and stops early.
+    of processes, has the batches of an unbroken run of one. A run that finds a checkpoint of the
+    same figures goes on from it. `stop_after` seconds it saves and stops early.
 
     Raises:
         FoleyError: the loss is not finite, a batch cannot be shared equally, or the checkpoint

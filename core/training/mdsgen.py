@@ -22,7 +22,7 @@ from ..generators.base import Prepared
 from ..generators.mdsgen import DIFFUSION_STEPS, MDSGen
 from ..generators.mdsgen_config import mdsgen_config
 from ..generators.mdsgen_mini import MDSGenMini, mdsgen_mini
-from ..sampling.dpm_solver import LINEAR
+from ..sampling.schedule import LINEAR
 from ..scenes import sample_scene
 from ..scenes.pairs import scene_sound
 from ..scenes.scene import Split
@@ -44,7 +44,7 @@ _CODEC_FILES = {
 class MDSGenFigures:
     """Data, network and loss of a run.
 
-    mask_weight: the paper's lambda. masked_share: part of a batch that is also seen masked.
+    mask_weight: the paper's lambda. masked_share: part of a batch that is also predicted masked.
     snr_cap: of the noise error's weight; 0 for none. size: "mini", trained on our scenes with
     the other figures in place of those of `mdsgen_mini`; or "t", "s", "b", "l", trained on the
     videos of a list, see `video_folder`, whose latents are of `codec`.
@@ -121,7 +121,7 @@ class SceneData:
         starts = int(round((self.figures.clip_seconds - c.trained_seconds) / step)) + 1
         picked = rng.choice(len(rows["latent"]), size)
         first = rng.integers(0, starts, size) * step
-        latent = _crop(rows["latent"], picked, first * c.latent_rate, c.frames)
+        latent = _crop(rows["latent"], picked, first * c.latent.rate, c.frames)
         events = _crop(
             rows["events"], picked, first * BIN_RATE, round(c.trained_seconds * BIN_RATE)
         )
@@ -242,7 +242,7 @@ def at_steps(table: Tensor, t: Tensor) -> Tensor:
 
 
 def dropped(prepared: Prepared, keep: Tensor) -> Prepared:
-    """The Reducer's output times 0 for the takes that hear nothing; keep is bool `[B]`."""
+    """The Reducer's output times 0 for the takes that are not in `keep`, bool `[B]`."""
     video = prepared.batched["video"]
     return Prepared({"video": video * keep.to(video)[:, None, None]}, prepared.shared)
 
@@ -254,7 +254,7 @@ def inference_tensors(model: MDSGen) -> dict[str, Tensor]:
 
 
 def network_figures(model: MDSGen) -> dict[str, str]:
-    """What `mdsgen_mini` must be told to build the same network, as metadata of its file."""
+    """The figures of `mdsgen_mini` that build the same network, as metadata of its file."""
     names = ("pooling", "depth", "hidden_dim", "num_heads", "learn_sigma")
     figures = {name: getattr(model.config, name) for name in names}
     return {"figures": json.dumps(figures, sort_keys=True)}

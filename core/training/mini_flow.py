@@ -29,7 +29,7 @@ _CLEAN_ONE_IN = 5
 
 @dataclass(frozen=True)
 class FlowFigures:
-    """Data and condition dropout of the run. Nothing is seen: the events are told as they were."""
+    """Data and condition dropout of the run. Events are given as they were, not encoded."""
 
     clips: int = 8000
     validation_clips: int = 96
@@ -46,7 +46,7 @@ class FlowFigures:
 
 
 class MiniSystem(nn.Module):
-    """What is trained together: the flow network and the words it hears."""
+    """What is trained together: the flow network and the words of its prompts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class FlowRow:
         material, target, reference = scene_sound(scene, codec.sample_rate)
         latents = codec.encode(torch.from_numpy(target)[None, None])
         excerpt = _loudest(target, reference)
-        heard = codec.encode(
+        references = codec.encode(
             torch.from_numpy(np.stack([level_reference(excerpt), level_reference(reference)]))[
                 :, None
             ]
@@ -82,8 +82,8 @@ class FlowRow:
         return {
             "latent": latents[0].half().numpy(),
             "events": event_targets(scene, BIN_RATE).astype(np.float16),
-            "overlapping": heard[0].half().numpy(),
-            "reference": heard[1].half().numpy(),
+            "overlapping": references[0].half().numpy(),
+            "reference": references[1].half().numpy(),
             "material": np.array(MATERIALS.index(material)),
             "kind": np.array(scene.kind, dtype="U12"),
         }
@@ -102,7 +102,7 @@ def importance(codec: FoleyMiniCodec) -> Tensor:
     """Deviation (32,) that each latent channel gets in the flow's space, 1 in the geometric mean.
 
     The codec's channels are whitened, though the first ones carry most of the sound's level: an
-    error there is heard as a hit. They are given the square root of their true size back.
+    error there sounds like a hit. They are given the square root of their true size back.
     """
     size = (codec.analysis.deviation * codec.analysis.scale).sqrt()
     return size / size.log().mean().exp()
@@ -147,11 +147,12 @@ class FlowTask:
             for name, rate in (("latent", 5), ("events", 8))
         )
         # AC-Foley's two stages: first from the same seconds, then from others of the recording.
-        heard = "overlapping" if step < self.figures.overlapping_until * self.steps else "reference"
+        early = step < self.figures.overlapping_until * self.steps
+        reference = "overlapping" if early else "reference"
         return {
             "latent": latent,
             "sync": sync_from_events(events),
-            "audio": torch.from_numpy(rows[heard][picked].astype(np.float32)),
+            "audio": torch.from_numpy(rows[reference][picked].astype(np.float32)),
             "prompts": [
                 sample_prompt(rng, str(rows["kind"][i]), MATERIALS[rows["material"][i]])
                 for i in picked
@@ -178,12 +179,12 @@ class FlowTask:
     def loss(self, model: MiniSystem, batch: dict, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         generator = model.generator
         data = generator.normalize(batch["latent"])
-        conditions = {name: batch[name] for name in ("sync", "audio")}
-        conditions["text"] = model.text.encode(batch["prompts"])
-        conditions = generator.drop_streams(conditions, batch["drops"])
+        streams = {name: batch[name] for name in ("sync", "audio")}
+        streams["text"] = model.text.encode(batch["prompts"])
+        streams = generator.drop_streams(streams, batch["drops"])
         t = batch["t"]
         x = torch.lerp(batch["noise"], data, t[:, None, None])
-        prepared = generator.prepare(conditions, data.shape[1] / 5 * STEP)
+        prepared = generator.prepare(streams, data.shape[1] / 5 * STEP)
         velocity = generator(x, t, prepared)
         return (velocity.float() - (data - batch["noise"])).square().mean(), {}
 

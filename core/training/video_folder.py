@@ -1,4 +1,4 @@
-"""Videos with a list, as VGGSound comes: looked at and listened to once, kept in shards.
+"""Videos with a list, as VGGSound comes: encoded once, kept in shards.
 
 A list is a CSV without a header: name, start in seconds, label, split (train or test). A video is
 `NAME_START.mp4`, the start with six digits or as it is, or `NAME.mp4`.

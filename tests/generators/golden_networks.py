@@ -1,4 +1,4 @@
-"""The reduced networks of the golden cases, as configs and conditions of this package."""
+"""The reduced networks of the golden cases, as configs and streams of this package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import case as golden
 import torch
-from foleystage.core.generators import L44, L44_V2, ACFoley, Lengths, MMAudio
+from foleystage.core.generators import AC_FOLEY, L44, L44_V2, ACFoley, Lengths, MMAudio
 
 CASES = ["ac_foley_net", "mmaudio_net", "mmaudio_net_v2"]
 FIGURES = ["latent_dim", "clip_dim", "sync_dim", "text_dim", "hidden_dim", "depth", "fused_depth"]
@@ -15,10 +15,10 @@ FIGURES += ["num_heads", "text_seq_len"]
 
 def build(case: golden.Case, **factory) -> MMAudio:
     figures = case.config["constructor"]
-    published = L44_V2 if figures.get("v2") else L44
-    config = replace(published, **{name: figures[name] for name in FIGURES})
-    family = ACFoley if case.config["class_"] == "AC_Foley" else MMAudio
-    return family(config, **factory)
+    family, published = MMAudio, L44_V2 if figures.get("v2") else L44
+    if case.config["class_"] == "AC_Foley":
+        family, published = ACFoley, AC_FOLEY
+    return family(replace(published, **{name: figures[name] for name in FIGURES}), **factory)
 
 
 def network(case: golden.Case) -> MMAudio:
@@ -29,15 +29,10 @@ def network(case: golden.Case) -> MMAudio:
 
 def lengths(case: golden.Case) -> Lengths:
     c = case.config["constructor"]
-    return Lengths(
-        latent=c["latent_seq_len"],
-        clip=c["clip_seq_len"],
-        sync=c["sync_seq_len"],
-        text=c["text_seq_len"],
-        audio=c.get("audio_seq_len", 0),
-    )
+    names = ("latent", "clip", "sync", "text", "audio")
+    return {name: c.get(f"{name}_seq_len", 0) for name in names}
 
 
-def conditions(case: golden.Case) -> dict[str, torch.Tensor]:
+def streams(case: golden.Case) -> dict[str, torch.Tensor]:
     names = ["clip", "sync", "text"] + ["audio"] * ("audio_f" in case.info["inputs"])
     return {name: case.input(f"{name}_f") for name in names}

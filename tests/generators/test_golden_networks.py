@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import case as golden
 import pytest
 import torch
-from foleystage.core.generators import AC_FOLEY, L44, L44_V2, M44, S16, S44, ACFoley, MMAudio
-from foleystage.core.sampling import cfg_negative, euler, sample_flow, times
-from foleystage.core.sampling.guidance import Guided
-from golden_networks import CASES, conditions, lengths, network
+from foleystage.core.generators import (
+    AC_FOLEY,
+    L44,
+    L44_V2,
+    M44,
+    S16,
+    S44,
+    ACFoley,
+    Conditions,
+    MMAudio,
+)
+from foleystage.core.sampling import Guided, cfg, euler, flow_times, sample
+from golden_networks import CASES, lengths, network, streams
 
 FULL_SIZE = {
     "mmaudio_net_small_16k_full": (MMAudio, S16),
@@ -25,7 +32,12 @@ FULL_SIZE = {
 @pytest.fixture(scope="module", params=CASES)
 def opened(request):
     case = golden.load(request.param)
-    return case, network(case), conditions(case), lengths(case)
+    return case, network(case), streams(case), lengths(case)
+
+
+def away_from_text(case, given):
+    """Conditions with the case's negative prompt; their lengths are given, not their seconds."""
+    return Conditions(given, 8.0, {"text": case.input("neg_text_f")})
 
 
 @torch.no_grad()
@@ -70,10 +82,10 @@ def test_velocity_matches(opened, output, absent, negative):
     case, net, given, sizes = opened
     if output not in case.info["outputs"]:
         pytest.skip("the network has no reference audio")
-    heard = {k: v for k, v in given.items() if k not in absent}
+    kept = {k: v for k, v in given.items() if k not in absent}
     if negative:
-        heard["text"] = case.input("neg_text_f")
-    prepared = net.prepare(heard, lengths=sizes, batch=2)
+        kept["text"] = case.input("neg_text_f")
+    prepared = net.prepare(kept, lengths=sizes, batch=2)
     check(case, output, net(case.input("latent"), case.input("t"), prepared))
 
 
@@ -81,9 +93,10 @@ def test_velocity_matches(opened, output, absent, negative):
 def test_velocity_matches_at_other_lengths(opened):
     case, net, given, sizes = opened
     latent, clip, sync, *_ = case.config["other_lengths"]
-    heard = {k: v[:1] for k, v in given.items()}
-    heard |= {"clip": case.input("clip_f2"), "sync": case.input("sync_f2")}
-    prepared = net.prepare(heard, lengths=replace(sizes, latent=latent, clip=clip, sync=sync))
+    part = {k: v[:1] for k, v in given.items()}
+    part |= {"clip": case.input("clip_f2"), "sync": case.input("sync_f2")}
+    others = {"latent": latent, "clip": clip, "sync": sync}
+    prepared = net.prepare(part, lengths={**sizes, **others})
     flow = net(case.input("latent2"), case.input("t")[:1], prepared)
     check(case, "flow_other_lengths", flow)
 
@@ -92,10 +105,15 @@ def test_velocity_matches_at_other_lengths(opened):
 @pytest.mark.parametrize("batched", [True, False])
 def test_guided_trajectory_matches(opened, batched):
     case, net, given, sizes = opened
-    guidance = cfg_negative(4.5, {"text": case.input("neg_text_f")})
-    predict = Guided(net, given, guidance, lengths=sizes, batch=2, batched=batched)
-    states = [case.input("latent")]
-    euler(predict, states[0], times(3), callback=lambda i, n, x: states.append(x))
+    options = {"lengths": sizes, "batch": 2, "batched": batched}
+    predict = Guided(net, away_from_text(case, given), cfg(4.5), **options)
+    states = []
+
+    def record(step, x):
+        states.append(x)
+        return x
+
+    euler(predict, case.input("latent"), flow_times(3), hook=record)
     check(case, "euler3_cfg4.5", torch.stack(states))
 
 
@@ -104,9 +122,8 @@ def test_guided_trajectory_matches(opened, batched):
 )
 def test_sampled_latent_matches(opened, output, scale):
     case, net, given, sizes = opened
-    negative = {"text": case.input("neg_text_f")}
-    guidance = cfg_negative(scale, negative, published=True)
-    latent = sample_flow(net, given, guidance, lengths=sizes, steps=3, noise=case.input("latent"))
+    options = {"lengths": sizes, "steps": 3, "noise": case.input("latent")}
+    latent = sample(net, away_from_text(case, given), cfg(scale, published=True), **options)
     result = latent if output == "euler3_unnormalised" else net.normalize(latent)
     check(case, output, result)
 
@@ -124,4 +141,4 @@ def test_full_size_lengths_at_the_trained_length(name):
     figures = golden.load(name).config["constructor"]
     lengths_ = FULL_SIZE[name][1].lengths(8.0)
     for stream in ("latent", "clip", "sync", "text", "audio"):
-        assert getattr(lengths_, stream) == figures.get(f"{stream}_seq_len", 0)
+        assert lengths_.get(stream, 0) == figures.get(f"{stream}_seq_len", 0)

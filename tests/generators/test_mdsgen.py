@@ -8,11 +8,10 @@ import case as golden
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators import MDSGen, mdsgen_config
+from foleystage.core.generators import Conditions, MDSGen, mdsgen_config
 from foleystage.core.generators.mdsgen_packed import pack
 from foleystage.core.generators.packed import can_pack
-from foleystage.core.sampling import Windows, power_cosine, sample_noise_predictor
-from foleystage.core.sampling.guidance import Guided
+from foleystage.core.sampling import Guided, Windows, power_cosine, sample
 from foleystage.core.training.masking import kept_groups
 
 PAPER_MILLIONS = {"t": 8.39, "s": 32.92, "b": 130.43, "l": 458.18}
@@ -65,9 +64,9 @@ def opened(request):
 @pytest.mark.parametrize("output", ["cond_t500", "uncond_t500"])
 def test_noise_and_variance_match(opened, output):
     case, net = opened
-    heard = {"cavp": case.input("video")} if output == "cond_t500" else {}
+    given = {"cavp": case.input("video")} if output == "cond_t500" else {}
     x = net.frames_of(case.input("x"))
-    result = net.predict(x, torch.tensor([500.0]), net.prepare(heard, batch=1))
+    result = net.predict(x, torch.tensor([500.0]), net.prepare(given, batch=1))
     assert case.error(output, result) < case.tolerance
 
 
@@ -77,9 +76,8 @@ def test_noise_and_variance_match(opened, output):
 )
 def test_guided_noise_matches(opened, output, t):
     case, net = opened
-    guided = Guided(
-        net, {"cavp": case.input("video")}, power_cosine(5.0), lengths=net.config.lengths()
-    )
+    given = Conditions({"cavp": case.input("video")}, net.config.trained_seconds)
+    guided = Guided(net, given, power_cosine(5.0))
     noise = guided(net.frames_of(case.input("x")), float(t))
     wanted = case.tensors[output].reshape(1, 16, 204, 16)[:, :8]
     error = (net.picture_of(noise) - wanted).norm() / wanted.norm()
@@ -115,7 +113,7 @@ def test_parameter_counts_are_those_of_the_paper(size):
 @pytest.mark.parametrize("codec", ["audioldm", "image-vae"])
 def test_picture_and_frames_are_inverse(codec):
     net = small(codec)
-    latent = torch.randn(2, net.config.frames, net.latent_dim)
+    latent = torch.randn(2, net.config.frames, net.config.latent.dim)
     picture = net.picture_of(latent)
     assert picture.shape[1:] == (net.config.channels, *net.config.picture)
     assert torch.equal(net.frames_of(picture), latent)
@@ -124,17 +122,17 @@ def test_picture_and_frames_are_inverse(codec):
 @torch.no_grad()
 @pytest.mark.parametrize("pooling", ["learned", "average", "attention", "none"])
 @pytest.mark.parametrize("codec", ["audioldm", "image-vae"])
-def test_every_pooling_hears_the_video(codec, pooling):
+def test_the_video_enters_every_pooling(codec, pooling):
     net = woken(small(codec, pooling=pooling))
-    x = torch.randn(2, net.config.frames, net.latent_dim)
-    heard = net(x, torch.tensor(500.0), net.prepare({"cavp": features(batch=2)}))
-    deaf = net(x, torch.tensor(500.0), net.prepare({}, batch=2))
-    assert heard.shape == x.shape
-    assert float((heard - deaf).norm() / deaf.norm()) > 1e-3
+    x = torch.randn(2, net.config.frames, net.config.latent.dim)
+    conditional = net(x, torch.tensor(500.0), net.prepare({"cavp": features(batch=2)}))
+    null = net(x, torch.tensor(500.0), net.prepare({}, batch=2))
+    assert conditional.shape == x.shape
+    assert float((conditional - null).norm() / null.norm()) > 1e-3
 
 
 @torch.no_grad()
-def test_full_features_are_heard_at_their_time():
+def test_full_features_enter_at_their_time():
     net = woken(small("image-vae", pooling="none"))
     one, other = features(), features()
     other[:, 20:] = 0.0
@@ -160,10 +158,10 @@ def test_a_packed_network_gives_the_same_noise(dtype, close):
     if not can_pack(dtype, "cpu"):
         pytest.skip("this machine packs nothing of that type")
     net = woken(small()).to(dtype)
-    heard = {"cavp": features(batch=2).to(dtype)}
+    given = {"cavp": features(batch=2).to(dtype)}
     x = torch.randn(2, 204, 128, generator=torch.Generator().manual_seed(4))
-    expected = net(x, torch.tensor(500.0), net.prepare(heard)).float()
-    made = pack(net)(x, torch.tensor(500.0), net.prepare(heard)).float()
+    expected = net(x, torch.tensor(500.0), net.prepare(given)).float()
+    made = pack(net)(x, torch.tensor(500.0), net.prepare(given)).float()
     assert float((made - expected).norm() / expected.norm()) < close
 
 
@@ -190,21 +188,14 @@ def test_gradients_reach_bias_reducer_and_mask_token():
 @pytest.mark.parametrize("codec", ["audioldm", "image-vae"])
 def test_long_takes_are_joined_from_windows(codec):
     net = woken(small(codec))
-    seconds = net.config.snap(19.0)
+    seconds = net.config.round_up_seconds(19.0)
     count = int(seconds * 4)
     windows = Windows()
-    spans = windows.cut(net, seconds)
+    spans = windows.cut(net.config, seconds)
     assert all(stop - start == pytest.approx(net.config.trained_seconds) for start, stop in spans)
-    latent = sample_noise_predictor(
-        net,
-        {"cavp": features(count)},
-        power_cosine(3.0),
-        seconds=seconds,
-        steps=2,
-        seed=0,
-        windows=windows,
-    )
-    assert latent.shape == (1, net.config.lengths(seconds).latent, net.latent_dim)
+    given = Conditions({"cavp": features(count)}, seconds)
+    latent = sample(net, given, power_cosine(3.0), steps=2, seed=0, windows=windows)
+    assert latent.shape == (1, net.config.lengths(seconds)["latent"], net.config.latent.dim)
 
 
 @torch.no_grad()
@@ -212,13 +203,13 @@ def test_a_window_reads_the_features_of_its_own_time():
     net, every = small(), features(80)
     part = net.window({"cavp": every}, 20.16, 3.0, 11.16)
     assert (part.first, part.last) == (75, 279)
-    assert torch.equal(part.conditions["cavp"], every[:, 12:44])
+    assert torch.equal(part.streams["cavp"], every[:, 12:44])
 
 
 @torch.no_grad()
 def test_features_between_two_frames_are_blended():
     net, every = small("image-vae"), features(80)
-    part = net.window({"cavp": every}, 20.48, 1.024, 9.216).conditions["cavp"]
+    part = net.window({"cavp": every}, 20.48, 1.024, 9.216).streams["cavp"]
     assert torch.allclose(part[:, 0], torch.lerp(every[:, 4], every[:, 5], 0.096), atol=1e-5)
 
 
@@ -232,7 +223,7 @@ def test_short_clips_are_repeated():
 
 BAD = {
     "too many": (features(60), "windows"),
-    "too wide": (features(32, 500), "encoder it was trained with"),
+    "too wide": (features(32, 500), "500 channels, but this model needs 512"),
     "none at all": (features(0), "encoder it was trained with"),
     "not a number": (features() * float("nan"), "not numbers"),
     "flat": (features()[0], "shape"),
@@ -254,27 +245,26 @@ def test_a_take_beyond_the_limit_is_refused():
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_length_that_is_none_is_refused(seconds):
     with pytest.raises(FoleyError, match="longer than 0"):
-        small().config.snap(seconds)
+        small().config.round_up_seconds(seconds)
 
 
 def test_a_latent_of_the_other_codec_is_refused():
     net = small("image-vae")
-    with pytest.raises(FoleyError, match="image-vae"):
+    with pytest.raises(FoleyError, match="image_vae_codec"):
         net(torch.zeros(1, 204, 128), torch.tensor(0.0), net.prepare({}))
 
 
 def test_zero_steps_are_refused():
     with pytest.raises(FoleyError, match="at least 1 step"):
-        sample_noise_predictor(small(), {}, seconds=8.16, steps=0, seed=0)
+        sample(small(), Conditions({}, 8.16), steps=0, seed=0)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e6])
 def test_extreme_guidance_gives_numbers_or_one_sentence(scale):
     net = woken(small())
     try:
-        latent = sample_noise_predictor(
-            net, {"cavp": features()}, power_cosine(scale), seconds=8.16, steps=3, seed=0
-        )
+        given = Conditions({"cavp": features()}, 8.16)
+        latent = sample(net, given, power_cosine(scale), steps=3, seed=0)
     except FoleyError as error:
         assert "guidance" in str(error)
     else:

@@ -42,14 +42,12 @@ def net():
     return built
 
 
-def conditions(net: MMAudio, batch: int = 3, seconds: float = SECONDS) -> dict[str, torch.Tensor]:
+def streams(net: MMAudio, batch: int = 3, seconds: float = SECONDS) -> dict[str, torch.Tensor]:
     rng = seeded(1)
-    lengths = net.lengths({}, seconds)
+    lengths = net.config.lengths(seconds)
     return {
-        stream: torch.randn(
-            batch, getattr(lengths, stream), net.null(stream).shape[-1], generator=rng
-        )
-        for stream in net.streams
+        spec.name: torch.randn(batch, lengths[spec.name], spec.width, generator=rng)
+        for spec in net.streams
     }
 
 
@@ -75,22 +73,24 @@ def latent(net: MMAudio, batch: int = 3, seconds: float = SECONDS) -> torch.Tens
 )
 def test_lengths_follow_from_seconds(config, seconds, latents, clip, sync):
     lengths = config.lengths(seconds)
-    assert (lengths.latent, lengths.clip, lengths.sync) == (latents, clip, sync)
+    assert (lengths["latent"], lengths["clip"], lengths["sync"]) == (latents, clip, sync)
 
 
 def test_mini_lengths_keep_their_ratio_on_the_whole_grid():
     config = ac_foley_mini()
     for i in range(1, 400):
         lengths = config.lengths(i * 0.16)
-        assert (lengths.latent, lengths.clip, lengths.sync) == (5 * i, i, 8 * i)
+        assert (lengths["latent"], lengths["clip"], lengths["sync"]) == (5 * i, i, 8 * i)
 
 
-def test_snapped_seconds_are_accepted():
+@pytest.mark.parametrize(
+    ("seconds", "steps"), [(0.01, 1), (0.17, 2), (3.9, 25), (4.0, 25), (7.77, 49)]
+)
+def test_seconds_are_rounded_up_to_a_take_that_can_be_made(seconds, steps):
     config = ac_foley_mini()
-    for seconds in (0.01, 0.17, 3.9, 4.0, 7.77):
-        assert config.snap(seconds) >= seconds
-        assert config.snap(seconds) < max(seconds, 0.16) + 0.16
-        config.lengths(config.snap(seconds))
+    made = config.round_up_seconds(seconds)
+    assert made == pytest.approx(steps * 0.16)
+    assert config.lengths(made)["latent"] == 5 * steps
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_impossible_lengths_are_refused(config, seconds):
 
 
 def test_missing_stream_is_the_learned_null(net):
-    given = conditions(net)
+    given = streams(net)
     masks = {"clip": torch.ones(3, dtype=torch.bool)}
     masked = net.prepare(net.drop_streams(given, masks), SECONDS)
     missing = net.prepare({k: v for k, v in given.items() if k != "clip"}, SECONDS)
@@ -112,7 +112,7 @@ def test_missing_stream_is_the_learned_null(net):
 
 
 def test_drop_streams_touches_masked_samples_only(net):
-    given = conditions(net)
+    given = streams(net)
     mask = torch.tensor([True, False, True])
     dropped = net.drop_streams(given, {"audio": mask})
     assert torch.equal(dropped["audio"][1], given["audio"][1])
@@ -122,14 +122,14 @@ def test_drop_streams_touches_masked_samples_only(net):
 
 def test_gradients_reach_the_nulls_of_dropped_streams(net):
     mask = torch.tensor([True, False, True])
-    dropped = net.drop_streams(conditions(net), dict.fromkeys(net.streams, mask))
+    dropped = net.drop_streams(streams(net), dict.fromkeys(net.stream_names, mask))
     net(latent(net), torch.rand(3), net.prepare(dropped, SECONDS)).square().sum().backward()
-    for stream in net.streams:
+    for stream in net.stream_names:
         assert net.null(stream).grad.abs().sum() > 0
 
 
 def test_every_used_parameter_learns(net):
-    net(latent(net), torch.rand(3), net.prepare(conditions(net), SECONDS)).square().sum().backward()
+    net(latent(net), torch.rand(3), net.prepare(streams(net), SECONDS)).square().sum().backward()
     # The last joint block's clip and text are attended to, and ask nothing themselves.
     unasked = {f"joint_blocks.1.{s}_block.attn.q_norm.weight" for s in ("clip", "text")}
     nulls = {"empty_string_feat", "empty_clip_feat", "empty_sync_feat", "empty_audio_feat"}
@@ -137,19 +137,19 @@ def test_every_used_parameter_learns(net):
     assert idle == unasked | nulls
 
 
-def test_every_stream_is_heard(net):
-    given, x, t = conditions(net), latent(net), torch.rand(3, generator=seeded(3))
+def test_every_stream_changes_the_prediction(net):
+    given, x, t = streams(net), latent(net), torch.rand(3, generator=seeded(3))
     whole = net(x, t, net.prepare(given, SECONDS))
-    for stream in net.streams:
+    for stream in net.stream_names:
         without = net.prepare({k: v for k, v in given.items() if k != stream}, SECONDS)
         assert (net(x, t, without) - whole).abs().max() > 1e-4
 
 
 def test_new_network_predicts_zero_and_starts_from_zero_nulls():
     built = ACFoley(SMALL, rng=seeded())
-    prediction = built(latent(built), torch.rand(3), built.prepare(conditions(built), SECONDS))
+    prediction = built(latent(built), torch.rand(3), built.prepare(streams(built), SECONDS))
     assert not prediction.any()
-    assert not any(built.null(stream).any() for stream in built.streams)
+    assert not any(built.null(stream).any() for stream in built.stream_names)
 
 
 def test_initialisation_is_a_function_of_the_seed():
@@ -160,7 +160,7 @@ def test_initialisation_is_a_function_of_the_seed():
 
 def test_learns_a_direction_under_bfloat16_autocast():
     built = ACFoley(SMALL, rng=seeded())
-    given, x = conditions(built), latent(built)
+    given, x = streams(built), latent(built)
     optimiser = torch.optim.AdamW(built.parameters(), lr=3e-3)
     losses = []
     with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def test_learns_a_direction_under_bfloat16_autocast():
 
 
 def test_autocast_stays_close_to_float32(net):
-    given, x, t = conditions(net), latent(net), torch.rand(3, generator=seeded(3))
+    given, x, t = streams(net), latent(net), torch.rand(3, generator=seeded(3))
     with torch.no_grad():
         exact = net(x, t, net.prepare(given, SECONDS))
         with torch.autocast("cpu", torch.bfloat16):
@@ -187,7 +187,7 @@ def test_autocast_stays_close_to_float32(net):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_other_weight_types_stay_close_to_float32(net, dtype):
-    given, x, t = conditions(net), latent(net), torch.rand(3, generator=seeded(3))
+    given, x, t = streams(net), latent(net), torch.rand(3, generator=seeded(3))
     with torch.no_grad():
         exact = net(x, t, net.prepare(given, SECONDS))
         net.to(dtype)
@@ -201,11 +201,12 @@ def test_other_weight_types_stay_close_to_float32(net, dtype):
 def test_time_and_positions_stay_float32_in_narrow_types(dtype):
     """v2 has time frequencies up to 10,000: a time of 0.04 rounded to 16 bits would be another."""
     rng = seeded()
-    built = MMAudio(replace(SMALL, v2=True, time_scale=10000.0), rng=rng)
+    config = replace(SMALL, v2=True, time_scale=10000.0, reference_samples=0)
+    built = MMAudio(config, rng=rng)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter += 0.05 * torch.randn(parameter.shape, generator=rng)
-        given, x, t = conditions(built), latent(built), torch.tensor(0.04)
+        given, x, t = streams(built), latent(built), torch.tensor(0.04)
         exact = built(x, t, built.prepare(given, SECONDS))
         embedded, rounded = (
             built.t_embed(time[None], torch.float32) for time in (t, t.to(dtype).float())
@@ -222,15 +223,15 @@ def test_time_and_positions_stay_float32_in_narrow_types(dtype):
 
 def test_one_network_serves_changing_lengths(net):
     with torch.no_grad():
-        before = net(latent(net), torch.tensor(0.5), net.prepare(conditions(net), SECONDS))
-        long = net.prepare(conditions(net, seconds=3.2), 3.2)
+        before = net(latent(net), torch.tensor(0.5), net.prepare(streams(net), SECONDS))
+        long = net.prepare(streams(net, seconds=3.2), 3.2)
         assert net(latent(net, seconds=3.2), torch.tensor(0.5), long).shape == (3, 100, 6)
-        after = net(latent(net), torch.tensor(0.5), net.prepare(conditions(net), SECONDS))
+        after = net(latent(net), torch.tensor(0.5), net.prepare(streams(net), SECONDS))
     assert torch.equal(before, after)
 
 
 def test_reference_of_any_length_is_accepted(net):
-    given = conditions(net)
+    given = streams(net)
     x, t = latent(net), torch.rand(3, generator=seeded(5))
     without = net(x, t, net.prepare({k: v for k, v in given.items() if k != "audio"}, SECONDS))
     for length in (1, 5, 40):
@@ -257,7 +258,7 @@ def test_latent_normalisation_is_undone(net):
 
 
 def test_prepared_joins_repeats_and_takes(net):
-    given = conditions(net)
+    given = streams(net)
     parts = [net.prepare({k: v[i : i + 1] for k, v in given.items()}, SECONDS) for i in range(3)]
     joined, x, t = Prepared.cat(parts), latent(net), torch.rand(3, generator=seeded(3))
     assert joined.batch == 3
@@ -288,12 +289,12 @@ def test_layers_come_from_the_given_operations():
     net = ACFoley(SMALL, operations=operations)
     layers = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.RMSNorm)]
     assert len(made) == len(layers) and len(layers) > 50
-    assert not any(net.null(stream).any() for stream in net.streams)
+    assert not any(net.null(stream).any() for stream in net.stream_names)
 
 
-@pytest.mark.parametrize("family", [MMAudio, ACFoley])
-def test_full_size_is_built_without_memory_on_meta(family):
-    net = family(AC_FOLEY, device="meta", dtype=torch.bfloat16, rng=seeded())
+@pytest.mark.parametrize(("family", "config"), [(MMAudio, L44), (ACFoley, AC_FOLEY)])
+def test_full_size_is_built_without_memory_on_meta(family, config):
+    net = family(config, device="meta", dtype=torch.bfloat16, rng=seeded())
     assert all(p.is_meta and p.dtype == torch.bfloat16 for p in net.parameters())
 
 
@@ -312,9 +313,9 @@ def test_full_size_is_built_without_memory_on_meta(family):
 )
 def test_wrong_streams_are_refused_by_name(net, change, words):
     with pytest.raises(FoleyError, match=words):
-        net.prepare(conditions(net) | change, SECONDS)
+        net.prepare(streams(net) | change, SECONDS)
 
 
 def test_a_take_without_a_length_is_refused(net):
     with pytest.raises(FoleyError, match="seconds"):
-        net.prepare(conditions(net))
+        net.prepare(streams(net))

@@ -11,9 +11,9 @@ BUILT = packed.can_pack(torch.float32, "cpu")
 
 @pytest.fixture
 def asked_anew():
-    packed._agrees.cache_clear()
+    packed.operators_agree.cache_clear()
     yield
-    packed._agrees.cache_clear()
+    packed.operators_agree.cache_clear()
 
 
 @pytest.mark.skipif(not BUILT, reason="this torch packs no weights")

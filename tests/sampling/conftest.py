@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
-from foleystage.core.generators import ACFoley, Generator, Prepared, ac_foley_mini
+from foleystage.core.generators import (
+    ACFoley,
+    Conditions,
+    Generator,
+    GeneratorConfig,
+    LatentSpec,
+    Prepared,
+    StreamSpec,
+    ac_foley_mini,
+)
 
 NULLS = {"clip": -1.0, "sync": -2.0, "text": -3.0}
+
+
+class CountingConfig(GeneratorConfig):
+    latent = LatentSpec("no_codec", 2, 10.0, 16000)
+    streams = tuple(StreamSpec(name, 3) for name in NULLS)
 
 
 class Counting(Generator):
     """Predicts 2 x + t + the means of its streams' products, and counts what it is asked."""
 
-    optional_streams = ("clip", "sync", "text")
-    latent_dim = 2
-
     def __init__(self):
         super().__init__()
+        self.config = CountingConfig()
         self.anchor = torch.nn.Parameter(torch.zeros(()))
         self.forwards = 0
         self.rows = 0
 
-    def latent_shape(self, seconds):
-        return int(seconds * 10), 2
-
-    def lengths(self, conditions, seconds=None):
-        return SimpleNamespace(latent=self.latent_shape(seconds)[0])
-
     def null(self, stream):
         return torch.full((1, 1), NULLS[stream])
 
-    def prepare(self, conditions, seconds=None, *, lengths=None, batch=None):
-        heard = [conditions.get(k, self.null(k).expand(batch, 1, 1)) for k in self.streams]
-        means = [v.mean(dim=(1, 2)) for v in heard]
+    def prepare(self, streams, seconds=None, *, lengths=None, batch=None):
+        given = [streams.get(k, self.null(k).expand(batch, 1, 1)) for k in self.stream_names]
+        means = [v.mean(dim=(1, 2)) for v in given]
         return Prepared({"level": means[0] + means[1] * means[2] + means[0] * means[1]})
 
     def forward(self, x, t, prepared):
@@ -54,6 +58,12 @@ def streams():
     return {k: torch.randn(2, 4, 3, generator=rng) for k in NULLS}
 
 
+@pytest.fixture
+def given(streams):
+    """Conditions of one second for `counting`."""
+    return Conditions(streams, 1.0)
+
+
 @pytest.fixture(scope="session")
 def small():
     """A small AC-Foley whose zero-initialised gates are open; trained on takes of 1.6 s."""
@@ -69,15 +79,16 @@ def small():
 
 
 @pytest.fixture
-def heard(small):
-    """Conditions for any number of seconds."""
+def conditions(small):
+    """Conditions of `small` for any number of seconds."""
 
-    def make(seconds, batch=1):
+    def make(seconds, batch=1, negative=None):
         rng = torch.Generator().manual_seed(1)
-        lengths = small.lengths({}, seconds)
-        return {
-            k: torch.randn(batch, getattr(lengths, k), small.null(k).shape[-1], generator=rng)
-            for k in small.streams
+        lengths = small.config.lengths(seconds)
+        streams = {
+            spec.name: torch.randn(batch, lengths[spec.name], spec.width, generator=rng)
+            for spec in small.streams
         }
+        return Conditions(streams, seconds, negative or {})
 
     return make

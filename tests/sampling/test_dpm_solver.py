@@ -29,13 +29,15 @@ def noise_model(case, name):
 @pytest.mark.parametrize("steps", [10, 25, 50])
 @pytest.mark.parametrize("model", ["gauss", "tanh"])
 def test_trajectory_matches(case, model, steps):
-    states = [case.input("x_T")]
-    dpm_solver_2m(
-        noise_model(case, model),
-        states[0],
-        diffusion_times(steps),
-        callback=lambda i, n, x: states.append(x),
-    )
+    states = []
+
+    def record(step, x):
+        states.append(x)
+        return x
+
+    start = case.input("x_T")
+    dpm_solver_2m(noise_model(case, model), start, diffusion_times(steps), hook=record)
+    assert torch.equal(states[0], start)
     assert case.error(f"{model}_{steps}_traj", torch.cat(states)) < case.tolerance
 
 
@@ -83,18 +85,29 @@ def test_no_steps_are_refused():
         diffusion_times(5, "cosine")
 
 
-def test_stops_when_cancelled():
+def test_what_a_hook_raises_ends_the_run():
     calls = []
 
     def predict(x, t):
         calls.append(t)
         return x
 
+    def stop(step, x):
+        if step == 3:
+            raise Cancelled
+        return x
+
     with pytest.raises(Cancelled):
-        dpm_solver_2m(
-            predict, torch.zeros(1), diffusion_times(9), cancelled=lambda: len(calls) == 3
-        )
+        dpm_solver_2m(predict, torch.zeros(1), diffusion_times(9), hook=stop)
     assert len(calls) == 3
+
+
+def test_times_may_begin_later():
+    assert diffusion_times(4, start=0.5) == pytest.approx(np.linspace(0.5, 0.001, 5).tolist())
+    times = diffusion_times(4, "log-snr", start=0.5)
+    assert times[0] == 0.5 and times[-1] == 0.001
+    steps = np.diff([LINEAR.log_snr(t) for t in times])
+    assert steps == pytest.approx(steps.mean(), rel=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "power"), [(5, 0.01), (6, 0.01), (5, 4), (4, 4)])

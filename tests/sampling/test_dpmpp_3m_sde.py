@@ -29,14 +29,19 @@ def test_every_point_of_the_path_matches(case, levels, model, eta):
     sigmas = exponential_sigmas(10, lowest, highest)
     published = case.tensors[f"sigmas_{levels}"]
     assert torch.allclose(torch.tensor(sigmas), published, rtol=1e-5)
-    states = [case.input("noise") * sigmas[0]]
+    states = []
+
+    def record(step, x):
+        states.append(x)
+        return x
+
     dpmpp_3m_sde(
         DENOISERS[model],
-        states[0],
+        case.input("noise") * sigmas[0],
         sigmas,
         eta=eta,
         noise=lambda i: case.input(f"step_{i}"),
-        callback=lambda i, n, x: states.append(x),
+        hook=record,
     )
     path = case.tensors[f"traj_{levels}_{model}_eta{eta}"]
     assert len(states) == len(path)
@@ -55,11 +60,15 @@ def test_a_v_prediction_is_denoised_as_published(case):
         assert float((made - expected).norm() / expected.norm()) < case.tolerance
 
 
-def test_new_noise_has_to_be_given_and_cancelling_is_heeded():
+def test_new_noise_has_to_be_given_and_a_hook_can_end_the_run():
     sigmas = exponential_sigmas(3, 0.3, 5.0)
     with pytest.raises(FoleyError, match="eta of 0"):
         dpmpp_3m_sde(DENOISERS["gauss"], torch.zeros(1), sigmas)
+
+    def stop(step, x):
+        raise Cancelled
+
     with pytest.raises(Cancelled):
-        dpmpp_3m_sde(DENOISERS["gauss"], torch.zeros(1), sigmas, eta=0, cancelled=lambda: True)
+        dpmpp_3m_sde(DENOISERS["gauss"], torch.zeros(1), sigmas, eta=0, hook=stop)
     with pytest.raises(FoleyError, match="at least 1 step"):
         exponential_sigmas(0, 0.3, 5.0)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
+from foleystage.core.generators import Conditions
 from foleystage.core.sampling import (
     CONDITIONAL,
     Guided,
+    Sampling,
     Term,
+    always_conditioned,
     cfg,
-    cfg_negative,
     interval,
     per_stream,
+    power_cosine,
+    preset,
     rescaled,
 )
 
@@ -21,17 +25,18 @@ PRESETS = {
     "conditional": CONDITIONAL,
     "cfg": cfg(4.5),
     "falling cfg": cfg(lambda t: 5 - 4 * t),
-    "negative": cfg_negative(3.0, {"text": torch.ones(1, 4, 3)}),
+    "always conditioned": cfg(3.0, kept=("sync",)),
     "per stream": per_stream({"sync": 6.0, "text": 3.0, "clip": 1.5}),
     "interval": interval(cfg(4.5), 0.2, 0.8),
     "rescaled": rescaled(cfg(4.5)),
     "interval of rescaled": interval(rescaled(cfg(4.5), 0.5), 0.2, 0.8),
-    "interval of negative": interval(cfg_negative(2.0, {"text": torch.ones(1, 4, 3)}), 0.2, 0.8),
 }
+NEGATIVE = {"none": {}, "negative prompt": {"text": torch.ones(1, 4, 3)}}
 
 
-def guided(generator, streams, guidance, **options):
-    return Guided(generator, streams, guidance, lengths=None, batch=2, **options)
+def guided(generator, streams, guidance, *, negative=None, **options):
+    given = Conditions(streams, 1.0, negative or {})
+    return Guided(generator, given, guidance, batch=2, **options)
 
 
 def velocity(generator, streams, t=0.3):
@@ -43,22 +48,22 @@ def only(streams, *names):
     return {k: v for k, v in streams.items() if k in names}
 
 
+@pytest.mark.parametrize("negative", NEGATIVE)
 @pytest.mark.parametrize("name", PRESETS)
-def test_batched_equals_sequential(counting, streams, name):
-    together = guided(counting, streams, PRESETS[name], batched=True)
-    one_by_one = guided(counting, streams, PRESETS[name], batched=False)
+def test_batched_equals_sequential(counting, streams, name, negative):
+    options = {"negative": NEGATIVE[negative]}
+    together = guided(counting, streams, PRESETS[name], batched=True, **options)
+    one_by_one = guided(counting, streams, PRESETS[name], batched=False, **options)
     for t in (0.0, 0.3, 0.9):
         torch.testing.assert_close(together(X, t), one_by_one(X, t))
 
 
-def test_batched_equals_sequential_on_a_network(small, heard):
-    given, x = heard(0.8, batch=2), torch.randn(2, 25, 32)
-    lengths = small.lengths(given, 0.8)
+def test_batched_equals_sequential_on_a_network(small, conditions):
+    given, x = conditions(0.8, batch=2), torch.randn(2, 25, 32)
     guidance = per_stream({"sync": 5.0, "text": 3.0, "audio": 2.0})
     with torch.no_grad():
         first, second = (
-            Guided(small, given, guidance, lengths=lengths, batch=2, batched=b)(x, 0.4)
-            for b in (True, False)
+            Guided(small, given, guidance, batch=2, batched=b)(x, 0.4) for b in (True, False)
         )
     torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
 
@@ -106,8 +111,61 @@ def test_negative_replaces_text_in_the_null_prediction_only(counting, streams):
     negative = torch.ones(1, 4, 3)
     away = velocity(counting, {"text": negative.expand(2, 4, 3)})
     want = away + 3 * (velocity(counting, streams) - away)
-    predict = guided(counting, streams, cfg_negative(3.0, {"text": negative}))
+    predict = guided(counting, streams, cfg(3.0), negative={"text": negative})
     torch.testing.assert_close(predict(X, 0.3), want)
+
+
+def test_kept_streams_are_on_both_sides(counting, streams):
+    away = velocity(counting, only(streams, "sync"))
+    want = away + 3 * (velocity(counting, streams) - away)
+    predict = guided(counting, streams, cfg(3.0, kept=("sync",)))
+    torch.testing.assert_close(predict(X, 0.3), want)
+
+
+def test_a_negative_stream_takes_the_place_of_a_kept_one(counting, streams):
+    negative = torch.ones(2, 4, 3)
+    away = velocity(counting, {**only(streams, "sync"), "clip": negative})
+    want = away + 3 * (velocity(counting, streams) - away)
+    predict = guided(
+        counting, streams, cfg(3.0, kept=("sync", "clip")), negative={"clip": negative}
+    )
+    torch.testing.assert_close(predict(X, 0.3), want)
+
+
+def test_power_cosine_keeps_streams_on_both_sides(counting, streams):
+    guidance = power_cosine(3.0, kept=("sync",))
+    scale, away = guidance[0].at(0.3), velocity(counting, only(streams, "sync"))
+    want = away + scale * (velocity(counting, streams) - away)
+    assert scale == pytest.approx(3.0, abs=0.01)
+    torch.testing.assert_close(guided(counting, streams, guidance)(X, 0.3), want)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "asked", "expected"),
+    [
+        (Sampling(scale=3.0), {}, cfg(3.0)),
+        (Sampling(scale=3.0), {"scale": 2.0}, cfg(2.0)),
+        (Sampling(scale=3.0), {"scale": 0.5, "published": True}, cfg(1.0)),
+        (Sampling(scale=3.0), {"kept": ("clip",)}, cfg(3.0, kept=("clip",))),
+        (Sampling(scale=3.0, rescale=0.6), {}, rescaled(cfg(3.0), 0.6)),
+        (Sampling(guidance="power-cosine", scale=5.0), {}, power_cosine(5.0)),
+        (
+            Sampling(guidance="power-cosine", scale=5.0),
+            {"scale": 2.0, "kept": ("text",)},
+            power_cosine(2.0, kept=("text",)),
+        ),
+    ],
+)
+def test_a_preset_is_the_guidance_that_the_system_says(
+    counting, streams, sampling, asked, expected
+):
+    made, want = (guided(counting, streams, g) for g in (preset(sampling, **asked), expected))
+    for t in (0.0, 0.1, 0.7):
+        torch.testing.assert_close(made(X, t), want(X, t))
+
+
+def test_always_conditioned_streams_are_those_of_the_specs(small, counting):
+    assert always_conditioned(small) == ("sync",) and always_conditioned(counting) == ()
 
 
 def test_per_stream_is_a_chain(counting, streams):
@@ -145,13 +203,12 @@ def test_interval_spends_one_prediction_outside(counting, streams):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_rescaled_guidance_brings_the_spread_of_x1_back(small, heard, share):
-    given, t = heard(0.8, batch=2), 0.4
+def test_rescaled_guidance_brings_the_spread_of_x1_back(small, conditions, share):
+    given, t = conditions(0.8, batch=2), 0.4
     x = torch.randn(2, 25, 32, generator=torch.Generator().manual_seed(0))
-    options = {"lengths": small.lengths(given, 0.8), "batch": 2}
     with torch.no_grad():
         alone, plain, made = (
-            x + (1 - t) * Guided(small, given, g, **options)(x, t)
+            x + (1 - t) * Guided(small, given, g, batch=2)(x, t)
             for g in (CONDITIONAL, cfg(30.0), rescaled(cfg(30.0), share))
         )
     wide, narrow = (v.std((1, 2), keepdim=True) for v in (plain, alone))
@@ -177,12 +234,12 @@ def test_rescaling_is_refused_where_it_means_nothing(counting, streams):
     for share in (-0.1, 1.1, float("nan")):
         with pytest.raises(FoleyError, match="rescaled by 0 to 1"):
             rescaled(cfg(3.0), share)
-    counting.parameterization = "epsilon"
+    counting.dynamics = "epsilon"
     with pytest.raises(FoleyError, match="flow models"):
         guided(counting, streams, rescaled(cfg(3.0)))
 
 
-def test_terms_that_hear_the_same_are_evaluated_once(counting, streams):
+def test_terms_of_the_same_streams_are_evaluated_once(counting, streams):
     twins = [Term(2.0), Term(1.0, frozenset(streams)), Term(-2.0, frozenset())]
     predict = guided(counting, streams, twins, batched=False)
     result = predict(X, 0.3)
@@ -221,16 +278,22 @@ def test_memory_shortage_falls_back_to_sequential(counting, streams, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("guidance", "words"),
+    ("guidance", "negative", "words"),
     [
-        (per_stream({"smell": 2.0}), "no stream named 'smell'"),
-        ([Term(1.0, frozenset({"smell"}))], "no stream named 'smell'"),
-        (cfg_negative(2.0, {"text": torch.ones(3, 4, 3)}), "holds 3 takes, but 2"),
+        (per_stream({"smell": 2.0}), {}, "no stream named 'smell'"),
+        ([Term(1.0, frozenset({"smell"}))], {}, "no stream named 'smell'"),
+        (cfg(2.0), {"text": torch.ones(3, 4, 3)}, "holds 3 takes, but 2"),
     ],
 )
-def test_wrong_terms_are_refused(counting, streams, guidance, words):
+def test_wrong_terms_are_refused(counting, streams, guidance, negative, words):
     with pytest.raises(FoleyError, match=words):
-        guided(counting, streams, guidance)
+        guided(counting, streams, guidance, negative=negative)
+
+
+def test_an_unknown_negative_stream_is_refused(small, conditions):
+    given = conditions(0.8, negative={"smell": torch.ones(1, 4, 3)})
+    with pytest.raises(FoleyError, match="no stream named 'smell'"):
+        Guided(small, given, cfg(2.0))
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0.5, 0.5), (0.8, 0.2), (-0.1, 0.5)])
@@ -239,11 +302,10 @@ def test_empty_interval_is_refused(start, stop):
         interval(cfg(2.0), start, stop)
 
 
-def test_sixteen_bits_stay_close_under_strong_guidance(small, heard):
-    given, x = heard(1.6), torch.randn(1, 50, 32, generator=torch.Generator().manual_seed(2))
-    options = {"lengths": small.lengths(given, 1.6)}
+def test_sixteen_bits_stay_close_under_strong_guidance(small, conditions):
+    given, x = conditions(1.6), torch.randn(1, 50, 32, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        exact = Guided(small, given, cfg(4.5), **options)(x, 0.4)
+        exact = Guided(small, given, cfg(4.5))(x, 0.4)
         with torch.autocast("cpu", torch.bfloat16):
-            rough = Guided(small, given, cfg(4.5), **options)(x, 0.4)
+            rough = Guided(small, given, cfg(4.5))(x, 0.4)
     assert (rough - exact).norm() / exact.norm() < 2e-2

@@ -42,15 +42,21 @@ def noise_of(case, steps):
 def test_ids_of_every_step_match(case, guided, steps):
     run = case.info["config"]["runs"][str(steps)]
     after = []
+
+    def record(step, ids):
+        after.append(ids[0])
+        return ids
+
     made = maskgit(
         guided(run["cfg_max"]),
         torch.full((1, 30), MASK),
         noise_of(case, steps),
         mask_id=MASK,
         temperature=run["temperature"],
-        callback=lambda i, n, ids: after.append(ids[0]),
+        hook=record,
     )
-    assert torch.equal(torch.stack(after), case.tensors[f"after_{steps}"].long())
+    assert (after[0] == MASK).all()
+    assert torch.equal(torch.stack(after[1:]), case.tensors[f"after_{steps}"].long())
     assert torch.equal(made[0], case.tensors[f"final_{steps}"].long())
 
 
@@ -83,13 +89,15 @@ def test_a_take_is_the_same_however_many_are_drawn(case, guided):
     assert torch.equal(many[0], first[0]) and not torch.equal(many[1], many[0])
 
 
-def test_noise_of_another_shape_and_cancelling():
+def test_noise_of_another_shape_is_refused_and_a_hook_can_end_the_run():
     ids = torch.full((1, 30), MASK)
     noise = draw_gumbel(torch.Generator(), 1, 2, 29, 32)
     with pytest.raises(FoleyError, match="are to be filled in"):
         maskgit(lambda ids, share: ids, ids, noise, mask_id=MASK, temperature=1.0)
+
+    def stop(step, ids):
+        raise Cancelled
+
     noise = draw_gumbel(torch.Generator(), 1, 2, 30, 32)
     with pytest.raises(Cancelled):
-        maskgit(
-            lambda ids, share: ids, ids, noise, mask_id=MASK, temperature=1.0, cancelled=lambda: 1
-        )
+        maskgit(lambda ids, share: ids, ids, noise, mask_id=MASK, temperature=1.0, hook=stop)

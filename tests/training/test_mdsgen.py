@@ -36,7 +36,7 @@ class Noise:
 
     def crops(self, random, size, validation):
         latent = torch.from_numpy(random.standard_normal((size, 160, 32), dtype=np.float32))
-        return latent, {"sync": torch.zeros(size, 256, 99)}
+        return latent, {"sync": torch.zeros(size, 256, 3)}
 
 
 def task(**figures):
@@ -94,12 +94,12 @@ def test_a_batch_depends_on_its_generator_alone():
     assert len(first["kept"]) == 2 and not torch.equal(first["noise"], other["noise"])
 
 
-def test_dropped_takes_hear_nothing():
+def test_dropped_takes_have_no_condition():
     model = task().model()
-    prepared = model.prepare({"sync": torch.ones(2, 256, 99)})
-    heard = dropped(prepared, torch.tensor([True, False])).batched["video"]
-    assert torch.equal(heard[0], prepared.batched["video"][0])
-    assert torch.equal(heard[1], model.prepare({}).batched["video"][0])
+    prepared = model.prepare({"sync": torch.ones(2, 256, 3)})
+    kept = dropped(prepared, torch.tensor([True, False])).batched["video"]
+    assert torch.equal(kept[0], prepared.batched["video"][0])
+    assert torch.equal(kept[1], model.prepare({}).batched["video"][0])
 
 
 def test_the_bound_is_least_where_the_variance_is_right():
@@ -250,10 +250,10 @@ def filmed(tmp_path, monkeypatch):
     class Encoder:
         frame_request = CavpVideo.frame_request
         device = torch.device("cpu")
-        looks = 0
+        calls = 0
 
         def encode(self, frames):
-            type(self).looks += 1
+            type(self).calls += 1
             brightness = frames.float().mean((1, 2, 3))[:, None] / 255
             return Features(torch.cos(brightness * torch.arange(512.0))[None], 4.0)
 
@@ -291,9 +291,9 @@ def filmed(tmp_path, monkeypatch):
 def test_a_run_on_videos_goes_on_where_it_stopped(filmed, tmp_path):
     encoder, recipe = filmed
     run_recipe(recipe(2), tmp_path / "broken")
-    assert encoder.looks == 3
+    assert encoder.calls == 3
     resumed = run_recipe(recipe(4), tmp_path / "broken")[0]
-    assert encoder.looks == 3
+    assert encoder.calls == 3
     whole = run_recipe(recipe(4), tmp_path / "whole")[0]
     first, second = read_weights(resumed), read_weights(whole)
     assert all(torch.equal(first[key], second[key]) for key in first)
