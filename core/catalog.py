@@ -5,8 +5,8 @@ The command line, the nodes, Quick Foley, the evaluation and the documentation r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,7 @@ from .encoders.clip import DFN5BClip
 from .encoders.foley_mini import BIN_RATE, MiniVideoEncoder
 from .encoders.mini_text import MiniTextEncoder, encode_prompt
 from .encoders.synchformer import SynchformerVisual
-from .errors import FoleyError
-from .generators import (
-    AC_FOLEY,
-    AUDIO_GRID,
-    L44,
-    GeneratorConfig,
-    StreamSpec,
-    ac_foley_mini,
-    mdsgen_config,
-)
+from .generators import AC_FOLEY, AUDIO_GRID, L44, ac_foley_mini, mdsgen_config
 from .generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from .generators.mdsgen_mini import mdsgen_mini
 from .generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT, SIZES
@@ -37,187 +28,40 @@ from .parts import (
     CodecPart,
     Files,
     GeneratorPart,
-    Part,
     StreamEncoder,
     TextEncoderPart,
     VideoEncoderPart,
-    recognised,
 )
-from .reference import NORMALIZED_REFERENCE, SAMPLED_REFERENCE, ReferenceMethod
+from .reference import NORMALIZED_REFERENCE, SAMPLED_REFERENCE
 from .sampling import Sampling
-from .weights.entries import Licence
+from .tables import (
+    CODECS,
+    SYSTEMS,
+    TASKS,
+    TEXT_ENCODERS,
+    VIDEO_ENCODERS,
+    SystemSpec,
+    add,
+    remove,
+    strictest,
+    system_of_file,
+)
 from .weights.families import Family
 from .weights.files import read_metadata
 from .weights.fill import fill_from
 
-TASKS = {"vta": "video to audio", "tta": "text to audio", "ac-vta": "timbre transfer"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SystemSpec:
-    """A system's row: its parts by name, and how it is sampled.
-
-    text: "" where it takes no words. reference: how it encodes a reference sound, None where it
-    takes none. degrades: takes far beyond the trained length lose quality.
-    """
-
-    name: str
-    title: str
-    generator: GeneratorPart
-    video: str
-    codec: str
-    text: str = ""
-    sampling: Sampling = Sampling()
-    reference: ReferenceMethod | None = None
-    degrades: bool = True
-
-    @property
-    def config(self) -> GeneratorConfig:
-        """Of its generator."""
-        return self.generator.config
-
-    @property
-    def streams(self) -> tuple[StreamSpec, ...]:
-        """What it can be conditioned on."""
-        return self.config.streams
-
-    @property
-    def follows(self) -> tuple[StreamSpec, ...]:
-        """The streams that its parts make."""
-        made = set(VIDEO_ENCODERS[self.video].streams) if self.video else set()
-        if self.text:
-            made.add(TEXT_ENCODERS[self.text].stream)
-        if self.reference is not None:
-            made.add(self.reference.stream)
-        return tuple(spec for spec in self.streams if spec.name in made)
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Of `TASKS`."""
-        able = {"vta": self.video, "tta": self.text, "ac-vta": self.reference}
-        return tuple(task for task, part in able.items() if part)
-
-    def parts(self) -> dict[str, Part]:
-        """Its parts by kind."""
-        found: dict[str, Part] = {"generator": self.generator}
-        if self.video:
-            found["video encoder"] = VIDEO_ENCODERS[self.video]
-        if self.text:
-            found["text encoder"] = TEXT_ENCODERS[self.text]
-        return {**found, "codec": CODECS[self.codec]}
-
-    @property
-    def files(self) -> dict[str, str | Path]:
-        """All weights by role."""
-        return {role: file for part in self.parts().values() for role, file in part.files.items()}
-
-    @property
-    def families(self) -> dict[str, Family]:
-        """The family that a role's file must be of, where that is told."""
-        found: dict[str, Family] = {}
-        for part in self.parts().values():
-            found.update(part.families)
-        # What the generator's file is, its own family says.
-        return {role: family for role, family in found.items() if role not in self.generator.files}
-
-    @property
-    def sample_rate(self) -> int:
-        """Of its sound, in Hz."""
-        return self.config.latent.sample_rate
-
-    @property
-    def bundled(self) -> bool:
-        """Whether all its weights come with this package."""
-        return all(part.bundled for part in self.parts().values())
-
-    @property
-    def licence(self) -> Licence:
-        """The strictest one of its parts."""
-        found = [licence for part in self.parts().values() for licence in part.licences]
-        return strictest(found)
-
-    @property
-    def about(self) -> str:
-        """One line for the artist."""
-        return self.generator.about
-
-    def of_file(self, path: Path) -> SystemSpec:
-        """This row for the network that a file holds."""
-        generator = self.generator.of_file(path)
-        return replace(self, generator=generator, codec=generator.config.latent.codec)
-
-    @property
-    def reference_seconds(self) -> float:
-        """Length of one window of a reference, 0 where it takes none."""
-        return self.config.reference_samples / self.sample_rate if self.reference else 0.0
-
-
-def strictest(licences: Iterable[Licence]) -> Licence:
-    """The one that allows least."""
-    order = ("no", "unknown", "conditional", "yes")
-    return min(licences, key=lambda licence: order.index(licence.commercial))
-
-
-SYSTEMS: dict[str, SystemSpec] = {}
-VIDEO_ENCODERS: dict[str, VideoEncoderPart] = {}
-TEXT_ENCODERS: dict[str, TextEncoderPart] = {}
-CODECS: dict[str, CodecPart] = {}
-
-
-def add(*rows: SystemSpec | VideoEncoderPart | TextEncoderPart | CodecPart) -> None:
-    """Adds rows; each is then found by its name wherever systems and parts are."""
-    for row in rows:
-        _table_of(row)[row.name] = row
-
-
-def remove(*rows: SystemSpec | VideoEncoderPart | TextEncoderPart | CodecPart) -> None:
-    """Takes rows out again."""
-    for row in rows:
-        _table_of(row).pop(row.name, None)
-
-
-def _table_of(row: Any) -> dict[str, Any]:
-    tables: dict[type, dict[str, Any]] = {
-        SystemSpec: SYSTEMS,
-        VideoEncoderPart: VIDEO_ENCODERS,
-        TextEncoderPart: TEXT_ENCODERS,
-        CodecPart: CODECS,
-    }
-    return tables[type(row)]
-
-
-def system_of_file(path: Path) -> SystemSpec:
-    """The row of a weights file of one's own, whatever its family; of several the one whose parts
-    and size it fits.
-
-    Raises:
-        FoleyError: it cannot be read, or is no generator's.
-    """
-    best: tuple[list[bool], SystemSpec] | None = None
-    configs: dict[str, GeneratorConfig | None] = {}
-    for system in SYSTEMS.values():
-        checkpoint = system.generator.checkpoint
-        if checkpoint.family not in configs:
-            configs[checkpoint.family] = recognised(checkpoint, path)
-        config = configs[checkpoint.family]
-        if config is None:
-            continue
-        own = system.config
-        fit = [
-            config.latent.codec == own.latent.codec,
-            [s.name for s in config.streams] == [s.name for s in own.streams],
-            config.streams == own.streams,
-            checkpoint.variant(config) == checkpoint.variant(own),
-        ]
-        if best is None or fit > best[0]:
-            best = fit, system
-    if best is None:
-        raise FoleyError(
-            f"{path.name} holds no generator that is known here; choose another file, or one of: "
-            f"{', '.join(SYSTEMS)}."
-        )
-    return best[1].of_file(path)
-
+__all__ = [
+    "CODECS",
+    "SYSTEMS",
+    "TASKS",
+    "TEXT_ENCODERS",
+    "VIDEO_ENCODERS",
+    "SystemSpec",
+    "add",
+    "remove",
+    "strictest",
+    "system_of_file",
+]
 
 # Video encoders
 

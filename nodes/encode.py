@@ -160,7 +160,7 @@ def _encoded(
 
 @functools.cache
 def cache() -> FeatureCache:
-    """What was encoded since ComfyUI started; on disk too, where FOLEYSTAGE_CACHE names a folder."""
+    """What was encoded since ComfyUI started; also in the folder that FOLEYSTAGE_CACHE names."""
     return cache_of()
 
 

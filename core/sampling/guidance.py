@@ -147,8 +147,9 @@ def preset(
 
 
 def always_conditioned(generator: Generator) -> tuple[str, ...]:
-    """Streams that guidance keeps on both sides, for `kept` of `cfg`."""
-    return tuple(spec.name for spec in generator.streams if spec.always_conditioned)
+    """Streams that guidance keeps on both sides, for `kept` of `cfg`; required ones too."""
+    specs = generator.streams
+    return tuple(spec.name for spec in specs if spec.always_conditioned or spec.required)
 
 
 def interval(guidance: Guidance, start: float, stop: float) -> Guidance:

@@ -36,7 +36,9 @@ def published(hub, monkeypatch, tmp_path, weights):
         ("published_beside", BESIDE, b"numbers"),
     ):
         hub.add(f"someone/{name}/{file}", content)
-        known[name] = Entry(name, "codec", "", Licence("MIT", "yes", "MIT"), (Hub(f"someone/{name}", file),))
+        known[name] = Entry(
+            name, "codec", "", Licence("MIT", "yes", "MIT"), (Hub(f"someone/{name}", file),)
+        )
     monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, *known.values()))
     files = {"codec": NAME, "beside": "published_beside"}
     row = replace(CODECS["foley_mini_codec"], name=NAME, files=files)

@@ -43,8 +43,8 @@ def test_found_files_are_offered_by_name(found, nodes):
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2.0, 10.0])
 def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
-    from foleystage.core.media import ImageFrames
     from foleystage.core.loading import load_model
+    from foleystage.core.media import ImageFrames
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
 
@@ -77,8 +77,8 @@ def test_a_file_is_the_network_that_it_holds(found, call):
 
 
 def test_the_image_codec_with_an_audioldm_file_is_refused_by_name(small, call):
-    from foleystage.nodes.native.managed import managed
     from foleystage.core.catalog import CODECS
+    from foleystage.nodes.native.managed import managed
 
     model = load(call)
     latent = call("EmptyLatent", model=model, seconds=8.0)[0]

@@ -131,8 +131,8 @@ def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip, timing):
 
 
 def test_a_single_picture_says_what_is_heard(family, call, monkeypatch):
-    from foleystage.core.media import ImageFrames
     from foleystage.core.loading import load_model
+    from foleystage.core.media import ImageFrames
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
 

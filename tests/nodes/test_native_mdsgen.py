@@ -6,8 +6,8 @@ import comfy.model_base
 import comfy.samplers
 import pytest
 import torch
-from foleystage.core.errors import FoleyError
 from foleystage.core.catalog import SYSTEMS
+from foleystage.core.errors import FoleyError
 from foleystage.core.generators import Conditions
 from foleystage.core.parts import load_generator
 from foleystage.core.sampling import (
@@ -54,7 +54,9 @@ def core_sample(told, guidance, steps):
 
 def native_take(guider, model, told, sampler="dpmpp_2m"):
     sigmas = sigmas_of(model, PUBLISHED, STEPS, 1.0)
-    return sampled(guider, told[2], comfy.samplers.sampler_object(sampler), sigmas, 3).transpose(1, 2)
+    return sampled(guider, told[2], comfy.samplers.sampler_object(sampler), sigmas, 3).transpose(
+        1, 2
+    )
 
 
 def relative(a, b):
