@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .catalog import TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
 from .encoders.base import CancelCheck, EncodedVideo, Features, Progress
@@ -159,18 +160,37 @@ def encode_text(
     part: TextEncoderPart, store: Store, prompt: str, cache: FeatureCache | None = None
 ) -> Tensor | None:
     """The text stream `[1, N, D]` of a prompt, float32 on the CPU; None when it says nothing."""
-    if not prompt.strip():
-        return None
+    return encode_texts(part, store, (prompt,), cache)[0]
 
-    def compute() -> Features:
-        with store.using("text") as module:
-            stream = part.encode(module, prompt)
-        # An empty stream stands for None, since the cache keeps tensors.
-        return Features(torch.zeros(1, 0, 0) if stream is None else stream.float().cpu(), 0.0)
 
-    key = content_key("words", store.weights("text"), prompt)
-    stream = (compute() if cache is None else cache.get(key, compute)).values
-    return stream if stream.shape[1] else None
+def encode_texts(
+    part: TextEncoderPart,
+    store: Store,
+    prompts: Sequence[str],
+    cache: FeatureCache | None = None,
+) -> list[Tensor | None]:
+    """As `encode_text`, of several prompts: the encoder is loaded once, and only for a new one."""
+    with ExitStack() as stack:
+        opened: list[nn.Module] = []
+
+        def compute(prompt: str) -> Features:
+            if not opened:
+                opened.append(stack.enter_context(store.using("text")))
+                # Before the store frees it.
+                stack.callback(opened.clear)
+            stream = part.encode(opened[0], prompt)
+            # An empty stream stands for None, since the cache keeps tensors.
+            return Features(torch.zeros(1, 0, 0) if stream is None else stream.float().cpu(), 0.0)
+
+        def encode(prompt: str) -> Tensor | None:
+            if not prompt.strip():
+                return None
+            make = partial(compute, prompt)
+            key = content_key("words", store.weights("text"), prompt)
+            stream = (make() if cache is None else cache.get(key, make)).values
+            return stream if stream.shape[1] else None
+
+        return [encode(prompt) for prompt in prompts]
 
 
 def encode_reference(
@@ -249,7 +269,7 @@ class System:
                 log.warning("%s follows the picture alone; the words have no effect.", self.name)
             return {}, {}
         part = TEXT_ENCODERS[self.row.text]
-        streams = (encode_text(part, self.store, one, self.cache) for one in (prompt, negative))
+        streams = encode_texts(part, self.store, (prompt, negative), self.cache)
         positive, away = ({} if one is None else {part.stream: one} for one in streams)
         return positive, away
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foleystage.core.models import load_model
+from foleystage.core.loading import load_model
 from foleystage.core.scenes import sample_scene
 from foleystage.core.scenes.files import write_picture
 
@@ -59,6 +59,15 @@ def found(family, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FOLEYSTAGE_MODELS", str(family))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return family
+
+
+@pytest.fixture
+def frame_counter(found):
+    """AC-Foley whose video encoders make one feature of each frame they are given."""
+    from counting import counting_system
+
+    with counting_system("ac_foley") as system:
+        yield system
 
 
 @pytest.fixture

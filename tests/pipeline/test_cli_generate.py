@@ -102,9 +102,9 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
     from foleystage.core import pipeline
 
     picked = []
-    look = pipeline.look
+    encode = pipeline.encode
     monkeypatch.setattr(
-        pipeline, "look", lambda *a, **k: picked.append(a[2].timing) or look(*a, **k)
+        pipeline, "encode", lambda *a, **k: picked.append(a[2].timing) or encode(*a, **k)
     )
     nearest = take(tmp_path, clip, *QUICK)
     late = take(tmp_path, clip, "--timing", "published", *QUICK)
@@ -128,7 +128,7 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         (["CLIP", "--model", "mmaudio_large_44k", "--reference", "REF"], "takes no reference"),
         (["CLIP", "--part", "vae"], "--part takes PART=FILE"),
         (["CLIP", "--part", "vae="], "--part takes PART=FILE"),
-        (["CLIP", "--model", "ac_foley", "--part", "ear=REF"], "There is no part 'ear'"),
+        (["CLIP", "--model", "ac_foley", "--part", "nose=REF"], "There is no part 'nose'"),
         (["CLIP", "--model", "ac_foley", "--part", "vae=nowhere.pth"], "no weights file"),
         (["CLIP", "--model", "ac_foley", "--part", "vae=VAE16"], "use mmaudio_vae_44k"),
         (["CLIP", "--model", "ac_foley", "--part", "generator=MMAUDIO"], "not of AC-Foley"),

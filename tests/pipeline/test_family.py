@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import logging
 import shutil
-import weakref
 from dataclasses import replace
 
 import pytest
 import torch
 from family import CONFIGS, seeded, tone, write_generator
+from foleystage.core.catalog import SYSTEMS, system_of_file
 from foleystage.core.codecs import load_codec
 from foleystage.core.encoders.base import pixels
 from foleystage.core.encoders.clip import MEAN, STD, DFN5BClip
 from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators.mmaudio_files import load_network
+from foleystage.core.loading import Loading, load_model
 from foleystage.core.media import ImageFrames, limit, read_frames, resample
-from foleystage.core.mmaudio_model import MMAudioModel
-from foleystage.core.model_base import Loading
-from foleystage.core.models import MODELS, load_model
-from foleystage.core.pipeline import Request, generate, look
-from foleystage.core.weights.detect import detect
+from foleystage.core.parts import load_generator
+from foleystage.core.pipeline import encode, generate
+from foleystage.core.recognition import detect
+from foleystage.core.request import Request
+from recording import Recording
 
 SECONDS = 0.72
 QUICK = Request(seconds=SECONDS, steps=2, loudness=None)
+
+
+def network(path):
+    return load_generator(system_of_file(path).generator, path)
 
 
 @torch.no_grad()
@@ -37,7 +41,7 @@ def test_a_take_is_what_the_parts_make_by_hand(found, clip, ac_foley):
 
     clip_tower = DFN5BClip.load(found / "dfn5b_clip.safetensors")
     sync_tower = SynchformerVisual.load(found / "synchformer_state_dict.pth")
-    frames = read_frames(clip, ac_foley.requests, seconds=SECONDS)
+    frames = read_frames(clip, ac_foley.video_encoder.requests, seconds=SECONDS)
     pictures = pixels(frames["clip"][:5], torch.float32, MEAN, STD)
     motion = pixels(frames["sync"][:16], torch.float32, [0.5] * 3, [0.5] * 3)
     codec = load_codec(
@@ -48,20 +52,20 @@ def test_a_take_is_what_the_parts_make_by_hand(found, clip, ac_foley):
         },
     )
     mono = sound.mean(0, keepdim=True)
-    heard = resample(mono / mono.abs().max() * 0.95, rate, 44100)[None, :, :89088]
-    net = load_network(found / "ac_foley.pth")
+    window = resample(mono / mono.abs().max() * 0.95, rate, 44100)[None, :, :89088]
+    net = network(found / "ac_foley.pth")
     streams = {
         "clip": clip_tower.encode_images(pictures)[None],
         "sync": sync_tower.encode_segments(motion[None]),
         "text": clip_tower.encode_text(["metal hit"]),
-        "audio": codec.sample(heard, seeded()),
+        "audio": codec.sample(window, seeded()),
     }
-    told = net.prepare(streams, SECONDS)
-    untold = net.prepare({"text": clip_tower.encode_text(["music"])}, SECONDS)
+    positive = net.prepare(streams, SECONDS)
+    negative = net.prepare({"text": clip_tower.encode_text(["music"])}, SECONDS)
     x = torch.randn(1, *net.latent_shape(SECONDS), generator=seeded(5))
     for step in range(3):
         t = torch.tensor([step / 3])
-        x = x + (4.5 * net(x, t, told) - 3.5 * net(x, t, untold)) / 3
+        x = x + (4.5 * net(x, t, positive) - 3.5 * net(x, t, negative)) / 3
     by_hand = codec.decode(x * net.latent_std + net.latent_mean)[0]
     by_hand = limit(by_hand[:, : round(SECONDS * 44100)], 44100)
     error = (takes.waveforms[0] - by_hand).norm() / by_hand.norm()
@@ -83,31 +87,27 @@ def test_figures_are_read_off_the_weights(found):
         assert replace(read, mlp_ratio=4.0, mlp_multiple=256) == config
 
 
-def test_parts_are_freed_before_the_next_is_loaded(clip, ac_foley, monkeypatch):
-    alive: list[weakref.ref] = []
-    load = MMAudioModel._load
-
-    def watched(self, part):
-        assert not [ref for ref in alive if ref() is not None], part
-        module = load(self, part)
-        alive.append(weakref.ref(module))
-        return module
-
-    monkeypatch.setattr(MMAudioModel, "_load", watched)
-    generate(clip, ac_foley, replace(QUICK, prompt="rain", steps=1, reference=tone(1)))
-    assert len(alive) == 5
+def test_parts_are_freed_before_the_next_is_loaded(clip, ac_foley):
+    ac_foley.store = store = Recording(ac_foley.store)
+    request = replace(QUICK, prompt="rain", negative="music", steps=1, reference=tone(1))
+    generate(clip, ac_foley, request)
+    # CLIP is read by halves, and the codec once more without its encoder.
+    assert store.roles == ["codec", "sync", "clip", "text", "generator", "decoder"]
+    assert store.alive_before == [0] * 6
 
 
-def test_kept_parts_are_loaded_once(found, clip, monkeypatch):
-    loaded = []
-    load = MMAudioModel._load
-    monkeypatch.setattr(
-        MMAudioModel, "_load", lambda self, part: loaded.append(part) or load(self, part)
-    )
+def test_kept_parts_are_loaded_once(found, clip):
     model = load_model("ac_foley", loading=Loading(keep=True))
+    model.store = store = Recording(model.store)
     for seed in (0, 1):
         generate(clip, model, replace(QUICK, seed=seed, steps=1, reference=tone(1)))
-    assert sorted(loaded) == ["clip", "codec", "generator", "sync"]
+    assert store.roles == ["codec", "sync", "clip", "generator", "decoder"] + [
+        "codec",
+        "generator",
+        "decoder",
+    ]
+    # All are still there when the last is used, the codec for both of its roles.
+    assert store.alive_before[-1] == 4
 
 
 def waveform(source, model, **changes) -> torch.Tensor:
@@ -129,9 +129,9 @@ def test_every_stream_can_be_left_out_and_counts(clip, ac_foley):
 def test_a_picture_is_one_frame_that_is_held(ac_foley):
     image = torch.rand(1, 40, 60, 3, generator=seeded())
     takes = waveform(ImageFrames(image, 25.0), ac_foley)
-    told = ac_foley.tell(look(ImageFrames(image, 25.0), ac_foley, QUICK).frames, SECONDS, "", "")
-    assert set(told.streams) == {"clip"}
-    assert torch.equal(told.streams["clip"][0, 0], told.streams["clip"][0, 4])
+    video = encode(ImageFrames(image, 25.0), ac_foley, QUICK)
+    assert set(video.streams) == {"clip"} and video.streams["clip"].shape[1] == 5
+    assert torch.equal(video.streams["clip"][0, 0], video.streams["clip"][0, 4])
     assert takes.shape[-1] == round(SECONDS * 44100)
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_does_not_fit_is_refused_with_the_one_that_does(found, model
 def test_a_file_of_ones_own_is_a_model(found, tmp_path, clip):
     path = shutil.copy(found / "ac_foley.pth", tmp_path / "mine.pth")
     model = load_model(str(path))
-    assert model.name == "mine" and model.reference_samples == 89088
+    assert model.name == "mine" and model.config.reference_samples == 89088
     assert waveform(clip, model).shape[-1] == round(SECONDS * 44100)
 
 
@@ -214,17 +214,17 @@ def test_published_first_release_is_read_one_level_down(found, tmp_path):
     path = write_generator("ac_foley", tmp_path)
     torch.save({"weights": torch.load(path, weights_only=True), "it": 3}, path)
     assert str(detect(path)) == "ac_foley"
-    assert load_network(path).config.reference_samples == 89088
+    assert network(path).config.reference_samples == 89088
 
 
 @torch.no_grad()
 def velocity(loading: Loading, device: str = "cpu") -> torch.Tensor:
     model = load_model("ac_foley", device, loading)
-    with model.using("generator") as net:
+    with model.store.using("generator") as net:
         like = next(net.parameters())
-        told = net.prepare({"clip": torch.ones(1, 8, 24).to(like)}, 1.0)
+        prepared = net.prepare({"clip": torch.ones(1, 8, 24).to(like)}, 1.0)
         noise = torch.randn(1, *net.latent_shape(1.0), generator=seeded())
-        return net(noise.to(like.dtype), torch.tensor([0.3]), told).float()
+        return net(noise.to(like.dtype), torch.tensor([0.3]), prepared).float()
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("bfloat16", 2e-2), ("fp8", 0.12)])
@@ -236,7 +236,7 @@ def test_narrow_types_stay_near_float32(found, precision, bound):
 
 def test_fp8_is_the_weights_alone_and_a_quarter_of_float32(found):
     model = load_model("ac_foley", loading=Loading(precision="fp8"))
-    with model.using("generator") as net:
+    with model.store.using("generator") as net:
         stored = sum(v.numel() * v.element_size() for v in net.state_dict().values())
         count = sum(v.numel() for v in net.state_dict().values())
         assert stored < 1.2 * count
@@ -255,25 +255,25 @@ def test_the_bundled_model_takes_no_precision():
 
 
 def test_out_of_memory_falls_back_and_says_so(clip, ac_foley, monkeypatch, caplog):
-    from foleystage.core.codecs.mmaudio import MMAudioCodec
+    from foleystage.core.codecs.mel_vae import MelVAE
     from foleystage.core.generators import MMAudio
 
     plain = waveform(clip, ac_foley)
-    forward, decode, failed = MMAudio.forward, MMAudioCodec._decode, []
+    forward, decode, failed = MMAudio.forward, MelVAE.decode, []
 
     def small_batches(self, x, t, prepared):
         if len(x) > 1:
             raise torch.cuda.OutOfMemoryError("no room")
         return forward(self, x, t, prepared)
 
-    def second_time(self, latent, generator, progress):
+    def second_time(self, latent, **options):
         if not failed:
             failed.append(True)
             raise torch.cuda.OutOfMemoryError("no room")
-        return decode(self, latent, generator, progress)
+        return decode(self, latent, **options)
 
     monkeypatch.setattr(MMAudio, "forward", small_batches)
-    monkeypatch.setattr(MMAudioCodec, "_decode", second_time)
+    monkeypatch.setattr(MelVAE, "decode", second_time)
     with caplog.at_level(logging.WARNING):
         again = waveform(clip, ac_foley)
     assert "one prediction at a time" in caplog.text and "smaller tiles" in caplog.text
@@ -295,15 +295,16 @@ def test_a_take_that_never_fits_is_one_sentence(clip, ac_foley, monkeypatch):
 @torch.no_grad()
 def test_a_compiled_network_takes_changing_lengths(found):
     torch._dynamo.reset()
-    plain = load_network(found / "ac_foley.pth")
-    compiled = load_network(found / "ac_foley.pth")
+    plain = network(found / "ac_foley.pth")
+    compiled = network(found / "ac_foley.pth")
     compiled.compile(dynamic=True, backend="aot_eager")
 
     def compare(seconds: float) -> None:
-        told = plain.prepare({}, seconds)
+        prepared = plain.prepare({}, seconds)
         x = torch.randn(1, *plain.latent_shape(seconds), generator=seeded())
         t = torch.tensor([0.4])
-        torch.testing.assert_close(compiled(x, t, told), plain(x, t, told), atol=1e-4, rtol=1e-4)
+        got, wanted = compiled(x, t, prepared), plain(x, t, prepared)
+        torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
 
     for seconds in (2.0, 2.6):
         compare(seconds)
@@ -328,9 +329,10 @@ def test_compiled_takes_of_changing_lengths_are_those_of_the_plain_network(found
 def test_every_public_model_is_listed_with_its_files():
     names = {"ac_foley", "mmaudio_small_16k", "mmaudio_small_44k", "mmaudio_medium_44k"}
     names |= {"mmaudio_large_44k", "mmaudio_large_44k_v2"}
-    assert names <= set(MODELS)
+    assert names <= set(SYSTEMS)
     for name in names:
-        assert MODELS[name].files[0] == name and len(MODELS[name].files) == 5
+        files = list(SYSTEMS[name].files.values())
+        assert files[0] == name and len(files) == 5
 
 
 @pytest.mark.slow

@@ -6,16 +6,20 @@ from dataclasses import replace
 
 import pytest
 import torch
-from foleystage.core import mdsgen_model
+from foleystage.core import loading
+from foleystage.core.catalog import SYSTEMS
 from foleystage.core.encoders.cavp import CavpVideo
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators import MDSGen, Prepared, mdsgen_config
+from foleystage.core.generators import Conditions, MDSGen, Prepared, mdsgen_config
 from foleystage.core.generators.mdsgen_packed import PackedMLP
 from foleystage.core.generators.packed import can_pack
+from foleystage.core.loading import Loading, load_model
 from foleystage.core.media import ImageFrames
-from foleystage.core.model_base import Loading
-from foleystage.core.pipeline import Request, generate, look
+from foleystage.core.pipeline import encode, generate
+from foleystage.core.request import Request
 from foleystage.core.sampling import LINEAR
+from foleystage.core.stores import Resident
+from foleystage.core.system import System
 from foleystage.core.weights.quantize import Fp8Linear
 from safetensors.torch import save_file
 from torch import nn
@@ -45,7 +49,7 @@ class Oracle(MDSGen):
     def prepare(self, conditions, seconds=None, *, lengths=None, batch=None):
         if not conditions:
             return Prepared({"video": torch.zeros(batch, self.config.frames, 1)})
-        moments = ((torch.arange(self.config.frames) + 0.5) / self.config.latent_rate * FPS).long()
+        moments = ((torch.arange(self.config.frames) + 0.5) / self.config.latent.rate * FPS).long()
         return Prepared({"video": self.features(conditions)[:, moments.clamp_max(31), :1]})
 
     def forward(self, x, t, prepared):
@@ -72,29 +76,12 @@ def random_network():
     return net.eval()
 
 
-class Small(mdsgen_model.MDSGenModel):
-    network = staticmethod(random_network)
-    encoder = Brightness
-
-    def _load(self, part):
-        if part == "cavp":
-            return self.encoder()
-        return self._fitted(self.network()) if part == "generator" else Levels()
-
-
-@pytest.fixture
-def made(tmp_path):
-    def make(network=random_network, encoder=Brightness, **loading):
-        shapes = {"x_embedder.proj.weight": (768, 8, 2, 2), "decoder_pos_embed": (1, 816, 768)}
-        tensors = {k: torch.zeros(v, dtype=torch.float16) for k, v in shapes.items()}
-        for name in mdsgen_model.FILES:
-            save_file(tensors, tmp_path / f"{name}.safetensors")
-        files = {name: tmp_path / f"{name}.safetensors" for name in mdsgen_model.FILES}
-        model = Small("mdsgen_b", files, "cpu", Loading(**loading))
-        model.network, model.encoder = network, encoder
-        return model
-
-    return make
+def made(network=random_network, encoder=Brightness) -> System:
+    """MDSGen-B's row with small parts."""
+    row = SYSTEMS["mdsgen_b"]
+    row = replace(row, generator=replace(row.generator, config=tiny_config()))
+    loaders = {"generator": network, "cavp": encoder, "codec": Levels}
+    return System("mdsgen_b", row, Resident(loaders, "cpu"))
 
 
 def film(seconds, flashes):
@@ -110,7 +97,7 @@ def oracle():
 
 
 @pytest.mark.parametrize("seconds", [8.0, 8.25, 12.0, 21.0, 45.5])
-def test_every_moment_of_a_long_clip_sounds_once_and_at_its_level(made, seconds):
+def test_every_moment_of_a_long_clip_sounds_once_and_at_its_level(seconds):
     flashes = range(1, round(seconds * FPS), 3)
     takes = generate(film(seconds, flashes), made(oracle), replace(QUICK, cfg=1.0))
     sound = takes.waveforms[0, 0]
@@ -123,7 +110,7 @@ def test_every_moment_of_a_long_clip_sounds_once_and_at_its_level(made, seconds)
     assert torch.allclose(quarters[:, 640:-640].mean(1), expected, atol=0.03)
 
 
-def test_a_long_clip_with_random_nets_gives_a_whole_sound(made):
+def test_a_long_clip_with_random_nets_gives_a_whole_sound():
     takes = generate(film(20.0, range(0, 80, 5)), made(), replace(QUICK, steps=2))
     assert takes.waveforms.shape == (1, 1, 320000)
     assert bool(torch.isfinite(takes.waveforms).all())
@@ -132,28 +119,28 @@ def test_a_long_clip_with_random_nets_gives_a_whole_sound(made):
     assert float(level.max() / level.min()) < 2.0
 
 
-def test_one_pass_makes_the_one_length_and_says_what_it_leaves_out(made, caplog):
+def test_one_pass_makes_the_one_length_and_says_what_it_leaves_out(caplog):
     film_of_12 = film(12.0, [])
-    view = look(film_of_12, made(), Request(timing="published"))
-    assert view.seconds == view.covered == 8.16
+    video = encode(film_of_12, made(), Request(timing="published"))
+    assert video.seconds == video.padded == 8.16
     assert "8.16 s in one pass, so the sound ends there, 3.84 s before" in caplog.text
-    # As published, the encoder looks at 33 frames, of which the network takes 32.
-    assert view.frames["cavp"].values.shape[1] == 33
-    assert look(film_of_12, made(), Request()).covered == 12.16
+    # As published, 33 frames are encoded, of which the network takes 32.
+    assert video.streams["cavp"].shape[1] == 33
+    assert encode(film_of_12, made(), Request()).padded == 12.16
 
 
-def test_a_flash_is_seen_in_the_frame_that_the_published_extraction_takes(made):
+def test_a_flash_is_in_the_frame_that_the_published_extraction_takes():
     images = torch.zeros(100, 8, 8, 3)
     images[46] = SHADE  # of 25 a second: ffmpeg's fps=4 takes it for 1.75 s
-    view = look(ImageFrames(images, 25.0), made(), Request())
-    assert view.frames["cavp"].values[0, :, 0].argmax() == 7
-    assert float(view.frames["cavp"].values[0, 7, 0]) == pytest.approx(SHADE, abs=0.01)
+    stream = encode(ImageFrames(images, 25.0), made(), Request()).streams["cavp"]
+    assert stream[0, :, 0].argmax() == 7
+    assert float(stream[0, 7, 0]) == pytest.approx(SHADE, abs=0.01)
 
 
-def test_an_encoder_that_gives_no_numbers_is_one_sentence(made):
+def test_an_encoder_that_gives_no_numbers_is_one_sentence():
     class Broken(Brightness):
         def encode_batch(self, frames):
-            return super().look(frames) / 0.0 * 0.0
+            return super().encode_batch(frames) / 0.0 * 0.0
 
     with pytest.raises(FoleyError, match="infinite or undefined"):
         generate(film(2.0, [1]), made(encoder=Broken), QUICK)
@@ -167,21 +154,48 @@ def test_an_encoder_that_gives_no_numbers_is_one_sentence(made):
         ({"cfg": float("nan")}, "guidance scale must be 0 to 100"),
     ],
 )
-def test_figures_that_make_no_take_are_one_sentence(made, figures, sentence):
+def test_figures_that_make_no_take_are_one_sentence(figures, sentence):
     with pytest.raises(FoleyError, match=sentence):
         generate(film(2.0, [1]), made(), replace(QUICK, **figures))
 
 
-def test_no_guidance_at_all_gives_a_sound(made):
+def test_no_guidance_at_all_gives_a_sound():
     sound = generate(film(2.0, [1]), made(), replace(QUICK, cfg=0.0)).waveforms
     assert bool(torch.isfinite(sound).all()) and float(sound.abs().max()) > 0
 
 
-def test_the_network_is_packed_or_narrow_as_asked(made):
-    with made().using("generator") as network:
-        packs = can_pack(torch.float32, "cpu")
-        assert isinstance(network.blocks[0].mlp, PackedMLP) == packs
-    with made(precision="fp8").using("generator") as network:
-        assert isinstance(network.blocks[0].mlp.fc1, Fp8Linear)
-    takes = generate(film(2.0, [1]), made(precision="fp8"), replace(QUICK, steps=1))
-    assert bool(torch.isfinite(takes.waveforms).all())
+@pytest.fixture(scope="module")
+def small_file(tmp_path_factory):
+    """MDSGen-T with random weights, and files that say they are the other parts."""
+    folder = tmp_path_factory.mktemp("mdsgen")
+    with torch.inference_mode(False):
+        net = MDSGen(mdsgen_config("t"), rng=torch.Generator().manual_seed(0))
+        save_file(net.state_dict(), folder / "generator.safetensors")
+    for role, family in SYSTEMS["mdsgen_b"].families.items():
+        about = {"family": family.name, "variant": family.variant}
+        save_file({"anchor": torch.zeros(1)}, folder / f"{role}.safetensors", about)
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("least", "precision", "kind"),
+    [
+        (0, "float32", PackedMLP),
+        (0, "fp8", Fp8Linear),
+        # Packing gains nothing for so small a network.
+        (loading.LEAST_PACKED, "float32", nn.Linear),
+    ],
+)
+def test_the_network_is_packed_or_quantized_as_asked(
+    small_file, monkeypatch, least, precision, kind
+):
+    monkeypatch.setattr(loading, "LEAST_PACKED", least)
+    if kind is PackedMLP and not can_pack(torch.float32, "cpu"):
+        kind = nn.Linear
+    system = load_model("mdsgen_b", loading=Loading(small_file, precision))
+    with system.store.using("generator") as network:
+        mlp = network.blocks[0].mlp
+        assert isinstance(mlp if kind is PackedMLP else mlp.fc1, kind)
+    streams = {"cavp": torch.ones(1, 32, 512)}
+    latent = system.sample(Conditions(streams, 8.16), steps=1, seed=0)
+    assert bool(torch.isfinite(latent).all())

@@ -11,7 +11,8 @@ from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.matching import match_onsets
 from foleystage.core.media import ImageFrames, integrated_loudness
-from foleystage.core.pipeline import Request, generate
+from foleystage.core.pipeline import generate
+from foleystage.core.request import Request
 
 QUICK = Request(prompt="wood hit", seconds=2.0, steps=4)
 
