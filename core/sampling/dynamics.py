@@ -36,6 +36,13 @@ class Noise:
     later: Any = None
 
     @property
+    def steps(self) -> int | None:
+        """How many steps it is drawn for, None: any."""
+        if isinstance(self.later, GumbelNoise):
+            return self.later.tokens.shape[1]
+        return None if self.later is None else len(self.later)
+
+    @property
     def takes(self) -> int:
         """How many takes it is drawn for."""
         return len(self.later.tokens if self.first is None else self.first)

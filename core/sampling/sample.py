@@ -108,6 +108,8 @@ def sample(
         noise = dynamics.draw(rng, latent, takes, length, steps, first_take)
     elif isinstance(noise, Tensor):
         noise = Noise(noise)
+    if noise.steps not in (None, steps):
+        raise FoleyError(f"The noise is drawn for {noise.steps} steps, but {steps} are to be made.")
     if noise.first is not None and tuple(noise.first.shape) != (takes, length, latent.dim):
         raise FoleyError(
             f"The noise has the shape {list(noise.first.shape)}, but this take needs "
