@@ -151,31 +151,114 @@ def test_nothing_imports_in_a_circle():
     assert not graph, f"these import each other, or what does: {sorted(graph)}"
 
 
-# What may not know what; the folders of core.
+# The layers, top to bottom; folders and modules of core go by their own name. Each may import from
+# its own layer and from those below it.
+LAYERS = (
+    ("root", "cli", "nodes"),
+    ("nodes.native",),
+    ("nodes.values",),
+    ("pipeline", "request", "tasks", "listing", "results", "evaluation", "training"),
+    ("system", "loading", "stores", "catalog", "tables", "parts", "recognition", "reference"),
+    ("sampling",),
+    ("generators",),
+    ("encoders", "codecs", "scenes"),
+    ("media", "weights"),
+    ("core", "errors", "heap", "precision", "threads"),
+)
+# What a layer would allow and the design does not.
 STRANGERS = {
-    "media": {"weights", "encoders", "codecs", "generators", "sampling", "evaluation", "training"},
-    "weights": {"encoders", "codecs", "generators", "sampling", "evaluation", "training"},
-    "encoders": {"codecs", "generators", "sampling", "evaluation", "training"},
-    "codecs": {"encoders", "generators", "sampling", "evaluation", "training"},
-    "generators": {"media", "encoders", "codecs", "sampling", "evaluation", "training"},
-    "sampling": {"media", "encoders", "codecs", "evaluation", "training"},
-    "scenes": {"weights", "generators", "sampling", "evaluation", "training"},
+    "cli": {"nodes"},
+    "nodes": {"cli", "evaluation", "training"},
+    "nodes.native": {"pipeline", "request", "results", "evaluation", "training"},
     "evaluation": {"training"},
     "training": {"evaluation"},
+    "pipeline": {"evaluation", "training", "results"},
+    "sampling": {"encoders", "codecs", "media", "weights"},
+    "generators": {"encoders", "codecs", "media"},
+    "encoders": {"codecs"},
+    "codecs": {"encoders"},
+    "scenes": {"encoders", "codecs", "weights"},
+    "media": {"weights"},
+    "weights": {"media"},
 }
+# Scenes are for measuring and for training; no system knows them.
+KNOWN_BY = {"scenes": {"cli", "evaluation", "training"}}
+DEPTH = {unit: depth for depth, layer in enumerate(LAYERS) for unit in layer}
 
 
-def test_no_folder_of_core_knows_one_that_stands_above_it():
+def unit_of(module: str) -> str:
+    """The unit of the table that a module of the pack belongs to."""
+    parts = module.split(".")[1:]
+    if parts[:1] == ["core"]:
+        return parts[1] if len(parts) > 1 else "core"
+    if parts[:2] in (["nodes", "native"], ["nodes", "values"]):
+        return ".".join(parts[:2])
+    return parts[0] if parts and parts[0] in ("cli", "nodes") else "root"
+
+
+def unit_imports() -> Iterator[tuple[str, str, str]]:
+    """Each import between two units: both, and the modules in words."""
     known = modules()
     for name, path in known.items():
-        folder = name.split(".")[2] if name.startswith("foleystage.core.") else ""
         for used in uses(name, path, set(known)):
-            above = [
-                f
-                for f in STRANGERS.get(folder, ())
-                if f"{used}.".startswith(f"foleystage.core.{f}.")
-            ]
-            assert not above, f"{name} imports {used}"
+            ours, theirs = unit_of(name), unit_of(used)
+            if ours != theirs:
+                yield ours, theirs, f"{name} imports {used}"
+
+
+def test_every_unit_stands_in_the_table():
+    assert {unit_of(name) for name in modules()} <= DEPTH.keys()
+    named = {*STRANGERS, *KNOWN_BY}.union(*STRANGERS.values(), *KNOWN_BY.values())
+    assert named <= DEPTH.keys()
+
+
+def test_nothing_imports_upwards():
+    upward = [words for ours, theirs, words in unit_imports() if DEPTH[theirs] < DEPTH[ours]]
+    assert not upward
+
+
+def test_what_is_not_to_know_each_other_does_not():
+    wrong = [
+        words
+        for ours, theirs, words in unit_imports()
+        if theirs in STRANGERS.get(ours, ()) or ours not in KNOWN_BY.get(theirs, {ours})
+    ]
+    assert not wrong
+
+
+def test_units_do_not_import_in_a_circle():
+    graph: dict[str, set[str]] = {}
+    for ours, theirs, _ in unit_imports():
+        graph.setdefault(ours, set()).add(theirs)
+        graph.setdefault(theirs, set())
+    while leaves := [unit for unit, wanted in graph.items() if not wanted & graph.keys()]:
+        for unit in leaves:
+            del graph[unit]
+    assert not graph, f"these import each other, or what does: {sorted(graph)}"
+
+
+def test_generators_know_no_files():
+    known = modules()
+    readers = {f"foleystage.core.weights.{name}" for name in ("load", "files", "store", "fill")}
+    for name, path in known.items():
+        if unit_of(name) != "generators":
+            continue
+        assert not uses(name, path, set(known)) & readers, name
+        foreign = {imported.partition(".")[0] for imported in imports(path)}
+        assert not foreign & {"io", "os", "pathlib", "safetensors"}, name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in ("open", "torch.load", "torch.save"), name
+
+
+def test_sampling_holds_no_network():
+    for name, path in modules().items():
+        if unit_of(name) != "sampling":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                assert not bases & {"Module", "Generator", "VideoEncoder", "Codec"}, name
 
 
 def test_package_imports_itself_relatively():

@@ -10,7 +10,7 @@ from ..errors import FoleyError
 from ..media import Source, fit_length, mux, write_audio
 from ..media.files import check_suffix, refuse_same_file
 from ..media.formats import SOUND_FILES
-from ..pipeline import Takes
+from ..request import Takes
 
 
 def check_output(
