@@ -114,7 +114,7 @@ def run_once(work: str, way: str) -> None:
 
 def _as_before(stack: contextlib.ExitStack) -> None:
     from foleystage.cli import generate as generate_command
-    from foleystage.core import models
+    from foleystage.core import loading
     from foleystage.core.codecs import activations
 
     def one_after_another(work, pieces) -> None:
@@ -122,7 +122,7 @@ def _as_before(stack: contextlib.ExitStack) -> None:
             work(piece)
 
     for module, name, stand_in in (
-        (models, "wait_briefly", lambda device: None),
+        (loading, "wait_briefly", lambda device: None),
         (generate_command, "_suit_threads", lambda system: None),
         (activations, "share_out", one_after_another),
         (activations, "PIECE", 65536),

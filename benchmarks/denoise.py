@@ -130,8 +130,7 @@ def _files(options: argparse.Namespace) -> dict:
 
 def _take(options: argparse.Namespace, loading: dict) -> dict:
     """Peak memory of a take from files on disk, of one step: more need no more memory."""
-    from foleystage.core.model_base import Loading
-    from foleystage.core.models import load_model
+    from foleystage.core.loading import Loading, load_model
     from foleystage.core.pipeline import generate
 
     os.environ["FOLEYSTAGE_MODELS"] = str(options.folder)

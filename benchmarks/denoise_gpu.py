@@ -121,8 +121,7 @@ def _profile(sample: Callable, options: argparse.Namespace) -> list[str]:
 
 def _take(folder: Path, options: argparse.Namespace) -> list[str]:
     """Stages of whole takes, from a batch of frames to the waveform."""
-    from foleystage.core.model_base import Loading
-    from foleystage.core.models import load_model
+    from foleystage.core.loading import Loading, load_model
     from foleystage.core.pipeline import generate
 
     os.environ["FOLEYSTAGE_MODELS"] = str(folder)
@@ -130,7 +129,7 @@ def _take(folder: Path, options: argparse.Namespace) -> list[str]:
     model = load_model("ac_foley", options.device, loading)
     best = {}
     for seed in range(RUNS + 1):
-        # Other pictures each time: what was seen is remembered.
+        # Other pictures each time: features are remembered.
         source, request = request_of(options.seconds, options.steps, seed)
         stages = generate(source, model, request).stages
         if not best or sum(stages.values()) < sum(best.values()):

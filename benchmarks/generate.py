@@ -110,7 +110,7 @@ def run_once(arguments: list[str]) -> None:
 
 
 def _table(rows: list[dict]) -> str:
-    stages = ["start", "decode", "condition", "sample", "decode sound", "finish"]
+    stages = ["start", "reference", "video", "text", "sampling", "decoding", "finishing"]
     named = ["load" if stage == "start" else stage for stage in stages]
     heads = ["", *named, "mux", "whole command", "real-time factor", "peak memory"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]

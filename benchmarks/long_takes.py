@@ -18,7 +18,7 @@ WAYS = ("windows", "one pass")
 
 
 def main() -> None:
-    from foleystage.core.models import load_model
+    from foleystage.core.loading import load_model
     from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,7 +46,8 @@ def _row(model, scenes, way: str, steps: int) -> str:
     from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.evaluation.matching import match_onsets, pool
     from foleystage.core.media import ImageFrames
-    from foleystage.core.pipeline import Request, generate
+    from foleystage.core.pipeline import generate
+    from foleystage.core.request import Request
 
     whole, late, spent = [], [], 0.0
     trained = model.config.trained_seconds

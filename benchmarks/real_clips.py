@@ -18,9 +18,10 @@ from foleystage.core.encoders.mini_video import events_of_curve, peaks
 from foleystage.core.encoders.motion import measure_motion, stop_curve
 from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.matching import match_onsets, shifted_f1
+from foleystage.core.loading import load_model
 from foleystage.core.media import read_audio, read_frames
-from foleystage.core.models import load_model
-from foleystage.core.pipeline import Request, generate
+from foleystage.core.pipeline import generate
+from foleystage.core.request import Request
 
 
 def main(paths: list[str]) -> None:
@@ -35,7 +36,7 @@ def main(paths: list[str]) -> None:
         sound, rate = read_audio(path, seconds=takes.seconds)
         truth = detect_onsets(sound, rate)
         found = detect_onsets(takes.waveforms[0], takes.sample_rate)
-        frames = read_frames(path, model.requests, seconds=takes.seconds)["video"]
+        frames = read_frames(path, model.video_encoder.requests, seconds=takes.seconds)["video"]
         curve = stop_curve(measure_motion(frames[None]))[0]
         weightless = peaks(events_of_curve(curve)[:, 0].numpy(), 0.4, BIN_RATE)
         cells = [Path(path).stem, str(len(truth)), str(len(found))]
