@@ -34,7 +34,7 @@ from .parts import (
 )
 from .reference import NORMALIZED_REFERENCE, SAMPLED_REFERENCE
 from .sampling import Sampling
-from .tables import (
+from .tables import (  # noqa: F401 - the tables are read from here
     CODECS,
     SYSTEMS,
     TASKS,
@@ -49,19 +49,6 @@ from .tables import (
 from .weights.families import Family
 from .weights.files import read_metadata
 from .weights.fill import fill_from
-
-__all__ = [
-    "CODECS",
-    "SYSTEMS",
-    "TASKS",
-    "TEXT_ENCODERS",
-    "VIDEO_ENCODERS",
-    "SystemSpec",
-    "add",
-    "remove",
-    "strictest",
-    "system_of_file",
-]
 
 # Video encoders
 

@@ -19,31 +19,3 @@ from .mdsgen import MDSGen
 from .mdsgen_config import AUDIO_GRID, IMAGE_GRID, MDSGenConfig, mdsgen_config
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, L44_V2, M44, S16, S44, MMAudioConfig
-
-__all__ = [
-    "AC_FOLEY",
-    "AUDIO_GRID",
-    "IMAGE_GRID",
-    "L44",
-    "L44_V2",
-    "M44",
-    "S16",
-    "S44",
-    "ACFoley",
-    "CheckpointSpec",
-    "Conditions",
-    "Generator",
-    "GeneratorConfig",
-    "LatentSpec",
-    "Lengths",
-    "MDSGen",
-    "MDSGenConfig",
-    "MMAudio",
-    "MMAudioConfig",
-    "Prepared",
-    "StreamSpec",
-    "Streams",
-    "Window",
-    "ac_foley_mini",
-    "mdsgen_config",
-]

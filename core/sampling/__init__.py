@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .dpm_solver import diffusion_times, dpm_solver_2m
-from .dynamics import DYNAMICS, Noise, draw_noise, dynamics_of, flow_times
+from .dynamics import DYNAMICS, Noise, Run, draw_noise, dynamics_of, flow_times
 from .euler import euler
 from .guidance import (
     CONDITIONAL,
@@ -23,35 +23,3 @@ from .sample import Start, sample
 from .schedule import LINEAR, NoiseSchedule
 from .settings import Sampling
 from .windows import Long, Windows, longest_seconds, windows_for
-
-__all__ = [
-    "CONDITIONAL",
-    "DYNAMICS",
-    "LINEAR",
-    "Guidance",
-    "Guided",
-    "Long",
-    "Noise",
-    "NoiseSchedule",
-    "Sampling",
-    "Start",
-    "Term",
-    "Windows",
-    "always_conditioned",
-    "cfg",
-    "diffusion_times",
-    "dpm_solver_2m",
-    "draw_noise",
-    "dynamics_of",
-    "euler",
-    "flow_times",
-    "interval",
-    "longest_seconds",
-    "midpoint",
-    "per_stream",
-    "power_cosine",
-    "preset",
-    "rescaled",
-    "sample",
-    "windows_for",
-]

@@ -24,7 +24,7 @@ from .euler import euler
 from .maskgit import GumbelNoise, draw_gumbel, maskgit
 from .midpoint import midpoint
 from .schedule import LINEAR
-from .solver import Hook, Predict
+from .solver import Hook, Predict, unchanged
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,17 @@ class Noise:
     def takes(self) -> int:
         """How many takes it is drawn for."""
         return len(self.later.tokens if self.first is None else self.first)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run goes by: the solver's times, what is drawn, what is made, and of tokens the
+    temperature."""
+
+    times: Sequence[float]
+    noise: Noise
+    latent: LatentSpec
+    temperature: float = 0.0
 
 
 def draw_noise(
@@ -94,24 +105,16 @@ class Dynamics(abc.ABC):
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         """The state at a solver's time of data and noise, both in the network's space."""
 
-    def begin(self, noise: Noise, latent: LatentSpec, time: float) -> Tensor:
-        """The state at a solver's first time, from nothing but noise."""
-        assert noise.first is not None
-        return noise.first
+    def begin(self, run: Run) -> Tensor:
+        """The state at the first of the times, from nothing but noise."""
+        assert run.noise.first is not None
+        return run.noise.first
 
-    @abc.abstractmethod
     def integrate(
-        self,
-        solver: str,
-        predict: Predict,
-        x: Tensor,
-        times: Sequence[float],
-        noise: Noise,
-        latent: LatentSpec,
-        hook: Hook,
-        temperature: float,
+        self, solver: str, predict: Predict, x: Tensor, run: Run, hook: Hook = unchanged
     ) -> Tensor:
-        """The state at the last of `times`. predict: guided, at the network's time."""
+        """The state at the last of the times. predict: guided, at the network's time."""
+        return self.solvers[solver](predict, x, run.times, hook=hook)
 
 
 class Flow(Dynamics):
@@ -125,9 +128,6 @@ class Flow(Dynamics):
 
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         return torch.lerp(noise, data, time)
-
-    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
-        return self.solvers[solver](predict, x, times, hook=hook)
 
 
 class Epsilon(Dynamics):
@@ -149,9 +149,6 @@ class Epsilon(Dynamics):
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         alpha, sigma = LINEAR.alpha_sigma(time)
         return alpha * data + sigma * noise
-
-    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
-        return self.solvers[solver](predict, x, times, hook=hook)
 
 
 class V(Dynamics):
@@ -185,24 +182,17 @@ class V(Dynamics):
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         return data + time * noise
 
-    def begin(self, noise: Noise, latent: LatentSpec, time: float) -> Tensor:
-        return super().begin(noise, latent, time) * time
+    def begin(self, run: Run) -> Tensor:
+        return super().begin(run) * run.times[0]
 
-    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
+    def integrate(self, solver, predict, x, run, hook=unchanged) -> Tensor:
         def denoise(x: Tensor, sigma: float) -> Tensor:
             v = predict(x / math.sqrt(1 + sigma**2), self.network_time(sigma))
             return denoised_of_v(v, x, sigma)
 
-        fresh = noise.later
-        eta = 0.0 if fresh is None else 1.0
-        return dpmpp_3m_sde(
-            denoise,
-            x,
-            times,
-            eta=eta,
-            noise=None if fresh is None else fresh.__getitem__,
-            hook=hook,
-        )
+        fresh = run.noise.later
+        noise = {"eta": 0.0} if fresh is None else {"noise": fresh.__getitem__}
+        return self.solvers[solver](denoise, x, run.times, **noise, hook=hook)
 
 
 class Tokens(Dynamics):
@@ -224,14 +214,13 @@ class Tokens(Dynamics):
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         return data
 
-    def begin(self, noise: Noise, latent: LatentSpec, time: float) -> Tensor:
-        takes, _, length, codes = noise.later.tokens.shape
+    def begin(self, run: Run) -> Tensor:
+        takes, _, length, codes = run.noise.later.tokens.shape
         return torch.full((takes, length), codes)
 
-    def integrate(self, solver, predict, x, times, noise, latent, hook, temperature) -> Tensor:
-        return self.solvers[solver](
-            predict, x, noise.later, mask_id=latent.codes, temperature=temperature, hook=hook
-        )
+    def integrate(self, solver, predict, x, run, hook=unchanged) -> Tensor:
+        settings = {"mask_id": run.latent.codes, "temperature": run.temperature}
+        return self.solvers[solver](predict, x, run.noise.later, **settings, hook=hook)
 
 
 def flow_times(steps: int, start: float = 0.0, stop: float = 1.0) -> list[float]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import Cancelled, FoleyError
 from ..generators.base import Conditions, Generator, Lengths, Streams
-from .dynamics import Dynamics, Noise, dynamics_of
+from .dynamics import Dynamics, Noise, Run, dynamics_of
 from .guidance import CONDITIONAL, Guidance, Guided
 from .windows import Windows
 
@@ -107,7 +107,7 @@ def sample(
         rng = rng or torch.Generator().manual_seed(seed or 0)
         noise = dynamics.draw(rng, latent, takes, length, steps, first_take)
     elif isinstance(noise, Tensor):
-        noise = Noise(noise)
+        noise = Noise(noise.float())
     if noise.steps not in (None, steps):
         raise FoleyError(f"The noise is drawn for {noise.steps} steps, but {steps} are to be made.")
     if noise.first is not None and tuple(noise.first.shape) != (takes, length, latent.dim):
@@ -115,7 +115,9 @@ def sample(
             f"The noise has the shape {list(noise.first.shape)}, but this take needs "
             f"{[takes, length, latent.dim]}."
         )
-    x = _begin(generator, dynamics, noise, start, times[0]).to(like.device)
+    run = Run(times, noise, latent, temperature)
+    x = dynamics.begin(run) if start is None else _begin(generator, dynamics, run, start)
+    x = x.to(like.device)
 
     def hook(step: int, x: Tensor) -> Tensor:
         if edit is not None:
@@ -126,7 +128,7 @@ def sample(
             raise Cancelled
         return x
 
-    x = dynamics.integrate(solver, guided, x, times, noise, latent, hook, temperature)
+    x = dynamics.integrate(solver, guided, x, run, hook)
     if not torch.isfinite(x).all():
         raise FoleyError(
             "The model produced values that are not numbers; use float32 or bfloat16 instead of "
@@ -150,13 +152,9 @@ def _moved(streams: Streams, like: Tensor) -> dict[str, Tensor]:
     return {name: value.to(like.device, like.dtype) for name, value in streams.items()}
 
 
-def _begin(
-    generator: Generator, dynamics: Dynamics, noise: Noise, start: Start | None, time: float
-) -> Tensor:
-    """The first state, float32 `[B, N, C]`, or ids."""
-    if start is None:
-        x = dynamics.begin(noise, generator.config.latent, time)
-        return x.float() if x.is_floating_point() else x
+def _begin(generator: Generator, dynamics: Dynamics, run: Run, start: Start) -> Tensor:
+    """The first state of a given latent, float32 `[B, N, C]`, or ids `[B, N]`."""
+    noise = run.noise
     shape = noise.first.shape if noise.first is not None else noise.later.confidence[:, 0].shape
     if start.latent.shape[1:] != shape[1:] or len(start.latent) not in (1, shape[0]):
         raise FoleyError(
@@ -166,4 +164,4 @@ def _begin(
     if noise.first is None:
         return start.latent.expand(shape)
     data = generator.normalize(start.latent).to(noise.first)
-    return dynamics.noised(data.expand(shape), noise.first, time).float()
+    return dynamics.noised(data.expand(shape), noise.first, run.times[0]).float()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.sampling import dynamics_of
+from ...core.sampling import Run, dynamics_of
 
 # Set while this sampler runs: any other would take logits for something else.
 RUNNING = "foley_tokens"
@@ -61,17 +61,8 @@ class TokenSampler(comfy.samplers.Sampler):
                 callback(step - 1, x, x, steps)
             return ids
 
-        made = dynamics.integrate(
-            "maskgit",
-            predict,
-            ids,
-            dynamics.times(steps),
-            drawn,
-            latent,
-            hook,
-            self.temperature,
-        )
-        return made.float()[:, None]
+        run = Run(dynamics.times(steps), drawn, latent, self.temperature)
+        return dynamics.integrate("maskgit", predict, ids, run, hook).float()[:, None]
 
     def max_denoise(self, model_wrap, sigmas) -> bool:
         return True
