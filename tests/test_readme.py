@@ -1,16 +1,19 @@
-"""The README's table of systems is what the catalogue says.
+"""The README's table of systems is what the catalogue says, and its example runs.
 
-FOLEYSTAGE_WRITE_TEXTS=1 writes it instead.
+FOLEYSTAGE_WRITE_TEXTS=1 writes the table instead.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
+import pytest
 from foleystage.core.listing import systems_table
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
 BEGIN, END = "<!-- systems -->\n", "\n<!-- /systems -->"
 
 
@@ -24,3 +27,13 @@ def test_table_of_systems_is_the_catalogues():
         README.write_text(f"{before}{BEGIN}{table}{END}{after}", "utf-8")
         return
     assert stands == table, "run this test with FOLEYSTAGE_WRITE_TEXTS=1"
+
+
+@pytest.mark.slow
+def test_the_example_runs(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "workflows" / "media" / "example.mp4", tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    (example,) = README.read_text("utf-8").split("```python\n")[1:]
+    made = {}
+    exec(example.partition("```")[0], made)
+    assert made["takes"].waveforms.shape[:2] == (3, 1)
