@@ -48,9 +48,9 @@ def _described(row: dict[str, Any]) -> str:
     facts = "; ".join((row["part"], size, row["licence"]["terms"]))
     if row["found"] is not None:
         where = row["found"]
-    elif row["way"] == "bundled":
+    elif row["how"] == "bundled":
         where = f"not here: {row['file']} comes with FoleyStage; install it again"
-    elif row["way"] == "by hand":
+    elif row["how"] == "by hand":
         where = f"not here: get {row['file']} by hand from {row['source']}"
     elif start := command():
         where = f"not here: {start} download {row['name']}"

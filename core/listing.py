@@ -17,7 +17,7 @@ _HEAD = ("system", "what it follows", "sound", "tasks", "licence", "weights")
 def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
     """The catalogue and the registry of weights, of values that JSON holds.
 
-    folders: where else weights are looked for, see `weights.store.find`.
+    folders: where else weights may lie, see `weights.store.find`.
 
     "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), streams (name, width,
     rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale,
@@ -27,7 +27,7 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
     own.
 
     "weights" lists the registry: name, part, licence, `found`, bytes of the file there, size as the
-    source states it, source, the file's name there, and `way`, how it gets here ("bundled",
+    source states it, source, the file's name there, and `how` it gets here ("bundled",
     "download", "by hand"). A licence is {name, spdx or null, commercial, terms, sentence}.
     """
     return {
@@ -123,11 +123,11 @@ def _weights(listed: Listed) -> dict[str, Any]:
         "size": row.about,
         "source": str(row.source),
         "file": row.source.file,
-        "way": _way(row.source),
+        "how": _how(row.source),
     }
 
 
-def _way(source: Source) -> str:
+def _how(source: Source) -> str:
     if isinstance(source, Bundled):
         return "bundled"
     return "by hand" if isinstance(source, Manual) else "download"

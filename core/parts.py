@@ -36,7 +36,7 @@ class Part:
     Attributes:
         files: for each role, such as "vae", the weights' name in the registry, or a path. The first
             one is the part's own: a file of one's own takes its place.
-        families: for each role, the family that its file must be of, where that is told.
+        families: for each role, the family that its file must be of, where one is named.
         own_licence: where no file is in the registry.
     """
 
@@ -153,7 +153,7 @@ class VideoEncoderPart(Part):
 
     @property
     def requests(self) -> Mapping[str, FrameRequest]:
-        """The frames that are looked at, by stream or by name."""
+        """The frames that are wanted, by stream or by name."""
         own = {name: encoder.layout.frame_request for name, encoder in self.encoders.items()}
         return own or self.frames
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHORTEST = 0.05  # seconds
-LONGEST = 60.0  # seconds of a sound that are looked through
+LONGEST = 60.0  # seconds of a sound that windows are cut from
 MOST_WINDOWS = 64
 PEAK = 0.95
 _SILENT = 1e-4
@@ -148,7 +148,7 @@ def _read(
 
 
 def _first_second(pick: ReferencePick) -> float:
-    """Where the LONGEST seconds begin in which the windows are looked for."""
+    """Where the LONGEST seconds begin that windows are cut from."""
     return pick.start if pick.start > LONGEST / 2 else 0.0
 
 

@@ -85,7 +85,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Takes:
-    """`waveforms` (takes, C, T) float32, each as long as the window of the video. chance: of a hit,
+    """`waveforms` [takes, C, T] float32, each as long as the window of the video. chance: of a hit,
     50 a second, where the encoder tells it. loudness: LUFS of each. stages: seconds spent."""
 
     waveforms: Tensor

@@ -85,7 +85,7 @@ class SystemSpec:
 
     @property
     def families(self) -> dict[str, Family]:
-        """The family that a role's file must be of, where that is told."""
+        """The family that a role's file must be of, where one is named."""
         found: dict[str, Family] = {}
         for part in self.parts().values():
             found.update(part.families)

@@ -266,7 +266,7 @@ class MDSGen(Generator):
         visible = tokens.gather(1, index)
         own = None if places is None else places[kept]
         for block, table in zip(self.blocks[: len(bias)], bias, strict=True):
-            pairs = table[:, kept[:, :, None], kept[:, None, :]].transpose(0, 1)  # (B, H, K, K)
+            pairs = table[:, kept[:, :, None], kept[:, None, :]].transpose(0, 1)  # [B, H, K, K]
             visible = block(visible, activated, pairs, own)
         whole = self.mask_token.to(visible.dtype).expand_as(tokens).scatter(1, index, visible)
         whole = whole + self.decoder_pos_embed.float()
@@ -285,7 +285,7 @@ class MDSGen(Generator):
                 f"This model works on latents of [batch, {c.frames}, {c.latent.dim}] (codec "
                 f"{c.codec}), but got {list(latent.shape)}."
             )
-        picture = latent.unflatten(2, (c.channels, c.rows)).transpose(1, 2)  # (B, C, N, rows)
+        picture = latent.unflatten(2, (c.channels, c.rows)).transpose(1, 2)  # [B, C, N, rows]
         return picture if c.time_first else picture.transpose(2, 3)
 
     def frames_of(self, picture: Tensor) -> Tensor:
@@ -300,17 +300,17 @@ class MDSGen(Generator):
         return patches.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
     def window(self, streams: Streams, seconds: float, start: float, stop: float) -> Window:
-        """One window; features are read at its own moments, between two frames as a blend."""
+        """One window; features are read at its own times, between two frames as a blend."""
         c = self.config
         first = round(start * c.latent.rate)
         parts = {name: self._at(value, start) for name, value in streams.items()}
         return Window(parts, c.lengths(), first, first + c.frames)
 
     def _at(self, features: Tensor, start: float) -> Tensor:
-        """Features `[B, n, D]` at `video_frames` moments from `start`; the last one is held."""
-        moments = start * self.config.video_fps + torch.arange(self.config.video_frames)
-        below = (moments + LENGTH_SLACK).floor()
-        part = (moments - below).clamp_min(0.0)
+        """Features `[B, n, D]` at `video_frames` times from `start`; the last one is held."""
+        times = start * self.config.video_fps + torch.arange(self.config.video_frames)
+        below = (times + LENGTH_SLACK).floor()
+        part = (times - below).clamp_min(0.0)
         last = features.shape[1] - 1
         low, high = (m.long().clamp_max(last).to(features.device) for m in (below, below + 1))
         if float(part.max()) < LENGTH_SLACK * 10:

@@ -14,16 +14,16 @@ from .mdsgen import MDSGen
 from .mdsgen_config import MDSGenConfig
 from .mmaudio_config import SYNC_MEANING
 
-BIN_RATE = 50.0  # of its stream, moments a second
+BIN_RATE = 50.0  # of its stream, bins a second
 _EVENT_NUMBERS = 3  # chance of a hit, its strength, level of a continuous sound
 _FRAMES = 80  # as many as there are tokens along time
-_MOMENTS = 4  # of one frame
+_BINS = 4  # of one frame
 _GRID = 0.16  # seconds: 5 latent frames, 8 bins of the encoder
 
 
 def mdsgen_mini(**figures: Any) -> MDSGenConfig:
-    """5.12 s of the mel picture, 80 frames of 4 moments as the video; figures can be replaced."""
-    numbers = _MOMENTS * _EVENT_NUMBERS
+    """5.12 s of the mel picture, 80 frames of 4 bins as the video; figures can be replaced."""
+    numbers = _BINS * _EVENT_NUMBERS
     config = {
         "codec": "mel_picture_codec",
         "channels": 4,
@@ -80,8 +80,8 @@ class MDSGenMini(MDSGen):
             )
         chances = (stream[:, :bins] + 1) / 4
         chances = F.pad(chances, (0, 0, 0, max(bins - chances.shape[1], 0)))
-        moments = F.interpolate(chances.transpose(1, 2), _FRAMES * _MOMENTS, mode="linear")
-        frames = moments.unflatten(2, (_FRAMES, _MOMENTS)).permute(0, 2, 1, 3).flatten(2)
+        placed = F.interpolate(chances.transpose(1, 2), _FRAMES * _BINS, mode="linear")
+        frames = placed.unflatten(2, (_FRAMES, _BINS)).permute(0, 2, 1, 3).flatten(2)
         if c.pooling == "none":
             around = F.pad(frames, (0, 0, 1, 1))
             return torch.cat((around[:, :-2], frames, around[:, 2:]), dim=2)

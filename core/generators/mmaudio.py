@@ -233,16 +233,16 @@ class MMAudio(Generator):
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Velocity `[B, N, C]` of x `[B, N, C]` at flow times t, `[B]` or a scalar, in [0, 1]."""
         streams, tables = prepared.batched, prepared.shared
-        latent = to_float32(self.audio_input_proj(x))  # (B, N, H)
+        latent = to_float32(self.audio_input_proj(x))  # [B, N, H]
         time = self.t_embed(t.to(x.device).expand(x.shape[0]), x.dtype)
-        condition = (time + streams["pooled"])[:, None]  # (B, 1, H)
+        condition = (time + streams["pooled"])[:, None]  # [B, 1, H]
         spread = tables.get("spread")
         if spread is None:
-            per_frame = F.silu(condition + streams["sync"])  # (B, N, H)
+            per_frame = F.silu(condition + streams["sync"])  # [B, N, H]
         else:
             rows = tables["rows"]
             per_frame = condition[rows // x.shape[1], 0] + streams["sync"].flatten(0, 1)[rows]
-            per_frame = F.silu(per_frame)  # (R, H)
+            per_frame = F.silu(per_frame)  # [R, H]
         condition = F.silu(condition)
 
         clip, text = to_float32(streams["clip"]), to_float32(streams["text"])

@@ -125,7 +125,7 @@ class TimeEmbedding(nn.Module):
         )
 
     def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
-        """(B,) -> (B, dim). The sinusoids are float32, under autocast the layers as well."""
+        """[B] -> [B, dim]. The sinusoids are float32, under autocast the layers as well."""
         k = torch.arange(0, self.frequencies, 2, dtype=torch.float32, device=t.device)
         frequencies = self.scale * TIME_PERIOD ** (-k / self.frequencies)
         angles = t.float()[:, None] * frequencies
@@ -149,9 +149,9 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, table: Tensor | None, *, query: bool = True
     ) -> tuple[Tensor | None, Tensor, Tensor]:
-        """(B, N, C) -> q, k, v, each (B, H, N, D); q is None when no query is asked for."""
+        """[B, N, C] -> q, k, v, each [B, H, N, D]; q is None when no query is asked for."""
         # Channels are ordered head, dim, (q, k, v) with the last fastest.
-        qkv = self.qkv(x).unflatten(-1, (self.heads, -1, 3))  # (B, N, H, D, 3)
+        qkv = self.qkv(x).unflatten(-1, (self.heads, -1, 3))  # [B, N, H, D, 3]
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(-1))
         k = self._place(self.k_norm, k, table)
         return (self._place(self.q_norm, q, table) if query else None), k, v
@@ -163,7 +163,7 @@ class Attention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention with scale 1 / sqrt(D): (B, H, N, D) -> (B, N, H D) in v's dtype."""
+    """Softmax attention with scale 1 / sqrt(D): [B, H, N, D] -> [B, N, H D] in v's dtype."""
     kind = v.device.type
     if kind == "cpu" and v.dtype == torch.bfloat16 and not torch.is_grad_enabled():
         return _attend_in_bfloat16(q, k, v)
@@ -219,8 +219,8 @@ class StreamBlock(nn.Module):
         table: Tensor | None,
         spread: Tensor | None = None,
     ) -> tuple[tuple[Tensor | None, Tensor, Tensor], tuple[Tensor, ...]]:
-        """Heads of x, and the modulation left for `finish`. `activated` is silu(condition): (B, N
-        or 1, C), or with `spread` (B, N) the rows (R, C) that it counts."""
+        """Heads of x, and the modulation left for `finish`. `activated` is silu(condition):
+        [B, N or 1, C], or with `spread` [B, N] the rows [R, C] that it counts."""
         # The SiLU is the same for every block of a step: done once by the caller.
         chunks = self.adaLN_modulation[1](activated)
         if spread is not None:
@@ -269,7 +269,7 @@ class JointBlock(nn.Module):
         clip_table: Tensor,
         spread: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Streams (B, N, C) in, streams out; the last block returns clip and text untouched."""
+        """Streams [B, N, C] in, streams out; the last block returns clip and text untouched."""
         heads, rest = self.latent_block.heads(latent, frame_condition, latent_table, spread)
         clip_heads, clip_rest = self.clip_block.heads(clip, global_condition, clip_table)
         text_heads, text_rest = self.text_block.heads(text, global_condition, None)

@@ -165,7 +165,7 @@ class V(Dynamics):
         # All of a take before the next one's, so that take k is the same however many there are.
         shape = (steps + 1, length, latent.dim)
         drawn = [torch.randn(shape, generator=rng) for _ in range(first + takes)][first:]
-        whole = torch.stack(drawn, 1)  # (steps + 1, B, N, C)
+        whole = torch.stack(drawn, 1)  # [steps + 1, B, N, C]
         return Noise(whole[0], whole[1:])
 
     def times(self, steps: int, start: float = 0.0) -> list[float]:
@@ -237,7 +237,7 @@ def dynamics_of(name: str) -> Dynamics:
     """The kind of a name; FoleyError for one that is not known."""
     if name not in DYNAMICS:
         raise FoleyError(
-            f"There is no way to sample a generator of the kind '{name}'; known are: "
+            f"No sampler is known for a generator of the kind '{name}': known are "
             f"{', '.join(DYNAMICS)}."
         )
     return DYNAMICS[name]

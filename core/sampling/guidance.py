@@ -239,18 +239,18 @@ class Guided:
             raise FoleyError("Only the guidance of flow models can be rescaled.")
         seconds = conditions.seconds
         self.pieces = pieces_of(generator, conditions.positive, seconds, windows, lengths=lengths)
-        seen: dict[tuple, int] = {}
+        places: dict[tuple, int] = {}
         for term in guidance:
             for stream in (term.keep or frozenset()) | term.drop:
                 generator.check_stream(stream)
             streams = term.streams(conditions)
             key = tuple(sorted((name, id(value)) for name, value in streams.items()))
             if term.spread:
-                self._leading = seen.get(key, len(self._terms))
-            if key in seen:
-                self._terms[seen[key]].append(term)
+                self._leading = places.get(key, len(self._terms))
+            if key in places:
+                self._terms[places[key]].append(term)
                 continue
-            seen[key] = len(self._terms)
+            places[key] = len(self._terms)
             self._terms.append([term])
             streams = {k: _expanded(v, batch, k) for k, v in streams.items()}
             self._prepared.append(
@@ -303,7 +303,7 @@ class Guided:
             ]
         repeated = x.repeat(len(key), *[1] * (x.ndim - 1))
         predictions = self._predict(repeated, t, self._joined[key][piece])
-        predictions = predictions.unflatten(0, (len(key), -1))  # (terms, B, N, C)
+        predictions = predictions.unflatten(0, (len(key), -1))  # [terms, B, N, C]
         weights = torch.tensor(list(active.values()), device=predictions.device)
         leading = predictions[key.index(self._leading)] if self._leading in active else None
         return torch.einsum("k,kbnc->bnc", weights, predictions), leading

@@ -10,7 +10,7 @@ Preset = Literal["plain", "power-cosine"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """The published way of a system, or what was found best for one of our own.
+    """As a system was published, or what was found best for one of our own.
 
     solver: of `dynamics`; steps: of it. guidance: `guidance.cfg` or `power_cosine`, of `scale`.
     rescale: share by which guidance is rescaled, see `guidance.rescaled`. temperature: of tokens,

@@ -22,7 +22,7 @@ class Camera:
     roll: np.ndarray
 
     def project(self, point: np.ndarray) -> np.ndarray:
-        """World points (T, 2) -> screen points (T, 2); the screen is 1 high, centred on 0."""
+        """World points [T, 2] -> screen points [T, 2]; the screen is 1 high, centred on 0."""
         offset_x, offset_y = point[:, 0] - self.x, point[:, 1] - self.y
         cos, sin = np.cos(self.roll) * self.zoom, np.sin(self.roll) * self.zoom
         return np.stack([cos * offset_x - sin * offset_y, sin * offset_x + cos * offset_y], 1)
@@ -46,7 +46,7 @@ class Canvas:
     """
 
     def __init__(self, frames: Tensor, times: np.ndarray, camera: Camera, aspect: float):
-        self.frames = frames  # (T, C, H, W)
+        self.frames = frames  # [T, C, H, W]
         self.times = times
         self.camera = camera
         self.aspect = aspect
@@ -60,7 +60,7 @@ class Canvas:
         return Canvas(self.frames, self.times, self.camera.placed(x, y, scale, roll), self.aspect)
 
     def points(self, x, y) -> np.ndarray:
-        """Broadcast coordinates (numbers or (T,) arrays) to screen points (T, 2)."""
+        """Broadcast coordinates (numbers or arrays [T]) to screen points [T, 2]."""
         count = len(self.times)
         world = np.stack([np.broadcast_to(x, count), np.broadcast_to(y, count)], 1)
         return self.camera.project(world.astype(np.float64))

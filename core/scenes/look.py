@@ -127,7 +127,7 @@ class Look:
         )
 
     def background(self, frames: Tensor, camera: Camera, t: np.ndarray) -> None:
-        """Fill `frames` (T, C, H, W) with a wall that moves with the camera; another one after
+        """Fill `frames` [T, C, H, W] with a wall that moves with the camera; another one after
         a cut.
         """
         walls = [
@@ -177,7 +177,7 @@ class Look:
         ]
 
     def finish(self, frames: Tensor, t: np.ndarray) -> Tensor:
-        """Light, sensor and compression: float (T, C, H, W) to uint8."""
+        """Light, sensor and compression: float [T, C, H, W] to uint8."""
         rng = np.random.default_rng([self.seed, 4])
         knots = np.arange(0, t.max() + 0.3, 0.05)
         light = 1 + self.flicker * np.interp(t, knots, rng.standard_normal(len(knots)))
@@ -195,7 +195,7 @@ class Look:
 
 
 def _wall(rng: np.random.Generator, channels: int, hard: bool) -> Tensor:
-    """Texture (1, C, 192, 320) of a wall, 4 wide and 2.4 high in world units."""
+    """Texture [1, C, 192, 320] of a wall, 4 wide and 2.4 high in world units."""
     height, width = 192, 320
     first, second = colour(rng), colour(rng)
     kind = (

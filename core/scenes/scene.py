@@ -52,7 +52,7 @@ class Scene:
     sound_seed: int
 
     def frames(self, times: np.ndarray, height: int, width: int, *, gray: bool = False) -> Tensor:
-        """The picture at `times` (T,), seconds: uint8 (T, height, width, 3), or (T, height, width)
+        """The picture at `times` [T], seconds: uint8 [T, height, width, 3], or [T, height, width]
         if gray.
 
         The picture fills the frame whatever its shape, as the scene's own aspect ratio stretched

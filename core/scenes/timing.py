@@ -104,7 +104,7 @@ def ringing(
     t: np.ndarray, times: np.ndarray, strengths: np.ndarray, rate: float, decay: float
 ) -> np.ndarray:
     """Damped shaking of a struck thing at times `t`, sum over hits, about -1..1."""
-    since = t[:, None] - times[None, :]  # (T, events)
+    since = t[:, None] - times[None, :]  # [T, events]
     swing = np.exp(-np.maximum(since, 0) / decay) * np.sin(2 * np.pi * rate * since)
     return (swing * (since > 0) * strengths).sum(1)
 

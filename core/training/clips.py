@@ -61,7 +61,7 @@ class _Share:
 
 
 def event_targets(scene: Scene, bin_rate: float) -> np.ndarray:
-    """What an encoder must say of a scene, (bins, 3) float32 in 0..1.
+    """What an encoder must say of a scene, [bins, 3] float32 in 0..1.
 
     0: a Gaussian bump of 20 ms standard deviation at each hit; 1: the strength of the nearest hit,
     within 40 ms of it; 2: the level of a continuous sound, strength times sin^2 over its duration.

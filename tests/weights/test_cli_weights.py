@@ -79,7 +79,7 @@ def test_models_as_json_say_what_each_system_is_made_of(folder, capsys):
     assert files["mmaudio_vae_44k"]["found"] == str(folder / "v1-44.pth")
     assert files["bigvgan_44k"]["found"] is None
     assert files["bigvgan_44k"]["source"] == "huggingface.co/nvidia/bigvgan_v2_44khz_128band_512x"
-    ways = {row["name"]: row["way"] for row in shown["weights"]}
+    ways = {row["name"]: row["how"] for row in shown["weights"]}
     assert ways["ac_foley_mini"] == "bundled" and ways["mdsgen_b"] == "by hand"
     assert ways["ac_foley"] == "download"
 
