@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -79,33 +80,34 @@ def _write(path: Path) -> Path:
 
 
 def _mini(runs: int) -> tuple[float, float, float]:
-    from foleystage.core.models import load_model
-    from foleystage.nodes.parts import GENERATORS
+    from foleystage.core.loading import load_model
+    from foleystage.core.weights.minis import mini_path
 
-    model = load_model("ac_foley_mini")
-    config, part = model.config, GENERATORS["ac_foley_mini"]
-    streams = conditions(config, SECONDS)
-    return _compare(model, streams, part, part.weights, "float32", 25, runs)
+    system = load_model("ac_foley_mini")
+    streams = conditions(system.config, SECONDS)
+    return _compare(system, streams, mini_path("ac_foley_mini"), "float32", 25, runs)
 
 
 def _full(path: Path, precision: str, options: argparse.Namespace) -> tuple[float, float, float]:
-    from foleystage.core.generators.mmaudio_files import plan_of
-    from foleystage.core.mmaudio_model import MMAudioModel
-    from foleystage.core.mmaudio_parts import Files
-    from foleystage.core.model_base import Loading
-    from foleystage.nodes.parts import GENERATORS
+    """Of a system of which only the generator's file is there."""
+    from foleystage.core.catalog import SYSTEMS
+    from foleystage.core.loading import Loading, load_network
+    from foleystage.core.precision import compute_dtype
+    from foleystage.core.stores import Resident
+    from foleystage.core.system import System
 
-    files = Files({"generator": path, "sync": path, "clip": path}, plan_of(path))
-    model = MMAudioModel("ac_foley", files, "cpu", Loading(precision=precision, keep=True))
-    streams = conditions(model.config, SECONDS)
-    part = GENERATORS["ac_foley"]
-    return _compare(model, streams, part, path, precision, options.steps, options.runs)
+    row = SYSTEMS["ac_foley"].of_file(path)
+    made = {"dtype": compute_dtype(precision, "cpu"), "device": "cpu"}
+    load = partial(load_network, row, path, Loading(precision=precision), **made)
+    system = System("ac_foley", row, Resident({"generator": load}, "cpu"))
+    streams = conditions(system.config, SECONDS)
+    return _compare(system, streams, path, precision, options.steps, options.runs)
 
 
-def _compare(model, streams, part, path, precision, steps, runs) -> tuple[float, float, float]:
+def _compare(system, streams, path, precision, steps, runs) -> tuple[float, float, float]:
     """Seconds of core and of ComfyUI, and how far their latents are apart."""
-    core = _core(model, streams, steps)
-    native = _native(part, path, streams, precision, steps)
+    core = _core(system, streams, steps)
+    native = _native(system.row, path, streams, precision, steps)
     times: dict[str, list[float]] = {"core": [], "native": []}
     for _ in range(runs + 1):
         made = {}
@@ -118,37 +120,33 @@ def _compare(model, streams, part, path, precision, steps, runs) -> tuple[float,
     return (*medians, float(difference))
 
 
-def _core(model, streams, steps):
-    from foleystage.core.sampling import sample
+def _core(system, streams, steps):
+    from foleystage.core.generators import Conditions
 
-    def run() -> torch.Tensor:
-        with model.using("generator") as generator:
-            guidance = model.guide(model.sampling.scale, {})
-            return sample(generator, streams, guidance, seconds=SECONDS, steps=steps, seed=0)
-
-    return run
+    return lambda: system.sample(Conditions(streams, SECONDS), steps=steps, seed=0)
 
 
-def _native(part, path, streams, precision, steps):
+def _native(row, path, streams, precision, steps):
+    from foleystage.core.sampling import always_conditioned
     from foleystage.nodes.native.guider import guider_of
     from foleystage.nodes.native.latents import empty_latent
-    from foleystage.nodes.native.model import load_model, own_sampler
-    from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
-    from foleystage.nodes.values import KEY, Heard
+    from foleystage.nodes.native.model import load_model
+    from foleystage.nodes.sample import OWN, PUBLISHED, sampled, sampler_of, sigmas_of
+    from foleystage.nodes.values import KEY, ConditioningEntry
 
-    model = load_model(part, path, precision)
-    generator = model.model.diffusion_model
-    positive = Heard(streams, streams, SECONDS, part.name)
-    kept = {name: value for name, value in streams.items() if name in generator.unguided}
+    model = load_model(row, path, precision)
+    positive = ConditioningEntry(streams, streams, SECONDS, row.name)
+    always = always_conditioned(model.model.diffusion_model)
+    kept = {name: value for name, value in streams.items() if name in always}
     sides = [
         [[torch.zeros(1, 1, 1), {KEY: side}]] for side in (positive, positive.with_streams(kept))
     ]
     latent = empty_latent(model.model, SECONDS, SECONDS, start=0.0, takes=1)
     guider = guider_of(model, *sides, -1.0)
-    sigmas = sigmas_of(model, PUBLISHED, steps, 1.0)
+    sampler, sigmas = sampler_of(model, OWN), sigmas_of(model, PUBLISHED, steps, 1.0)
 
     def run() -> torch.Tensor:
-        return sampled(guider, latent, own_sampler(generator), sigmas, 0).transpose(1, 2)
+        return sampled(guider, latent, sampler, sigmas, 0).transpose(1, 2)
 
     return run
 

@@ -245,7 +245,7 @@ add(
         "mdsgen_b",
         "MDSGen-B: the picture alone, fast; 16 kHz mono",
         MDSGEN_CHECKPOINT,
-        mdsgen_config("b"),
+        replace(mdsgen_config("b"), side_block=False),
         video="cavp",
         sampling=_MDSGEN,
     ),

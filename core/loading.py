@@ -163,7 +163,7 @@ def _loaders(
     own = {role: files[role] for role in codec.files}
     loaders["codec"] = partial(codec.load, own, device=device)
     loaders["decoder"] = partial(codec.load, own, decode_only=True, device=device)
-    loaders["generator"] = partial(_network, row, files["generator"], loading, **made)
+    loaders["generator"] = partial(load_network, row, files["generator"], loading, **made)
     return {role: partial(_logged, name, role, load) for role, load in loaders.items()}
 
 
@@ -172,7 +172,7 @@ def _logged(name: str, role: str, load: Callable[[], nn.Module]) -> nn.Module:
     return load().requires_grad_(False)
 
 
-def _network(
+def load_network(
     row: SystemSpec,
     path: Path,
     loading: Loading,

@@ -91,8 +91,8 @@ def _path(file: str | Path, folders: Folders | None) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorPart(Part):
-    """checkpoint: its family; config: of its own file, None where only the file tells it.
-    memory_factor: of a sampling step, as ComfyUI reckons."""
+    """checkpoint: its family; config: as published, in place of which comes that of the file which
+    is loaded (`of_file`). memory_factor: of a sampling step, as ComfyUI reckons."""
 
     checkpoint: CheckpointSpec
     config: GeneratorConfig
