@@ -11,6 +11,7 @@ from .weights.entries import Bundled, Licence, Manual, Source
 from .weights.registry import entry
 from .weights.store import Folders, Listed, find, list_models
 
+_STREAM = ("name", "width", "rate", "required", "meaning")
 _HEAD = ("system", "what it follows", "sound", "tasks", "licence", "weights")
 
 
@@ -41,18 +42,15 @@ def systems_table() -> str:
     lines = [_line(_HEAD), "|" + "---|" * len(_HEAD)]
     for row in SYSTEMS.values():
         follows = dict.fromkeys(stream.meaning for stream in row.follows)
-        lines.append(
-            _line(
-                (
-                    f"`{row.name}`",
-                    ", ".join(follows),
-                    f"{row.sample_rate / 1000:g} kHz mono",
-                    ", ".join(TASKS[task] for task in row.tasks),
-                    row.licence.terms,
-                    "bundled" if row.bundled else _published(row),
-                )
-            )
+        cells = (
+            f"`{row.name}`",
+            ", ".join(follows),
+            f"{row.sample_rate / 1000:g} kHz mono",
+            ", ".join(TASKS[task] for task in row.tasks),
+            row.licence.terms,
+            "bundled" if row.bundled else _published(row),
         )
+        lines.append(_line(cells))
     return "\n".join(lines)
 
 
@@ -68,21 +66,9 @@ def _published(row) -> str:
 
 def _system(row, folders: Folders | None) -> dict[str, Any]:
     return {
-        "name": row.name,
-        "title": row.title,
+        **_fields(row, "name", "title", "bundled", "sample_rate"),
         "tasks": list(row.tasks),
-        "bundled": row.bundled,
-        "sample_rate": row.sample_rate,
-        "streams": [
-            {
-                "name": stream.name,
-                "width": stream.width,
-                "rate": stream.rate,
-                "required": stream.required,
-                "meaning": stream.meaning,
-            }
-            for stream in row.follows
-        ],
+        "streams": [_fields(stream, *_STREAM) for stream in row.follows],
         "sampling": asdict(row.sampling),
         "licence": _licence(row.licence),
         "parts": [_part(role, part, folders) for role, part in row.parts().items()],
@@ -105,8 +91,7 @@ def _part(role: str, part, folders: Folders | None) -> dict[str, Any]:
     licences = part.licences
     return {
         "role": role,
-        "name": part.name,
-        "title": part.title,
+        **_fields(part, "name", "title"),
         "licence": _licence(strictest(licences)) if licences else None,
         "files": files,
     }
@@ -115,8 +100,7 @@ def _part(role: str, part, folders: Folders | None) -> dict[str, Any]:
 def _weights(listed: Listed) -> dict[str, Any]:
     row = listed.entry
     return {
-        "name": row.name,
-        "part": row.part,
+        **_fields(row, "name", "part"),
         "licence": _licence(row.licence),
         "found": None if listed.path is None else str(listed.path),
         "bytes": listed.bytes,
@@ -134,10 +118,8 @@ def _how(source: Source) -> str:
 
 
 def _licence(licence: Licence) -> dict[str, Any]:
-    return {
-        "name": licence.name,
-        "spdx": licence.spdx,
-        "commercial": licence.commercial,
-        "terms": licence.terms,
-        "sentence": licence.sentence,
-    }
+    return _fields(licence, "name", "spdx", "commercial", "terms", "sentence")
+
+
+def _fields(row: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}

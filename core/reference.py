@@ -112,75 +112,45 @@ NORMALIZED_REFERENCE = ReferenceMethod(_mono, _encode_normalized)
 def read_reference(
     reference: str | os.PathLike[str] | tuple[Tensor, int],
     spec: ReferenceSpec,
-    pick: ReferencePick,
+    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
 ) -> Tensor:
-    """Windows [W, samples] of a sound file, or of a (waveform [C, T], rate) pair.
+    """Windows [W, samples] of a sound file, or of a (waveform [C, T], rate) pair, preprocessed as
+    the system wants it. What is missing at the end is silence; silent ones of several are left out.
 
     Raises:
-        FoleyError: it cannot be read, is too short, silent, or not a number; see `cut_windows`.
+        FoleyError: it cannot be read, is not a number, too short, silent where it is encoded, or
+            ends before the start.
     """
-    peak = None
+    # Long files are never in memory whole; their level is found in a pass of its own.
+    start = pick.start if pick.start > LONGEST / 2 else 0.0
     if isinstance(reference, tuple):
         waveform, rate = reference
+        _check(waveform.shape[-1] / rate, pick)
+        peak = float(waveform.mean(0).abs().max())
+        start = start if waveform.shape[-1] > round(LONGEST * rate) else 0.0
+        first = round(start * rate)
+        waveform = waveform[:, first : first + round(LONGEST * rate)].float()
     else:
-        waveform, rate, pick, peak = _read(reference, pick)
+        if not math.isfinite(pick.start) or pick.start < 0:
+            raise FoleyError(f"A reference cannot be used from {pick.start:g} s; give 0 or more.")
+        waveform, rate = read_audio(reference, start=start, seconds=LONGEST, mono=True)
+        whole = not start and waveform.shape[-1] < round(LONGEST * rate)
+        peak = float(waveform.abs().max()) if whole else mono_peak(reference)
     if not torch.isfinite(waveform).all():
         raise FoleyError("The reference sound holds values that are not numbers; export it again.")
-    return cut_windows(waveform.float(), rate, spec, pick, peak)
+    pick, seconds = replace(pick, start=pick.start - start), waveform.shape[-1] / rate
+    _check(seconds, pick)
+    return _windows(waveform, rate, spec, pick, peak, seconds)
 
 
-def _read(
-    path: str | os.PathLike[str], pick: ReferencePick
-) -> tuple[Tensor, int, ReferencePick, float]:
-    """The part of a file that matters, its rate, the pick within it, and the whole file's peak."""
-    if not math.isfinite(pick.start) or pick.start < 0:
-        raise FoleyError(
-            f"A reference cannot be listened to from {pick.start:g} s; give 0 or more."
-        )
-    # Long files are never in memory whole; their level is found in a pass of its own.
-    start = _first_second(pick)
-    waveform, rate = read_audio(path, start=start, seconds=LONGEST, mono=True)
-    whole = not start and waveform.shape[-1] < round(LONGEST * rate)
-    if not whole:
-        log.info("Of the reference sound, %g s from %g s are listened to.", LONGEST, start)
-    peak = float(waveform.abs().max()) if whole else mono_peak(path)
-    return waveform, rate, replace(pick, start=pick.start - start), peak
-
-
-def _first_second(pick: ReferencePick) -> float:
-    """Where the LONGEST seconds begin that windows are cut from."""
-    return pick.start if pick.start > LONGEST / 2 else 0.0
-
-
-def _shortened(waveform: Tensor, rate: int, pick: ReferencePick) -> tuple[Tensor, ReferencePick]:
-    """As `_read`, of a sound that is in memory."""
-    if waveform.shape[-1] <= round(LONGEST * rate):
-        return waveform, pick
-    start = _first_second(pick)
-    part = waveform[:, round(start * rate) : round((start + LONGEST) * rate)]
-    return part, replace(pick, start=pick.start - start)
-
-
-def cut_windows(
+def _windows(
     waveform: Tensor,
     rate: int,
     spec: ReferenceSpec,
-    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
-    peak: float | None = None,
+    pick: ReferencePick,
+    peak: float,
+    seconds: float,
 ) -> Tensor:
-    """Windows [W, samples] of a sound [C, T], preprocessed as the system wants it.
-
-    What is missing at the end is silence; windows that are silent are left out of several. peak: of
-    the whole sound in mono, None is that of what is given.
-
-    Raises:
-        FoleyError: a sound too short, silent where it is encoded, or a start beyond its end.
-    """
-    _check(waveform.shape[-1] / rate, pick)
-    if peak is None:
-        peak = float(waveform.mean(0).abs().max())
-    waveform, pick = _shortened(waveform, rate, pick)
-    seconds = waveform.shape[-1] / rate
     size = spec.samples
     sound = spec.method.preprocess(waveform, rate, spec.sample_rate, peak)[0]
     first = round(pick.start * spec.sample_rate)
@@ -193,7 +163,7 @@ def cut_windows(
         raise FoleyError(_silent_sentence(spec, seconds, pick))
     if seconds - pick.start < spec.seconds:
         log.warning(
-            "The reference is %.2f s long; the rest of the %.2f s that are listened to is silence.",
+            "The reference is %.2f s long; the rest of the %.2f s that are used is silence.",
             seconds - pick.start,
             spec.seconds,
         )
@@ -208,7 +178,7 @@ def _check(seconds: float, pick: ReferencePick) -> None:
         )
     if not (math.isfinite(pick.start) and 0 <= pick.start <= seconds - SHORTEST):
         raise FoleyError(
-            f"The reference is {seconds:.2f} s long, so it cannot be listened to from "
+            f"The reference is {seconds:.2f} s long, so it cannot be used from "
             f"{pick.start:g} s; start earlier."
         )
     if not 1 <= pick.windows <= MOST_WINDOWS:

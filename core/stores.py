@@ -26,8 +26,8 @@ class Store(Protocol):
         """A name for a part's weights as they are computed with."""
 
 
-class Resident:
-    """Parts stay in memory once they were used. names: of their weights, by role."""
+class _Loading:
+    """Parts that are loaded when they are first used. names: of their weights, by role."""
 
     def __init__(
         self, loaders: Loaders, device: str | torch.device, names: Mapping[str, str] | None = None
@@ -35,6 +35,13 @@ class Resident:
         self.device = torch.device(device)
         self._loaders, self._names = loaders, names or {}
         self._kept: dict[str, nn.Module] = {}
+
+    def weights(self, role: str) -> str:
+        return self._names.get(role, role)
+
+
+class Resident(_Loading):
+    """Parts stay in memory once they were used."""
 
     @contextlib.contextmanager
     def using(self, role: str) -> Iterator[nn.Module]:
@@ -44,19 +51,10 @@ class Resident:
             self._kept[role] = self._loaders[role]()
         yield self._kept[role]
 
-    def weights(self, role: str) -> str:
-        return self._names.get(role, role)
 
-
-class Staged:
+class Staged(_Loading):
     """Each part is loaded when it is used and freed after, so a take needs the memory of its
     largest part, not of all of them."""
-
-    def __init__(
-        self, loaders: Loaders, device: str | torch.device, names: Mapping[str, str] | None = None
-    ) -> None:
-        self.device = torch.device(device)
-        self._loaders, self._names = loaders, names or {}
 
     @contextlib.contextmanager
     def using(self, role: str) -> Iterator[nn.Module]:
@@ -68,9 +66,6 @@ class Staged:
         finally:
             del module
             self._free()
-
-    def weights(self, role: str) -> str:
-        return self._names.get(role, role)
 
     def _free(self) -> None:
         if self.device.type == "cuda":

@@ -156,20 +156,14 @@ def _values(features: Mapping[str, Features]) -> dict[str, Tensor]:
     return {name: one.values for name, one in features.items()}
 
 
-def encode_text(
-    part: TextEncoderPart, store: Store, prompt: str, cache: FeatureCache | None = None
-) -> Tensor | None:
-    """The text stream `[1, N, D]` of a prompt, float32 on the CPU; None when it says nothing."""
-    return encode_texts(part, store, (prompt,), cache)[0]
-
-
 def encode_texts(
     part: TextEncoderPart,
     store: Store,
     prompts: Sequence[str],
     cache: FeatureCache | None = None,
 ) -> list[Tensor | None]:
-    """As `encode_text`, of several prompts: the encoder is loaded once, and only for a new one."""
+    """The text stream `[1, N, D]` of each prompt, float32 on the CPU; None where it says nothing.
+    The encoder is loaded once, and only for a new one."""
     with ExitStack() as stack:
         opened: list[nn.Module] = []
 

@@ -47,12 +47,6 @@ class NoiseSchedule:
         alpha, sigma = self.alpha_sigma(t)
         return float(np.log(alpha / sigma))
 
-    def time_of_log_snr(self, value: float) -> float:
-        """The continuous time at which log(alpha / sigma) is `value`."""
-        log_alpha = -0.5 * np.logaddexp(0.0, -2 * value)
-        numbers = np.arange(self.steps, 0, -1)
-        return float(np.interp(log_alpha, self.log_alphas[::-1], numbers)) / self.steps
-
     def network_time(self, t: float) -> float:
         """The network's time in [0, steps - 1], also between whole numbers."""
         return (t - self.end) * self.steps

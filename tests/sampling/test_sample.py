@@ -156,7 +156,7 @@ def test_a_solver_of_another_kind_is_refused_by_name(counting, given, dynamics, 
 
 def test_unknown_dynamics_are_refused_by_name(counting, given):
     counting.dynamics = "smoke"
-    with pytest.raises(FoleyError, match="of the kind 'smoke'; known are: flow, epsilon, v, tok"):
+    with pytest.raises(FoleyError, match="of the kind 'smoke': known are flow, epsilon, v, tok"):
         sample(counting, given, seed=0)
     with pytest.raises(FoleyError, match="of the kind 'smoke'"):
         Guided(counting, given, batch=2)
