@@ -75,7 +75,7 @@ def run_once(name: str, way: str, seconds: float) -> None:
 
 
 def _decode_straightforwardly(codec: neural.NeuralCodec, latent: torch.Tensor) -> None:
-    whole = tiling.through
+    whole, decode = tiling.through, kl_vae.KLVAE.decode
 
     def in_one_piece(sections, x, *, progress=None):
         return whole([dataclasses.replace(s, tile=ENDLESS) for s in sections], x)
@@ -90,7 +90,7 @@ def _decode_straightforwardly(codec: neural.NeuralCodec, latent: torch.Tensor) -
     with (
         mock.patch.object(activations, "add_snake", formula),
         mock.patch.object(activations, "_alias_free_in_pieces", filters),
-        mock.patch.object(kl_vae.KLVAE, "decode_in_tiles", lambda vae, x, **_: vae.decode(x)),
+        mock.patch.object(kl_vae.KLVAE, "decode", lambda vae, x, **_: decode(vae, x)),
     ):
         for module in modules:
             if getattr(module, "through", None) is whole:

@@ -5,33 +5,22 @@ Attribute names are the key names of the public files (after the weight norm is 
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm, strip_prefix
 from .activations import AliasFreeSnake
-from .hifigan import (
-    COARSE_STAGES,
-    DILATIONS,
-    KERNELS,
-    mean_of,
-    mel_bands,
-    residual_reach,
-    two_sections,
-)
-from .tiling import Section
+from .hifigan import DILATIONS, ResidualBlock, Vocoder, mel_bands, upsamplers
+from .layers import Layers
 
 
 @dataclass(frozen=True)
 class BigVGANConfig:
-    """Figures of one generator. `final`: how the last layer is brought to -1..1."""
+    """Config of one generator. `final`: how the last layer is brought to -1..1."""
 
     n_mels: int
     rates: tuple[int, ...]
@@ -40,27 +29,18 @@ class BigVGANConfig:
     final_bias: bool
     channels: int = 1536
 
-    @property
-    def hop(self) -> int:
-        """Samples a mel frame."""
-        return math.prod(self.rates)
-
 
 BIGVGAN_16K = BigVGANConfig(80, (4, 4, 2, 2, 2, 2), (8, 8, 4, 4, 4, 4), "tanh", True)
 BIGVGAN_V2_44K = BigVGANConfig(128, (8, 4, 2, 2, 2, 2), (16, 8, 4, 4, 4, 4), "clamp", False)
 
 
-class PeriodicBlock(nn.Module):
+class PeriodicBlock(ResidualBlock):
     """HiFi-GAN's residual block with an alias-free snake before each convolution."""
 
-    def __init__(self, channels: int, kernel: int, *, operations: Any, **factory: Any) -> None:
-        super().__init__()
-        half = kernel // 2
-        conv = functools.partial(operations.Conv1d, channels, channels, kernel, **factory)
-        self.convs1 = nn.ModuleList(conv(dilation=d, padding=d * half) for d in DILATIONS)
-        self.convs2 = nn.ModuleList(conv(padding=half) for _ in DILATIONS)
+    def __init__(self, channels: int, kernel: int, layers: Layers) -> None:
+        super().__init__(channels, kernel, layers)
         self.activations = nn.ModuleList(
-            AliasFreeSnake(channels, **factory) for _ in range(2 * len(DILATIONS))
+            AliasFreeSnake(channels, **layers.factory) for _ in range(2 * len(DILATIONS))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,70 +50,33 @@ class PeriodicBlock(nn.Module):
         return x
 
 
-class BigVGAN(nn.Module):
-    """Mel `[B, n_mels, N]` to waveform `[B, 1, N * hop]` in -1..1."""
+class BigVGAN(Vocoder):
+    """Alias-free snakes; `made`: as `Layers`."""
 
-    def __init__(
-        self,
-        config: BigVGANConfig,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        super().__init__()
-        c, made = config, {"dtype": dtype, "device": device}
-        self.config = config
-        self.conv_pre = operations.Conv1d(c.n_mels, c.channels, 7, padding=3, **made)
-        self.ups = nn.ModuleList()
-        self.resblocks = nn.ModuleList()
-        width = c.channels
-        for rate, kernel in zip(c.rates, c.kernels):
-            upsample = operations.ConvTranspose1d(
-                width, width // 2, kernel, stride=rate, padding=(kernel - rate) // 2, **made
-            )
-            self.ups.append(nn.ModuleList([upsample]))
-            width //= 2
-            for size in KERNELS:
-                self.resblocks.append(PeriodicBlock(width, size, operations=operations, **made))
-        self.activation_post = AliasFreeSnake(width, **made)
-        self.conv_post = operations.Conv1d(width, 1, 7, padding=3, bias=c.final_bias, **made)
+    block = PeriodicBlock
+    activation_reach = AliasFreeSnake.reach
 
-    def sections(self) -> tuple[Section, Section]:
-        """The network in two parts, for `tiling.through`."""
-        inner = residual_reach(max(KERNELS)) + 2 * len(DILATIONS) * AliasFreeSnake.reach
-        stages = [(r, k, inner) for r, k in zip(self.config.rates, self.config.kernels)]
-        runs = (self._coarse, lambda x: self._bounded(self._fine(x)))
-        return two_sections(stages, runs, after=3 + AliasFreeSnake.reach)
+    def __init__(self, config: BigVGANConfig, **made: Any) -> None:
+        layers = Layers(**made)
+        super().__init__(config, layers, final_bias=config.final_bias)
+        self.ups = nn.ModuleList(nn.ModuleList([layer]) for layer in upsamplers(config, layers))
+        self.activation_post = AliasFreeSnake(
+            config.channels >> len(config.rates), **layers.factory
+        )
 
-    def before_final(self, mel: Tensor) -> Tensor:
-        """The last convolution's output, before it is brought to -1..1."""
-        return self._fine(self._coarse(mel))
+    def upsample(self, x: Tensor, stage: int) -> Tensor:
+        return self.ups[stage][0](x)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        return self._bounded(self.before_final(mel))
+    def activate(self, x: Tensor) -> Tensor:
+        return self.activation_post(x)
 
-    def _coarse(self, mel: Tensor) -> Tensor:
-        return self._stages(self.conv_pre(mel), 0, COARSE_STAGES)
-
-    def _fine(self, x: Tensor) -> Tensor:
-        x = self._stages(x, COARSE_STAGES, len(self.ups))
-        return self.conv_post(self.activation_post(x))
-
-    def _stages(self, x: Tensor, first: int, last: int) -> Tensor:
-        for stage in range(first, last):
-            x = self.ups[stage][0](x)
-            x = mean_of(self.resblocks[stage * len(KERNELS) : (stage + 1) * len(KERNELS)], x)
-        return x
-
-    def _bounded(self, wave: Tensor) -> Tensor:
-        return wave.tanh_() if self.config.final == "tanh" else wave.clamp(-1, 1)
+    def bounded(self, wave: Tensor) -> Tensor:
+        return wave.clamp(-1, 1) if self.config.final == "clamp" else super().bounded(wave)
 
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A public file's tensors under this class's names, weight norm folded."""
-        inner = strip_prefix(tensors, ("vocoder.vocoder.", "vocoder."))
-        return fold_weight_norm(inner)
+        return fold_weight_norm(strip_prefix(tensors, ("vocoder.vocoder.", "vocoder.")))
 
 
 def recognise(shapes: Shapes) -> str | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from ..weights.fill import fill_from
+from ..weights.minis import mini_path
 from .base import Codec
 from .foley_mini_analysis import (
     LATENT_DIM,
@@ -41,11 +43,7 @@ class FoleyMiniCodec(Codec):
 
         Raises FoleyError where the file is missing, damaged or another model's.
         """
-        from ..weights.fill import fill_from
-        from ..weights.minis import mini_path
-
-        file = mini_path("foley_mini_codec") if path is None else path
-        return fill_from(cls(), file)
+        return fill_from(cls(), path or mini_path("foley_mini_codec"))
 
     def encode(self, waveform: Tensor) -> Tensor:
         return self.analysis(waveform.mean(1))

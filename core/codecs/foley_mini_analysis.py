@@ -1,7 +1,7 @@
 """The mini codec's fixed encoder: three views of a latent frame's spectrum, made small by PCA.
 
-The long view (n_fft 2048, two frames of 16 ms) tells pitch and colour; the middle and the short
-(n_fft 1024 and 512, eight frames of 4 ms) say when, within the 32 ms, the energy came.
+The long view (n_fft 2048, two frames of 16 ms) resolves pitch and colour; the middle and the
+short (n_fft 1024 and 512, eight frames of 4 ms) resolve when, within the 32 ms, the energy came.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def features(waveform: Tensor) -> Tensor:
     """All views, weighted, a row a latent frame: `[B, T]` to `[B, T / 1024, FEATURES]`."""
     rows = []
     for view in VIEWS:
-        mel = log_mel(waveform, view)  # (B, n_mels, N * frames_per_latent)
+        mel = log_mel(waveform, view)  # [B, n_mels, N * frames_per_latent]
         blocks = mel.unflatten(2, (-1, view.frames_per_latent)).permute(0, 2, 1, 3)
         rows.append(view.weight * blocks.flatten(2))
     return torch.cat(rows, dim=2)
@@ -104,7 +104,7 @@ class Analysis(nn.Module):
 
     def of_features(self, rows: Tensor) -> Tensor:
         """Feature rows `[B, N, FEATURES]` to latents `[B, N, LATENT_DIM]`."""
-        return self._standardise(self._project(rows))
+        return (self._project(rows) - self.offset) / self.scale
 
     def inverse(self, latent: Tensor) -> Tensor:
         """Latents `[B, N, LATENT_DIM]` to feature rows `[B, N, FEATURES]`."""
@@ -115,9 +115,6 @@ class Analysis(nn.Module):
     def _project(self, rows: Tensor) -> Tensor:
         raw = ((rows - self.mean) @ self.basis) / self.deviation
         return SQUASH * torch.asinh(raw / SQUASH)
-
-    def _standardise(self, drawn: Tensor) -> Tensor:
-        return (drawn - self.offset) / self.scale
 
     @torch.no_grad()
     def fit(self, sounds: list[Tensor], scenes: list[Tensor]) -> None:

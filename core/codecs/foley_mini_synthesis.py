@@ -21,9 +21,9 @@ _FINE_RATIO = 4  # fine frames a latent frame: 125 a second
 _SUB_FRAMES = SAMPLES_PER_LATENT // HOP // _FINE_RATIO  # spectra a fine frame
 _GAINS = 16  # points of the noise's envelope a fine frame: half a millisecond each
 _MAX_GAIN = 5.0  # natural log units
-_STILL = 0.3  # log units of a gain that are no attack: else the frame rate would be heard
+_STILL = 0.3  # log units of a gain that are no attack: else the frame rate would be audible
 _AROUND = 49  # points: 24 ms
-_GATHER = 1.3  # a little more than the network asks for: it has seen attacks through frames
+_GATHER = 1.3  # a little more than the network gives: frames smeared the attacks it was trained on
 _STEADY = 0.4  # the same for the tonal part
 _WAVER = 0.3  # log units
 _MAX_CORRECTION = 3.0  # natural log units a projection may change a band
@@ -41,7 +41,7 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), 0.2))
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # (B, T, width)
+        inner = self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # [B, T, width]
         return x + self.scale * self.shrink(F.gelu(self.expand(self.norm(inner))))
 
 
@@ -65,7 +65,7 @@ class Synthesis(nn.Module):
     def body(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """`[B, N, D]` to four numbers a bin `[B, 4, N_BINS, N * 8]`, noise gains `[B, N * 64]`."""
         x = self.unfold(self.coarse(self.enter(latent)))
-        x = self.fine(x.unflatten(2, (_FINE_RATIO, -1)).flatten(1, 2))  # (B, 4 N, width)
+        x = self.fine(x.unflatten(2, (_FINE_RATIO, -1)).flatten(1, 2))  # [B, 4 N, width]
         x = self.norm(x)
         numbers = self.leave(x).unflatten(2, (_SUB_FRAMES, 4, N_BINS)).flatten(1, 2)
         return numbers.permute(0, 2, 3, 1), self.gains(x).flatten(1)
@@ -77,7 +77,7 @@ class Synthesis(nn.Module):
         gains = F.interpolate(gains, size=noise.shape[1], mode="linear")[:, 0]
         noise = noise * torch.exp(gains)
         tone, cosine, sine, hiss = numbers.float().unbind(1)
-        level = self.spread @ short  # (B, N_BINS, frames): stated log magnitude
+        level = self.spread @ short  # [B, N_BINS, frames]: stated log magnitude
         angle = torch.complex(cosine, sine + 1e-4)
         angle = angle / angle.abs().clamp(min=1e-4)
         tonal = torch.exp((level + tone - 0.7).clamp(max=4.0)) * SHORT.norm * angle

@@ -6,43 +6,37 @@ Attribute names are those of the transformers files; `public_state` renames the 
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..weights.families import Shapes
 from ..weights.fold import WEIGHT_NORM_NAMES, fold_weight_norm, strip_prefix
-from .tiling import Network, Section, upsampling_reach
+from .layers import Layers
+from .tiling import Section, two_sections
 
 SLOPE = 0.1
 LAST_SLOPE = 0.01
 KERNELS = (3, 7, 11)
 DILATIONS = (1, 3, 5)
+# Frames to each side that the convolutions of the largest residual block reach.
+BLOCK_REACH = max(KERNELS) // 2 * (sum(DILATIONS) + len(DILATIONS))
 # Upsamplers of the first section, and the frames given at a time to it and to the second.
 COARSE_STAGES = 2
-COARSE_TILE = 768
-FINE_TILE = 4096
+TILES = (768, 4096)
 
 
 @dataclass(frozen=True)
 class HiFiGANConfig:
-    """Figures of one generator. `normalize`: apply the stored mean and scale of the mel."""
+    """Config of one generator; `channels`: width before the first upsampler, each halves it."""
 
     n_mels: int
     channels: int
     rates: tuple[int, ...]
     kernels: tuple[int, ...]
-    normalize: bool = False
-
-    @property
-    def hop(self) -> int:
-        """Samples a mel frame."""
-        return math.prod(self.rates)
 
 
 HIFIGAN_AUDIOLDM = HiFiGANConfig(64, 1024, (5, 4, 2, 2, 2), (16, 16, 8, 4, 4))
@@ -52,10 +46,10 @@ HIFIGAN_22K = HiFiGANConfig(80, 512, (8, 8, 2, 2), (16, 16, 4, 4))
 class ResidualBlock(nn.Module):
     """Three pairs of convolutions, the first of each dilated, each pair added to its input."""
 
-    def __init__(self, channels: int, kernel: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(self, channels: int, kernel: int, layers: Layers) -> None:
         super().__init__()
         half = kernel // 2
-        conv = functools.partial(operations.Conv1d, channels, channels, kernel, **factory)
+        conv = functools.partial(layers.Conv1d, channels, channels, kernel)
         self.convs1 = nn.ModuleList(conv(dilation=d, padding=d * half) for d in DILATIONS)
         self.convs2 = nn.ModuleList(conv(padding=half) for _ in DILATIONS)
 
@@ -66,112 +60,107 @@ class ResidualBlock(nn.Module):
         return x
 
 
-def residual_reach(kernel: int) -> int:
-    """Frames to each side that a residual block of this kernel looks at."""
-    return kernel // 2 * (sum(DILATIONS) + len(DILATIONS))
+class Vocoder(nn.Module):
+    """What HiFi-GAN and BigVGAN share: stages of an upsampler and the mean of residual blocks.
 
-
-class HiFiGAN(nn.Module):
-    """Mel `[B, n_mels, N]` to waveform `[B, 1, N * hop + tail]`.
-
-    An odd rate with an even kernel leaves a tail: AudioLDM's has 32 samples.
+    Mel `[B, n_mels, N]` to waveform `[B, 1, N * product of rates + tail]` in -1..1. An odd rate
+    with an even kernel leaves a tail: AudioLDM's has 32 samples.
     """
 
-    def __init__(
-        self,
-        config: HiFiGANConfig,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
+    block: type[ResidualBlock]
+    # Frames to each side that an output of an activation depends on.
+    activation_reach = 0
+
+    def __init__(self, config: Any, layers: Layers, *, final_bias: bool = True) -> None:
         super().__init__()
-        c, made = config, {"dtype": dtype, "device": device}
         self.config = config
-        self.register_buffer("mean", torch.zeros(c.n_mels, **made))
-        self.register_buffer("scale", torch.ones(c.n_mels, **made))
-        self.conv_pre = operations.Conv1d(c.n_mels, c.channels, 7, padding=3, **made)
-        self.upsampler = nn.ModuleList()
-        self.resblocks = nn.ModuleList()
-        width = c.channels
-        for rate, kernel in zip(c.rates, c.kernels):
-            half = width // 2
-            self.upsampler.append(
-                operations.ConvTranspose1d(
-                    width, half, kernel, stride=rate, padding=(kernel - rate) // 2, **made
-                )
-            )
-            width = half
-            for size in KERNELS:
-                self.resblocks.append(ResidualBlock(width, size, operations=operations, **made))
-        self.conv_post = operations.Conv1d(width, 1, 7, padding=3, **made)
+        widths = [config.channels >> stage for stage in range(len(config.rates) + 1)]
+        self.conv_pre = layers.Conv1d(config.n_mels, widths[0], 7, padding=3)
+        self.resblocks = nn.ModuleList(
+            self.block(width, kernel, layers) for width in widths[1:] for kernel in KERNELS
+        )
+        self.conv_post = layers.Conv1d(widths[-1], 1, 7, padding=3, bias=final_bias)
 
     def sections(self) -> tuple[Section, Section]:
         """The network in two parts, for `tiling.through`."""
-        inner = residual_reach(max(KERNELS))
+        inner = BLOCK_REACH + 2 * len(DILATIONS) * self.activation_reach
         stages = [(r, k, inner) for r, k in zip(self.config.rates, self.config.kernels)]
-        return two_sections(stages, (self._coarse, self._fine), after=3)
+        runs = (self._coarse, lambda x: self.bounded(self._fine(x)))
+        after = 3 + self.activation_reach
+        return two_sections(runs, stages, COARSE_STAGES, TILES, before=3, after=after)
 
     def forward(self, mel: Tensor) -> Tensor:
+        return self.bounded(self.before_final(mel))
+
+    def before_final(self, mel: Tensor) -> Tensor:
+        """The last convolution's output, before it is brought to -1..1."""
         return self._fine(self._coarse(mel))
 
+    def upsample(self, x: Tensor, stage: int) -> Tensor:
+        """x at the rate of a stage."""
+        raise NotImplementedError
+
+    def activate(self, x: Tensor) -> Tensor:
+        """What the last convolution gets."""
+        raise NotImplementedError
+
+    def bounded(self, wave: Tensor) -> Tensor:
+        """What the last convolution gives, brought to -1..1."""
+        return wave.tanh_()
+
     def _coarse(self, mel: Tensor) -> Tensor:
-        if self.config.normalize:
-            mel = (mel - self.mean.to(mel)[:, None]) / self.scale.to(mel)[:, None]
         return self._stages(self.conv_pre(mel), 0, COARSE_STAGES)
 
     def _fine(self, x: Tensor) -> Tensor:
-        x = self._stages(x, COARSE_STAGES, len(self.upsampler))
-        return torch.tanh(self.conv_post(F.leaky_relu(x, LAST_SLOPE)))
+        x = self._stages(x, COARSE_STAGES, len(self.config.rates))
+        return self.conv_post(self.activate(x))
 
     def _stages(self, x: Tensor, first: int, last: int) -> Tensor:
         for stage in range(first, last):
-            x = self.upsampler[stage](F.leaky_relu(x, SLOPE))
-            x = mean_of(self.resblocks[stage * len(KERNELS) : (stage + 1) * len(KERNELS)], x)
+            x = self.upsample(x, stage)
+            blocks = self.resblocks[stage * len(KERNELS) : (stage + 1) * len(KERNELS)]
+            total = blocks[0](x)
+            for block in blocks[1:]:
+                total = total + block(x)
+            x = total / len(KERNELS)
         return x
+
+
+def upsamplers(config: Any, layers: Layers) -> Iterator[nn.Module]:
+    """A transposed convolution a stage."""
+    for stage, (rate, kernel) in enumerate(zip(config.rates, config.kernels)):
+        width, padding = config.channels >> stage, (kernel - rate) // 2
+        yield layers.ConvTranspose1d(width, width // 2, kernel, stride=rate, padding=padding)
+
+
+class HiFiGAN(Vocoder):
+    """Leaky ReLUs and tanh; `made`: as `Layers`."""
+
+    block = ResidualBlock
+
+    def __init__(self, config: HiFiGANConfig, **made: Any) -> None:
+        layers = Layers(**made)
+        super().__init__(config, layers)
+        self.upsampler = nn.ModuleList(upsamplers(config, layers))
+
+    def upsample(self, x: Tensor, stage: int) -> Tensor:
+        return self.upsampler[stage](F.leaky_relu(x, SLOPE))
+
+    def activate(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, LAST_SLOPE)
 
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A public file's tensors under this class's names, weight norm folded."""
+        """A public file's tensors under this class's names, weight norm folded.
+
+        A stored mean and scale of the mel are left out: none of these generators applies them.
+        """
         state = fold_weight_norm(strip_prefix(tensors, ("vocoder.",)))
-        state = {"upsampler." + k[4:] if k.startswith("ups.") else k: v for k, v in state.items()}
-        if "mean" not in state and "conv_pre.weight" in state:
-            weight = state["conv_pre.weight"]
-            state["mean"] = weight.new_zeros(weight.shape[1])
-            state["scale"] = weight.new_ones(weight.shape[1])
-        return state
-
-
-def two_sections(
-    stages: Sequence[tuple[int, int, int]], runs: tuple[Network, Network], *, after: int
-) -> tuple[Section, Section]:
-    """Sections of a vocoder cut after `COARSE_STAGES` of its (rate, kernel, reach) stages.
-
-    `after`: samples to each side that its last layers look at; its first looks at 3 mel frames.
-    """
-    coarse, fine = stages[:COARSE_STAGES], stages[COARSE_STAGES:]
-    return (
-        Section(
-            runs[0],
-            math.prod(rate for rate, _, _ in coarse),
-            upsampling_reach(coarse, before=3, after=0),
-            COARSE_TILE,
-        ),
-        Section(
-            runs[1],
-            math.prod(rate for rate, _, _ in fine),
-            upsampling_reach(fine, before=0, after=after),
-            FINE_TILE,
-        ),
-    )
-
-
-def mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
-    """The mean of what the blocks make of x."""
-    total = blocks[0](x)
-    for block in blocks[1:]:
-        total = total + block(x)
-    return total / len(blocks)
+        return {
+            "upsampler." + k[4:] if k.startswith("ups.") else k: v
+            for k, v in state.items()
+            if k not in ("mean", "scale")
+        }
 
 
 def recognise(shapes: Shapes) -> str | None:
@@ -185,7 +174,6 @@ def recognise(shapes: Shapes) -> str | None:
 
 def mel_bands(shapes: Shapes) -> int | None:
     """Bands of the mel that a generator of this build takes, weight-normed or not; None if none."""
-    stem = "conv_pre"
-    directions = (f"{stem}{name}" for _, name in WEIGHT_NORM_NAMES)
-    first = next((shapes[k] for k in (f"{stem}.weight", *directions) if k in shapes), ())
+    names = (".weight", *(direction for _, direction in WEIGHT_NORM_NAMES))
+    first = next((shapes[f"conv_pre{n}"] for n in names if f"conv_pre{n}" in shapes), ())
     return first[1] if len(first) == 3 else None

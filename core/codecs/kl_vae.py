@@ -1,6 +1,6 @@
 """The 2-D convolutional autoencoder family of latent diffusion, used on mels as pictures.
 
-AudioLDM's, Stable Diffusion's image VAE and SpecVQGAN's are one network of different figures.
+AudioLDM's, Stable Diffusion's image VAE and SpecVQGAN's are one network of different configs.
 Attribute names are diffusers'; `public_state` renames the original (CompVis) and older ones.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..weights.families import Shapes
 from ..weights.fold import strip_prefix
 from .kl_vae_keys import diffusers_names
+from .layers import Layers
 from .tiling import Progress
 from .whole_norms import Norm, plain, run_in_tiles
 
@@ -31,11 +31,11 @@ IN_DIFFUSION = "first_stage_model."
 
 @dataclass(frozen=True)
 class KLVAEConfig:
-    """Figures of one autoencoder.
+    """Config of one autoencoder.
 
     `channels`: width of each level, finest first. `attention_levels`: levels that attend after
-    every block (the middle always does). `moments`: whether the encoder gives mean and
-    log-variance, or one vector.
+    every block (the middle always does). `codes`: rows of the codebook of one whose encoder gives
+    one vector a place; None: it gives mean and log-variance.
     """
 
     picture_channels: int
@@ -44,7 +44,12 @@ class KLVAEConfig:
     blocks: int = 2
     groups: int = 32
     attention_levels: tuple[int, ...] = ()
-    moments: bool = True
+    codes: int | None = None
+
+    @property
+    def encoded_channels(self) -> int:
+        """Numbers that the encoder gives a place."""
+        return self.latent_channels * (2 if self.codes is None else 1)
 
     @property
     def factor(self) -> int:
@@ -54,54 +59,52 @@ class KLVAEConfig:
 
 AUDIOLDM_VAE = KLVAEConfig(1, 8, (128, 256, 512))
 IMAGE_VAE = KLVAEConfig(3, 4, (128, 256, 512, 512))
-SPECVQGAN_VAE = KLVAEConfig(1, 256, (128, 128, 256, 256, 512), attention_levels=(4,), moments=False)
+SPECVQGAN_VAE = KLVAEConfig(1, 256, (128, 128, 256, 256, 512), attention_levels=(4,), codes=1024)
 
 
-class Layers:
-    """Makes layers with common figures: what every block of one network shares."""
+class PictureLayers(Layers):
+    """Also norms of a common number of groups, and convolutions that keep the size."""
 
-    def __init__(self, groups: int, operations: Any, **factory: Any) -> None:
-        self.groups, self.operations, self.factory = groups, operations, factory
+    def __init__(self, groups: int, **made: Any) -> None:
+        super().__init__(**made)
+        self.groups = groups
 
     def norm(self, channels: int) -> nn.Module:
-        return self.operations.GroupNorm(self.groups, channels, eps=EPS, **self.factory)
+        return self.GroupNorm(self.groups, channels, eps=EPS)
 
-    def conv(self, inputs: int, outputs: int, kernel: int = 3, **options: Any) -> nn.Module:
-        options = {"padding": kernel // 2, **self.factory, **options}
-        return self.operations.Conv2d(inputs, outputs, kernel, **options)
-
-    def linear(self, channels: int) -> nn.Module:
-        return self.operations.Linear(channels, channels, **self.factory)
+    def conv(self, inputs: int, outputs: int, kernel: int = 3) -> nn.Module:
+        return self.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
 
 
 class ResnetBlock(nn.Module):
     """Norm, SiLU, convolution, twice, added to the input."""
 
-    def __init__(self, inputs: int, outputs: int, layers: Layers) -> None:
+    def __init__(self, inputs: int, outputs: int, layers: PictureLayers) -> None:
         super().__init__()
         self.norm1 = layers.norm(inputs)
         self.conv1 = layers.conv(inputs, outputs)
         self.norm2 = layers.norm(outputs)
         self.conv2 = layers.conv(outputs, outputs)
-        self.conv_shortcut = layers.conv(inputs, outputs, 1) if inputs != outputs else None
+        same = inputs == outputs
+        self.conv_shortcut = nn.Identity() if same else layers.conv(inputs, outputs, 1)
 
     def forward(self, x: Tensor, norm: Norm = plain) -> Tensor:
         h = self.conv1(F.silu(norm(self.norm1, x), inplace=True))
         h = self.conv2(F.silu(norm(self.norm2, h), inplace=True))
-        return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
+        return h.add_(self.conv_shortcut(x))
 
 
 class AttentionBlock(nn.Module):
     """One head over all positions, added to the input."""
 
-    def __init__(self, channels: int, layers: Layers) -> None:
+    def __init__(self, channels: int, layers: PictureLayers) -> None:
         super().__init__()
         self.group_norm = layers.norm(channels)
-        self.to_q, self.to_k, self.to_v = (layers.linear(channels) for _ in range(3))
-        self.to_out = nn.ModuleList([layers.linear(channels)])
+        self.to_q, self.to_k, self.to_v = (layers.Linear(channels, channels) for _ in range(3))
+        self.to_out = nn.ModuleList([layers.Linear(channels, channels)])
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = self.group_norm(x).flatten(2).transpose(1, 2)[:, None]  # (B, 1, H W, C)
+        rows = self.group_norm(x).flatten(2).transpose(1, 2)[:, None]  # [B, 1, H W, C]
         found = F.scaled_dot_product_attention(self.to_q(rows), self.to_k(rows), self.to_v(rows))
         return x + self.to_out[0](found[:, 0]).transpose(1, 2).reshape(x.shape)
 
@@ -109,9 +112,9 @@ class AttentionBlock(nn.Module):
 class Downsampler(nn.Module):
     """Stride 2 on a picture padded by one row and column at its end."""
 
-    def __init__(self, channels: int, layers: Layers) -> None:
+    def __init__(self, channels: int, layers: PictureLayers) -> None:
         super().__init__()
-        self.conv = layers.conv(channels, channels, stride=2, padding=0)
+        self.conv = layers.Conv2d(channels, channels, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.pad(x, (0, 1, 0, 1)))
@@ -120,7 +123,7 @@ class Downsampler(nn.Module):
 class Upsampler(nn.Module):
     """Every row and column twice, then a convolution."""
 
-    def __init__(self, channels: int, layers: Layers) -> None:
+    def __init__(self, channels: int, layers: PictureLayers) -> None:
         super().__init__()
         self.conv = layers.conv(channels, channels)
 
@@ -129,17 +132,13 @@ class Upsampler(nn.Module):
 
 
 class Level(nn.Module):
-    """Blocks at one width, attention after each where asked, then maybe a change of size."""
+    """Blocks at one width, attention after each where asked, then maybe a change of size.
+
+    Its owner gives it the layer that changes the size.
+    """
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        count: int,
-        layers: Layers,
-        *,
-        attends: bool,
-        resize: tuple[str, type[nn.Module]] | None,
+        self, inputs: int, outputs: int, count: int, layers: PictureLayers, *, attends: bool
     ) -> None:
         super().__init__()
         self.resnets = nn.ModuleList(
@@ -148,12 +147,10 @@ class Level(nn.Module):
         self.attentions = nn.ModuleList(
             AttentionBlock(outputs, layers) for _ in range(count * attends)
         )
-        self.resize = resize[0] if resize else None
-        if resize:
-            setattr(self, resize[0], nn.ModuleList([resize[1](outputs, layers)]))
+        self.downsamplers, self.upsamplers = nn.ModuleList(), nn.ModuleList()
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.resized(self.of_one_size(x))
+    def forward(self, x: Tensor, norm: Norm = plain) -> Tensor:
+        return self.resized(self.of_one_size(x, norm))
 
     def of_one_size(self, x: Tensor, norm: Norm = plain) -> Tensor:
         """What the blocks make of x."""
@@ -165,13 +162,26 @@ class Level(nn.Module):
 
     def resized(self, x: Tensor) -> Tensor:
         """x at the next level's size."""
-        return getattr(self, self.resize)[0](x) if self.resize else x
+        for layer in (*self.downsamplers, *self.upsamplers):
+            x = layer(x)
+        return x
+
+
+def levels(
+    widths: tuple[int, ...], count: int, attending: tuple[int, ...], layers: PictureLayers
+) -> nn.ModuleList:
+    """A level of `count` blocks a width; those whose index is in `attending` attend."""
+    steps = enumerate(zip(widths[:1] + widths, widths))
+    return nn.ModuleList(
+        Level(before, after, count, layers, attends=index in attending)
+        for index, (before, after) in steps
+    )
 
 
 class MiddleBlock(nn.Module):
     """Resnet block, attention, resnet block."""
 
-    def __init__(self, channels: int, layers: Layers) -> None:
+    def __init__(self, channels: int, layers: PictureLayers) -> None:
         super().__init__()
         self.resnets = nn.ModuleList(ResnetBlock(channels, channels, layers) for _ in range(2))
         self.attentions = nn.ModuleList([AttentionBlock(channels, layers)])
@@ -181,39 +191,26 @@ class MiddleBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Picture to moments (or one vector) at 1/factor the size."""
+    """Picture to moments (or one vector) at 1/factor the size: `fine`, then `coarsest`."""
 
-    def __init__(self, config: KLVAEConfig, layers: Layers) -> None:
+    def __init__(self, config: KLVAEConfig, layers: PictureLayers) -> None:
         super().__init__()
-        widths = config.channels
-        outputs = config.latent_channels * (2 if config.moments else 1)
-        last = len(widths) - 1
+        widths, attending = config.channels, config.attention_levels
         self.conv_in = layers.conv(config.picture_channels, widths[0])
-        self.down_blocks = nn.ModuleList(
-            Level(
-                widths[max(level - 1, 0)],
-                width,
-                config.blocks,
-                layers,
-                attends=level in config.attention_levels,
-                resize=("downsamplers", Downsampler) if level < last else None,
-            )
-            for level, width in enumerate(widths)
-        )
+        self.down_blocks = levels(widths, config.blocks, attending, layers)
+        for level, width in zip(self.down_blocks, widths[:-1]):
+            level.downsamplers.append(Downsampler(width, layers))
         self.mid_block = MiddleBlock(widths[-1], layers)
         self.conv_norm_out = layers.norm(widths[-1])
-        self.conv_out = layers.conv(widths[-1], outputs)
-        self.fine_levels = min(config.attention_levels, default=last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.coarsest(self.fine(x))
+        self.conv_out = layers.conv(widths[-1], config.encoded_channels)
+        self.fine_levels = min(attending, default=len(widths) - 1)
 
     def fine(self, x: Tensor, norm: Norm = plain) -> Tensor:
-        """The levels before the first that attends; but for its norms each output looks at a
+        """The levels before the first that attends; but for its norms each output depends on a
         bounded neighbourhood."""
         x = self.conv_in(x)
         for level in self.down_blocks[: self.fine_levels]:
-            x = level.resized(level.of_one_size(x, norm))
+            x = level(x, norm)
         return x
 
     def coarsest(self, x: Tensor) -> Tensor:
@@ -227,38 +224,26 @@ class Encoder(nn.Module):
         """Places to each side of `fine`'s output that it depends on, norms apart."""
         reach = 0
         for level in reversed(self.down_blocks[: self.fine_levels]):
-            # A change of size looks two places ahead.
+            # A change of size needs two places ahead.
             reach = 2 * reach + 2 + 2 * len(level.resnets)
         return math.ceil((reach + 1) / 2**self.fine_levels)
 
 
 class Decoder(nn.Module):
-    """Latent to picture; level 0 is the coarsest here."""
+    """Latent to picture: `coarsest`, then `fine`. Level 0 is the coarsest here."""
 
-    def __init__(self, config: KLVAEConfig, layers: Layers) -> None:
+    def __init__(self, config: KLVAEConfig, layers: PictureLayers) -> None:
         super().__init__()
         widths = config.channels[::-1]
-        last = len(widths) - 1
+        attending = tuple(len(widths) - 1 - level for level in config.attention_levels)
         self.conv_in = layers.conv(config.latent_channels, widths[0])
         self.mid_block = MiddleBlock(widths[0], layers)
-        self.up_blocks = nn.ModuleList(
-            Level(
-                widths[max(level - 1, 0)],
-                width,
-                config.blocks + 1,
-                layers,
-                attends=last - level in config.attention_levels,
-                resize=("upsamplers", Upsampler) if level < last else None,
-            )
-            for level, width in enumerate(widths)
-        )
+        self.up_blocks = levels(widths, config.blocks + 1, attending, layers)
+        for level, width in zip(self.up_blocks, widths[:-1]):
+            level.upsamplers.append(Upsampler(width, layers))
         self.conv_norm_out = layers.norm(widths[-1])
         self.conv_out = layers.conv(widths[-1], config.picture_channels)
-
-        self.coarse = 1 + max((last - n for n in config.attention_levels), default=0)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.fine(self.coarsest(z))
+        self.coarse = 1 + max(attending, default=0)
 
     def coarsest(self, z: Tensor) -> Tensor:
         """The first levels, up to the last that attends, without their change of size."""
@@ -268,10 +253,10 @@ class Decoder(nn.Module):
         return self.up_blocks[self.coarse - 1].of_one_size(x)
 
     def fine(self, x: Tensor, norm: Norm = plain) -> Tensor:
-        """The other levels; but for its norms each output looks at a bounded neighbourhood."""
+        """The other levels; but for its norms each output depends on a bounded neighbourhood."""
         x = self.up_blocks[self.coarse - 1].resized(x)
         for level in self.up_blocks[self.coarse :]:
-            x = level.resized(level.of_one_size(x, norm))
+            x = level(x, norm)
         return self.conv_out(F.silu(norm(self.conv_norm_out, x), inplace=True))
 
     @property
@@ -279,86 +264,95 @@ class Decoder(nn.Module):
         """Places to each side of `fine`'s input that an output depends on, norms apart."""
         reach = 1
         for level in reversed(self.up_blocks[self.coarse :]):
-            reach = math.ceil(reach / 2) if level.resize else reach
+            reach = math.ceil(reach / 2) if level.upsamplers else reach
             reach += 1 + 2 * len(level.resnets)
         return math.ceil(reach / 2)
 
 
 def mean_and_logvar(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Moments (B, 2 C, H, W) in two, the second within bounds."""
+    """Moments `[B, 2 C, H, W]` in two, the second within bounds."""
     mean, logvar = moments.chunk(2, dim=1)
     return mean, logvar.clamp(*LOGVAR_RANGE)
 
 
-class KLVAE(nn.Module):
-    """Pictures `[B, P, H, W]` to latents `[B, C, H / factor, W / factor]` and back."""
+class Quantizer(nn.Module):
+    """Vectors `[B, C, H, W]` to indices `[B, H, W]` of the nearest rows of a codebook, and back."""
 
-    def __init__(
-        self,
-        config: KLVAEConfig,
-        *,
-        decode_only: bool = False,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
+    def __init__(self, codes: int, dim: int, layers: Layers) -> None:
+        super().__init__()
+        self.embedding = layers.Embedding(codes, dim)
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Index of the row at the smallest squared distance."""
+        rows = vectors.movedim(1, -1).float()
+        table = self.embedding.weight.float()
+        # |v|^2 is the same for every row and left out.
+        distances = table.square().sum(1) - 2 * rows @ table.T
+        return distances.argmin(-1)
+
+    def vectors(self, indices: Tensor) -> Tensor:
+        """The rows at `indices`."""
+        return self.embedding(indices).movedim(-1, 1)
+
+
+class KLVAE(nn.Module):
+    """Pictures `[B, P, H, W]` to latents `[B, C, H / factor, W / factor]` and back.
+
+    Both ways go in one piece, or, the same up to rounding, in `tiles`: of `tile` latent places
+    along `axis`, with the norms of the whole; `progress` as `run_in_tiles`. `made`: as `Layers`.
+    """
+
+    def __init__(self, config: KLVAEConfig, *, decode_only: bool = False, **made: Any) -> None:
         super().__init__()
         self.config = config
-        layers = Layers(config.groups, operations, dtype=dtype, device=device)
-        outputs = config.latent_channels * (2 if config.moments else 1)
+        layers = PictureLayers(config.groups, **made)
         if not decode_only:
             self.encoder = Encoder(config, layers)
-            self.quant_conv = layers.conv(outputs, outputs, 1)
+            self.quant_conv = layers.conv(config.encoded_channels, config.encoded_channels, 1)
         self.post_quant_conv = layers.conv(config.latent_channels, config.latent_channels, 1)
         self.decoder = Decoder(config, layers)
+        if config.codes is not None:
+            self.quantize = Quantizer(config.codes, config.latent_channels, layers)
 
-    def moments(self, picture: Tensor) -> Tensor:
+    def moments(self, picture: Tensor, **tiles: Any) -> Tensor:
         """What the encoder gives, before it is split into mean and log-variance."""
-        return self.quant_conv(self.encoder(picture))
+        encoder, frame = self.encoder, 2**self.encoder.fine_levels
+        fine = _fine(encoder, picture, self.config.factor // frame, frame=frame, **tiles)
+        return self.quant_conv(encoder.coarsest(fine))
 
-    def moments_in_tiles(
-        self, picture: Tensor, *, tile: int, axis: int, progress: Progress | None = None
-    ) -> Tensor:
-        """As `moments`, up to rounding: tiles of `tile` latents, norms of the whole."""
-        scale = 2**self.encoder.fine_levels
-        fine = run_in_tiles(
-            self.encoder.fine,
-            picture,
-            tile=tile * self.config.factor // scale,
-            context=self.encoder.fine_reach,
-            axis=axis,
-            frame=scale,
-            progress=progress,
-        )
-        return self.quant_conv(self.encoder.coarsest(fine))
-
-    def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the posterior, unscaled."""
-        return mean_and_logvar(self.moments(picture))
-
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, **tiles: Any) -> Tensor:
         """The picture of an unscaled latent."""
-        return self.decoder(self.post_quant_conv(latent))
-
-    def decode_in_tiles(
-        self, latent: Tensor, *, tile: int, axis: int, progress: Progress | None = None
-    ) -> Tensor:
-        """As `decode`, up to rounding: tiles of `tile` places along `axis`, norms of the whole."""
         coarsest = self.decoder.coarsest(self.post_quant_conv(latent))
-        scale = 2 ** (self.decoder.coarse - 1)
-        return run_in_tiles(
-            self.decoder.fine,
-            coarsest,
-            tile=tile * scale,
-            context=self.decoder.fine_reach,
-            axis=axis,
-            progress=progress,
-        )
+        return _fine(self.decoder, coarsest, 2 ** (self.decoder.coarse - 1), **tiles)
 
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A public file's tensors under diffusers' names; only the autoencoder's own."""
         return diffusers_names(strip_prefix(tensors, (IN_DIFFUSION, "vae.")))
+
+
+def _fine(
+    part: Encoder | Decoder,
+    x: Tensor,
+    scale: int,
+    *,
+    frame: int = 1,
+    tile: int | None = None,
+    axis: int = 3,
+    progress: Progress | None = None,
+) -> Tensor:
+    """`part.fine` of x in one piece, or in tiles of `tile` latent places, `scale` frames each."""
+    if tile is None:
+        return part.fine(x)
+    return run_in_tiles(
+        part.fine,
+        x,
+        tile=tile * scale,
+        context=part.fine_reach,
+        axis=axis,
+        frame=frame,
+        progress=progress,
+    )
 
 
 def recognise_of(channels: int, shapes: Shapes) -> str | None:

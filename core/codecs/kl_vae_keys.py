@@ -12,12 +12,9 @@ _UP = re.compile(r"decoder\.up\.(\d+)\.")
 _ATTENTION = re.compile(r"attn(_1)?\b|attentions\.")
 # Original names to diffusers': the first table everywhere, the second inside attention.
 _RENAMES = (
-    (r"\bdown\.(\d+)\.block\.", r"down_blocks.\1.resnets."),
-    (r"\bdown\.(\d+)\.attn\.", r"down_blocks.\1.attentions."),
-    (r"\bdown\.(\d+)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
-    (r"\bup\.(\d+)\.block\.", r"up_blocks.\1.resnets."),
-    (r"\bup\.(\d+)\.attn\.", r"up_blocks.\1.attentions."),
-    (r"\bup\.(\d+)\.upsample\.", r"up_blocks.\1.upsamplers.0."),
+    (r"\b(down|up)\.(\d+)\.block\.", r"\1_blocks.\2.resnets."),
+    (r"\b(down|up)\.(\d+)\.attn\.", r"\1_blocks.\2.attentions."),
+    (r"\b(down|up)\.(\d+)\.(\w+sample)\.", r"\1_blocks.\2.\3rs.0."),
     (r"\bmid\.attn_1\.", "mid_block.attentions.0."),
     (r"\bmid\.block_1\.", "mid_block.resnets.0."),
     (r"\bmid\.block_2\.", "mid_block.resnets.1."),

@@ -28,7 +28,7 @@ SOUND_TILE = 3750
 
 @dataclass(frozen=True)
 class MelConfig:
-    """Figures of one mel. `scale`: natural or base-10 logarithm, or decibels brought to 0..1."""
+    """Config of one mel. `scale`: natural or base-10 logarithm, or decibels brought to 0..1."""
 
     sample_rate: int
     n_fft: int

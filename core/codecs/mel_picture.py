@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from ..weights.fill import fill_from
+from ..weights.minis import mini_path
 from .base import Codec
 from .foley_mini import FoleyMiniCodec
 from .foley_mini_analysis import SAMPLE_RATE, SAMPLES_PER_LATENT, VIEWS, features
@@ -27,7 +29,7 @@ class MelPicture(nn.Module):
     """The PCA of each row, fitted by `fit`: `[B, N, FEATURES]` to `[B, N, CHANNELS * ROWS]`.
 
     A channel's deviation is the square root of its true size, 1 in the geometric mean: the first
-    ones carry most of a sound's level, and an error there is heard as a hit.
+    ones carry most of a sound's level, and an error there sounds like a hit.
     """
 
     def __init__(self) -> None:
@@ -86,22 +88,19 @@ class MelPictureCodec(Codec):
     latent_dim = CHANNELS * ROWS
     samples_per_latent = SAMPLES_PER_LATENT
 
-    def __init__(self, voice: FoleyMiniCodec | None = None) -> None:
+    def __init__(self, mini: FoleyMiniCodec | None = None) -> None:
         super().__init__()
         self.picture = MelPicture()
-        self.voice = voice or FoleyMiniCodec()
+        self.mini = mini or FoleyMiniCodec()
 
     @classmethod
-    def load(cls, path: Path | None = None, voice: Path | None = None) -> MelPictureCodec:
-        """The bundled weights, or a picture of one's own at `path` and a mini codec at `voice`.
+    def load(cls, path: Path | None = None, mini: Path | None = None) -> MelPictureCodec:
+        """The bundled weights, or a picture of one's own at `path` and a mini codec at `mini`.
 
         Raises FoleyError where a file is missing, damaged or another model's.
         """
-        from ..weights.fill import fill_from
-        from ..weights.minis import mini_path
-
-        codec = cls(FoleyMiniCodec.load(voice))
-        fill_from(codec.picture, mini_path("mel_picture_codec") if path is None else path)
+        codec = cls(FoleyMiniCodec.load(mini))
+        fill_from(codec.picture, path or mini_path("mel_picture_codec"))
         return codec.eval().requires_grad_(False)
 
     def encode(self, waveform: Tensor) -> Tensor:
@@ -112,4 +111,4 @@ class MelPictureCodec(Codec):
     @torch.no_grad()
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
         rows = self.picture.inverse(latent.float())
-        return self.voice.decode(self.voice.analysis.of_features(rows), generator=generator)
+        return self.mini.decode(self.mini.analysis.of_features(rows), generator=generator)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..weights.families import Shapes
 from ..weights.fold import strip_prefix
+from .layers import Layers
 from .tiling import Progress, tiled
 
 EPS = 1e-4
@@ -35,7 +36,7 @@ CONTEXT = 21
 
 @dataclass(frozen=True)
 class MelVAEConfig:
-    """Figures of one autoencoder: mel bins, latent channels, width."""
+    """Config of one autoencoder: mel bins, latent channels, width."""
 
     n_mels: int
     latent_dim: int
@@ -58,58 +59,58 @@ def mix(a: Tensor, b: Tensor) -> Tensor:
 
 
 def normalised(x: Tensor) -> Tensor:
-    """x (B, C, ...) over its magnitude across the channels."""
-    wide = torch.promote_types(x.dtype, torch.float32)
-    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=wide)
+    """x `[B, C, ...]` over its magnitude across the channels."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=dtype)
     return x / (EPS + norm / math.sqrt(x.shape[1])).to(x.dtype)
 
 
 def unit_filters(weight: Tensor) -> Tensor:
     """A convolution's weight with every filter brought to unit norm, as done once after loading."""
-    wide = weight.float()
-    root = math.sqrt(wide[0].numel())
-    norm = torch.linalg.vector_norm(wide, dim=tuple(range(1, wide.ndim)), keepdim=True)
-    return (wide / (EPS + norm / root) / root).to(weight.dtype)
+    exact = weight.float()
+    root = math.sqrt(exact[0].numel())
+    norm = torch.linalg.vector_norm(exact, dim=tuple(range(1, exact.ndim)), keepdim=True)
+    return (exact / (EPS + norm / root) / root).to(weight.dtype)
 
 
-def conv(inputs: int, outputs: int, kernel: int, operations: Any, factory: Any) -> nn.Module:
+def conv(inputs: int, outputs: int, kernel: int, layers: Layers) -> nn.Module:
     """A convolution without bias that keeps the length."""
-    return operations.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=False, **factory)
+    return layers.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
 
 
 class ResidualBlock(nn.Module):
     """Two convolutions mixed into the normalised input."""
 
-    def __init__(self, inputs: int, outputs: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(self, inputs: int, outputs: int, layers: Layers) -> None:
         super().__init__()
-        self.conv1 = conv(inputs, outputs, 3, operations, factory)
-        self.conv2 = conv(outputs, outputs, 3, operations, factory)
-        if inputs != outputs:
-            self.nin_shortcut = conv(inputs, outputs, 1, operations, factory)
+        self.conv1 = conv(inputs, outputs, 3, layers)
+        self.conv2 = conv(outputs, outputs, 3, layers)
+        same = inputs == outputs
+        self.nin_shortcut = nn.Identity() if same else conv(inputs, outputs, 1, layers)
 
     def forward(self, x: Tensor) -> Tensor:
         x = normalised(x)
         h = self.conv2(activate(self.conv1(activate(x))))
-        return mix(self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x, h)
+        return mix(self.nin_shortcut(x), h)
 
 
 class Attention(nn.Module):
     """One head over the whole length, on normalised queries, keys and values."""
 
-    def __init__(self, channels: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
         self.channels = channels
-        self.qkv = conv(channels, 3 * channels, 1, operations, factory)
-        self.proj_out = conv(channels, channels, 1, operations, factory)
+        self.qkv = conv(channels, 3 * channels, 1, layers)
+        self.proj_out = conv(channels, channels, 1, layers)
 
     def heads(self, x: Tensor) -> Tensor:
-        """(B, C, N) -> queries, keys and values (B, 3, C, N)."""
+        """`[B, C, N]` to queries, keys and values `[B, 3, C, N]`."""
         return normalised(self.qkv(x).unflatten(1, (-1, 3))).transpose(1, 2)
 
     def forward(self, x: Tensor, keys_values: Tensor) -> Tensor:
-        """x (B, C, N) with what it finds in keys_values (B, 2, C, M) mixed in."""
-        q = self.heads(x)[:, :1].transpose(2, 3)  # (B, 1, N, C)
-        k, v = keys_values.transpose(2, 3).split(1, dim=1)  # (B, 1, M, C)
+        """x `[B, C, N]` with what it attends to in keys_values `[B, 2, C, M]` mixed in."""
+        q = self.heads(x)[:, :1].transpose(2, 3)  # [B, 1, N, C]
+        k, v = keys_values.transpose(2, 3).split(1, dim=1)  # [B, 1, M, C]
         found = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2)
         return mix(x, self.proj_out(found))
 
@@ -117,35 +118,37 @@ class Attention(nn.Module):
 class Middle(nn.Module):
     """Residual block, attention, residual block."""
 
-    def __init__(self, channels: int, **layers: Any) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        self.block_1 = ResidualBlock(channels, channels, **layers)
-        self.attn_1 = Attention(channels, **layers)
-        self.block_2 = ResidualBlock(channels, channels, **layers)
+        self.block_1 = ResidualBlock(channels, channels, layers)
+        self.attn_1 = Attention(channels, layers)
+        self.block_2 = ResidualBlock(channels, channels, layers)
 
 
 class Level(nn.Module):
-    """Residual blocks at one width; a down- or upsampler is attached by its owner."""
+    """Residual blocks at one width; its owner may give it a down- or upsampler."""
 
-    def __init__(self, inputs: int, outputs: int, count: int, **layers: Any) -> None:
+    def __init__(self, inputs: int, outputs: int, count: int, layers: Layers) -> None:
         super().__init__()
         self.block = nn.ModuleList(
-            ResidualBlock(inputs if i == 0 else outputs, outputs, **layers) for i in range(count)
+            ResidualBlock(inputs if i == 0 else outputs, outputs, layers) for i in range(count)
         )
+        self.downsample: nn.Module = nn.Identity()
+        self.upsample: nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.block:
             x = block(x).clamp_(-CLIP, CLIP)
-        return x
+        return self.upsample(self.downsample(x))
 
 
 class Downsample(nn.Module):
     """Pointwise, mean of two frames, pointwise."""
 
-    def __init__(self, channels: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        self.conv1 = conv(channels, channels, 1, operations, factory)
-        self.conv2 = conv(channels, channels, 1, operations, factory)
+        self.conv1 = conv(channels, channels, 1, layers)
+        self.conv2 = conv(channels, channels, 1, layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv2(F.avg_pool1d(self.conv1(x), 2))
@@ -154,9 +157,9 @@ class Downsample(nn.Module):
 class Upsample(nn.Module):
     """Every frame twice, then a convolution."""
 
-    def __init__(self, channels: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        self.conv = conv(channels, channels, 3, operations, factory)
+        self.conv = conv(channels, channels, 3, layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x.repeat_interleave(2, dim=2))
@@ -172,18 +175,36 @@ class AroundAttention(nn.Module):
 
     frame = 1  # inputs a latent frame
     per_frame = 1  # outputs a latent frame
-    mid: Middle
+
+    def __init__(self, channels: tuple[int, int, int, int, int], layers: Layers) -> None:
+        """`channels`: of the input, after the first convolution, where the network attends,
+        before the last convolution, and of the output."""
+        super().__init__()
+        inputs, first, middle, last, outputs = channels
+        self.conv_in = conv(inputs, first, 3, layers)
+        self.mid = Middle(middle, layers)
+        self.conv_out = conv(last, outputs, 3, layers)
+        self.learnable_gain = nn.Parameter(torch.zeros((), **layers.factory))
+
+    def before(self, x: Tensor) -> Tensor:
+        """The levels before the middle."""
+        return x
+
+    def after(self, x: Tensor) -> Tensor:
+        """The levels after the middle."""
+        return x
 
     def head(self, x: Tensor) -> Tensor:
-        """From the input to what attends, (B, C, N)."""
-        raise NotImplementedError
+        """From the input to what attends, `[B, C, N]`."""
+        return self.mid.block_1(self.before(self.conv_in(x)))
 
     def tail(self, x: Tensor) -> Tensor:
         """From what attended to the output."""
-        raise NotImplementedError
+        x = self.after(self.mid.block_2(x).clamp_(-CLIP, CLIP))
+        return self.conv_out(activate(x)) * (1 + self.learnable_gain.to(x))
 
     def forward(self, x: Tensor, *, tile: int = TILE, progress: Progress | None = None) -> Tensor:
-        """(B, C_in, N * frame) -> (B, C_out, N * per_frame)."""
+        """`[B, C_in, N * frame]` to `[B, C_out, N * per_frame]`."""
         attention = self.mid.attn_1
         if x.shape[2] <= tile * self.frame:
             h = self.head(x)
@@ -200,91 +221,60 @@ class AroundAttention(nn.Module):
 
 
 class Encoder(AroundAttention):
-    """Normalised mel (B, n_mels, 2 N) to mean and log-variance (B, 2 latent_dim, N)."""
+    """Normalised mel `[B, n_mels, 2 N]` to mean and log-variance `[B, 2 latent_dim, N]`."""
 
     frame = 2
 
-    def __init__(self, config: MelVAEConfig, **layers: Any) -> None:
-        super().__init__()
+    def __init__(self, config: MelVAEConfig, layers: Layers) -> None:
         widths = [config.width * m for m in MULTIPLIERS]
-        self.conv_in = conv(config.n_mels, widths[0], 3, layers["operations"], _factory(layers))
+        low, top = widths[0], widths[-1]
+        super().__init__((config.n_mels, low, top, top, 2 * config.latent_dim), layers)
         self.down = nn.ModuleList(
-            Level(before, after, 2, **layers) for before, after in zip(widths[:1] + widths, widths)
+            Level(before, after, 2, layers) for before, after in zip(widths[:1] + widths, widths)
         )
-        self.down[HALVED_LEVEL].downsample = Downsample(widths[HALVED_LEVEL], **layers)
-        self.mid = Middle(widths[-1], **layers)
-        self.conv_out = conv(
-            widths[-1], 2 * config.latent_dim, 3, layers["operations"], _factory(layers)
-        )
-        self.learnable_gain = nn.Parameter(torch.zeros((), **_factory(layers)))
+        self.down[HALVED_LEVEL].downsample = Downsample(widths[HALVED_LEVEL], layers)
 
-    def head(self, x: Tensor) -> Tensor:
-        x = self.conv_in(x)
+    def before(self, x: Tensor) -> Tensor:
         for level in self.down:
             x = level(x)
-            if hasattr(level, "downsample"):
-                x = level.downsample(x)
-        return self.mid.block_1(x)
-
-    def tail(self, x: Tensor) -> Tensor:
-        x = self.mid.block_2(x).clamp_(-CLIP, CLIP)
-        return self.conv_out(activate(x)) * (1 + self.learnable_gain.to(x))
+        return x
 
 
 class Decoder(AroundAttention):
-    """Latent (B, latent_dim, N) to normalised mel (B, n_mels, 2 N)."""
+    """Latent `[B, latent_dim, N]` to normalised mel `[B, n_mels, 2 N]`."""
 
     per_frame = 2
 
-    def __init__(self, config: MelVAEConfig, **layers: Any) -> None:
-        super().__init__()
+    def __init__(self, config: MelVAEConfig, layers: Layers) -> None:
         widths = [config.width * m for m in MULTIPLIERS]
-        top = widths[-1]
-        self.conv_in = conv(config.latent_dim, top, 3, layers["operations"], _factory(layers))
-        self.mid = Middle(top, **layers)
+        low, top = widths[0], widths[-1]
+        super().__init__((config.latent_dim, top, top, low, config.n_mels), layers)
         self.up = nn.ModuleList(
-            Level(before, after, 3, **layers) for before, after in zip(widths[1:] + [top], widths)
+            Level(before, after, 3, layers) for before, after in zip(widths[1:] + [top], widths)
         )
-        self.up[HALVED_LEVEL + 1].upsample = Upsample(widths[HALVED_LEVEL + 1], **layers)
-        self.conv_out = conv(widths[0], config.n_mels, 3, layers["operations"], _factory(layers))
-        self.learnable_gain = nn.Parameter(torch.zeros((), **_factory(layers)))
+        self.up[HALVED_LEVEL + 1].upsample = Upsample(widths[HALVED_LEVEL + 1], layers)
 
-    def head(self, x: Tensor) -> Tensor:
-        return self.mid.block_1(self.conv_in(x))
-
-    def tail(self, x: Tensor) -> Tensor:
-        x = self.mid.block_2(x).clamp_(-CLIP, CLIP)
+    def after(self, x: Tensor) -> Tensor:
         for level in reversed(self.up):
             x = level(x)
-            if hasattr(level, "upsample"):
-                x = level.upsample(x)
-        return self.conv_out(activate(x)) * (1 + self.learnable_gain.to(x))
+        return x
 
 
 class MelVAE(nn.Module):
     """Log-mel `[B, n_mels, 2 N]` to a latent's mean and deviation `[B, latent_dim, N]`, and back.
 
-    `decode_only`: without the encoder, half of the weights.
+    `decode_only`: without the encoder, half of the weights. `made`: as `Layers`.
     """
 
-    def __init__(
-        self,
-        config: MelVAEConfig,
-        *,
-        decode_only: bool = False,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
+    def __init__(self, config: MelVAEConfig, *, decode_only: bool = False, **made: Any) -> None:
         super().__init__()
         self.config = config
-        layers = {"operations": operations, "dtype": dtype, "device": device}
-        shape = (1, config.n_mels, 1)
-        self.register_buffer("data_mean", torch.zeros(shape, dtype=dtype, device=device))
-        self.register_buffer("data_std", torch.ones(shape, dtype=dtype, device=device))
+        layers, shape = Layers(**made), (1, config.n_mels, 1)
+        self.register_buffer("data_mean", torch.zeros(shape, **layers.factory))
+        self.register_buffer("data_std", torch.ones(shape, **layers.factory))
         if not decode_only:
-            self.encoder = Encoder(config, **layers)
-        self.decoder = Decoder(config, **layers)
+            self.encoder = Encoder(config, layers)
+        self.decoder = Decoder(config, layers)
 
     def encode(self, mel: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the posterior."""
@@ -304,10 +294,6 @@ class MelVAE(nn.Module):
             key: unit_filters(tensor) if tensor.ndim == 3 and key.endswith("weight") else tensor
             for key, tensor in strip_prefix(tensors, ("vae.",)).items()
         }
-
-
-def _factory(layers: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in layers.items() if key != "operations"}
 
 
 def recognise(shapes: Shapes) -> str | None:

@@ -1,4 +1,4 @@
-"""MelGAN (Kumar et al. 2019) with SpecVQGAN's figures: 80-bin mel to 22.05 kHz.
+"""MelGAN (Kumar et al. 2019) at SpecVQGAN's size: 80-bin mel to 22.05 kHz.
 
 Attribute names are the key names of the public file (after the weight norm is folded).
 """
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm
+from .layers import Layers, upsampler
 from .tiling import Section, upsampling_reach
 
 SLOPE = 0.2
@@ -26,24 +26,19 @@ TILE = 256
 
 @dataclass(frozen=True)
 class MelGANConfig:
-    """Figures of one generator; `channels` is the width at the waveform's rate."""
+    """Config of one generator; `channels` is the width at the waveform's rate."""
 
     n_mels: int = 80
     channels: int = 32
     rates: tuple[int, ...] = (8, 8, 2, 2)
 
-    @property
-    def hop(self) -> int:
-        """Samples a mel frame."""
-        return math.prod(self.rates)
-
 
 class DilatedBlock(nn.Module):
     """A dilated and a pointwise convolution, added to a pointwise shortcut."""
 
-    def __init__(self, channels: int, dilation: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(self, channels: int, dilation: int, layers: Layers) -> None:
         super().__init__()
-        conv = functools.partial(operations.Conv1d, channels, channels, **factory)
+        conv = functools.partial(layers.Conv1d, channels, channels)
         self.block = nn.Sequential(
             nn.LeakyReLU(SLOPE),
             nn.ReflectionPad1d(dilation),
@@ -58,43 +53,30 @@ class DilatedBlock(nn.Module):
 
 
 class MelGAN(nn.Module):
-    """Mel `[B, n_mels, N]` in 0..1 to waveform `[B, 1, N * hop]`."""
+    """Mel `[B, n_mels, N]` in 0..1 to waveform `[B, 1, N * product of rates]`.
 
-    def __init__(
-        self,
-        config: MelGANConfig | None = None,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
+    `made`: as `Layers`.
+    """
+
+    def __init__(self, config: MelGANConfig | None = None, **made: Any) -> None:
         super().__init__()
         self.config = c = config or MelGANConfig()
-        made = {"dtype": dtype, "device": device}
+        layers = Layers(**made)
         width = c.channels * 2 ** len(c.rates)
-        layers = [nn.ReflectionPad1d(3), operations.Conv1d(c.n_mels, width, 7, **made)]
+        model = [nn.ReflectionPad1d(3), layers.Conv1d(c.n_mels, width, 7)]
         for rate in c.rates:
-            upsample = operations.ConvTranspose1d(
-                width,
-                width // 2,
-                2 * rate,
-                stride=rate,
-                padding=rate // 2 + rate % 2,
-                output_padding=rate % 2,
-                **made,
-            )
+            model += [nn.LeakyReLU(SLOPE), upsampler(width, width // 2, rate, layers)]
             width //= 2
-            layers += [nn.LeakyReLU(SLOPE), upsample]
-            layers += [DilatedBlock(width, d, operations=operations, **made) for d in DILATIONS]
-        layers += [nn.LeakyReLU(SLOPE), nn.ReflectionPad1d(3)]
-        layers += [operations.Conv1d(width, 1, 7, **made), nn.Tanh()]
-        self.model = nn.Sequential(*layers)
+            model += [DilatedBlock(width, dilation, layers) for dilation in DILATIONS]
+        model += [nn.LeakyReLU(SLOPE), nn.ReflectionPad1d(3)]
+        model += [layers.Conv1d(width, 1, 7), nn.Tanh()]
+        self.model = nn.Sequential(*model)
 
     def sections(self) -> tuple[Section]:
         """The network as one part, for `tiling.through`: it is small."""
         stages = [(rate, 2 * rate, sum(DILATIONS)) for rate in self.config.rates]
         context = upsampling_reach(stages, before=3, after=3)
-        return (Section(self, self.config.hop, context, TILE),)
+        return (Section(self, math.prod(self.config.rates), context, TILE),)
 
     def forward(self, mel: Tensor) -> Tensor:
         return self.model(mel)

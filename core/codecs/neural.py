@@ -70,6 +70,24 @@ class NeuralCodec(Codec):
         """
         return self._encode(self._fitted(waveform), progress)
 
+    def posterior(
+        self, waveform: Tensor, *, progress: Progress | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation `[B, N, latent_dim]`, float32, of `[B, C, T]`.
+
+        Raises:
+            FoleyError: the codec gives tokens.
+        """
+        if self.token_codes is not None:
+            raise FoleyError(f"The codec {self.name} has no posterior: it gives tokens.")
+        return self._posterior(self._fitted(waveform), progress)
+
+    def sample(self, waveform: Tensor, generator: Generator) -> Tensor:
+        """mean + deviation * noise, the noise drawn on the CPU as `[B, N, latent_dim]`."""
+        mean, deviation = self.posterior(waveform)
+        noise = torch.randn(mean.shape, generator=generator)
+        return mean + deviation * noise.to(mean)
+
     @torch.no_grad()
     def decode(
         self,
@@ -120,6 +138,9 @@ class NeuralCodec(Codec):
         )
 
     def _encode(self, waveform: Tensor, progress: Progress | None) -> Tensor:
+        return self._posterior(waveform, progress)[0]
+
+    def _posterior(self, waveform: Tensor, progress: Progress | None) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
     def _decode(
@@ -149,36 +170,3 @@ class NeuralCodec(Codec):
                 f"A latent of the codec {self.name} must have the shape "
                 f"[batch, frames, {self.latent_dim}], but has {list(latent.shape)}."
             )
-
-
-class GaussianCodec(NeuralCodec):
-    """A codec whose encoder gives a normal distribution a latent frame."""
-
-    def posterior(
-        self, waveform: Tensor, *, progress: Progress | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation `[B, N, latent_dim]`, float32, of `[B, C, T]`."""
-        return self._posterior(self._fitted(waveform), progress)
-
-    def sample(self, waveform: Tensor, generator: Generator) -> Tensor:
-        """mean + deviation * noise, the noise drawn on the CPU as `[B, N, latent_dim]`."""
-        mean, deviation = self.posterior(waveform)
-        noise = torch.randn(mean.shape, generator=generator)
-        return mean + deviation * noise.to(mean)
-
-    def _encode(self, waveform: Tensor, progress: Progress | None) -> Tensor:
-        return self._posterior(waveform, progress)[0]
-
-    def _posterior(self, waveform: Tensor, progress: Progress | None) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
-
-
-def frames_last(latent: Tensor) -> Tensor:
-    """`[B, N, C]` to `[B, C, N]`, or back."""
-    return latent.transpose(1, 2)
-
-
-def split_moments(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """`[B, 2 C, N]` to two `[B, N, C]`, float32."""
-    first, second = frames_last(moments.float()).chunk(2, dim=2)
-    return first, second

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..errors import FoleyError
 from ..weights.load import read_weights
@@ -42,49 +40,36 @@ CODECS: Mapping[str, Callable[..., NeuralCodec]] = {
 }
 
 
-def build_codec(
+def load_codec(
     name: str,
-    tensors: Mapping[str, Mapping[str, Tensor]],
+    files: Mapping[str, Path | str],
     *,
     decode_only: bool = False,
     dtype: torch.dtype | None = torch.float32,
     device: torch.device | str | None = None,
-    **layers: Any,
 ) -> NeuralCodec:
-    """A public codec with its weights, ready for inference.
+    """A public codec with its weights, ready for inference; other networks in a file are not read.
 
     Args:
-        tensors: for each of the codec's `parts` ("vae", "vocoder") its file's tensors; weight norm
-            may be folded or not.
+        files: a weights file for each of the codec's `parts` ("vae", "vocoder"); weight norm may
+            be folded or not.
         decode_only: without the encoder, whose tensors may then be absent.
         dtype, device: of the weights; None: as they are.
-        layers: `operations`, as every network takes them.
 
     Raises:
-        FoleyError: no such codec, or tensors that are not those of this codec.
+        FoleyError: no such codec, a file that cannot be read, or one that is not of this codec.
     """
     if name not in CODECS:
         raise FoleyError(f"There is no codec named {name}; choose one of {', '.join(CODECS)}.")
-    maker = CODECS[name]
-    if name in MMAUDIO_CODECS:
-        maker = partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
-    with torch.device("meta"):
-        codec = maker(decode_only=decode_only, **layers)
-    return codec.fill(tensors, dtype=dtype, device=device)
-
-
-def load_codec(
-    name: str, files: Mapping[str, Path | str], *, decode_only: bool = False, **options: Any
-) -> NeuralCodec:
-    """As `build_codec`, from a weights file for each part; other networks in a file are not read.
-
-    Raises:
-        FoleyError: as `build_codec`, and for a file that cannot be read.
-    """
     unread = OTHER_NETWORKS + (ENCODER_KEYS if decode_only else ())
 
     def keep(key: str) -> bool:
         return not key.startswith(unread)
 
     tensors = {part: read_weights(file, keep=keep) for part, file in files.items()}
-    return build_codec(name, tensors, decode_only=decode_only, **options)
+    maker = CODECS[name]
+    if name in MMAUDIO_CODECS:
+        maker = partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
+    with torch.device("meta"):
+        codec = maker(decode_only=decode_only)
+    return codec.fill(tensors, dtype=dtype, device=device)

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MOMENTUM = 0.99
+
 
 @lru_cache(maxsize=16)
 def mel_filters(
@@ -80,17 +82,16 @@ def griffin_lim(
     *,
     iterations: int,
     phase: Tensor,
-    momentum: float = 0.99,
 ) -> Tensor:
     """Waveform `[B, N * hop]` whose STFT magnitudes come near `magnitudes` `[B, n_fft/2 + 1, N]`.
 
-    Griffin and Lim 1984 with the momentum of Perraudin et al. 2013 (0: the plain method).
+    Griffin and Lim 1984 with the momentum of Perraudin et al. 2013.
     `phase`: unit complex numbers to start from, of the same shape.
     """
     previous = torch.zeros_like(phase)
     for _ in range(iterations):
         projected = stft(istft(magnitudes * phase, n_fft, hop), n_fft, hop)
-        moved = projected + momentum * (projected - previous)
+        moved = projected + MOMENTUM * (projected - previous)
         phase = moved / moved.abs().clamp(min=1e-12)
         previous = projected
     return istft(magnitudes * phase, n_fft, hop)

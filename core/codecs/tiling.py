@@ -1,8 +1,8 @@
 """Long audio in pieces: tiles with a receptive field's context.
 
 A tile's context is thrown away, so what is kept is what the network makes of the whole: equal up
-to the rounding of another summation order. That holds for networks that look at a bounded
-neighbourhood. Those with group norms over the whole length use `whole_norms`.
+to the rounding of another summation order. That holds for networks whose outputs depend on a
+bounded neighbourhood. Those with group norms over the whole length use `whole_norms`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextvars
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -48,7 +47,7 @@ def downsampling_reach(stages: Sequence[tuple[int, int, int]], *, before: int, a
 
 @dataclass(frozen=True)
 class Section:
-    """A part of an upsampling network that looks at a bounded neighbourhood.
+    """A part of an upsampling network whose outputs depend on a bounded neighbourhood.
 
     `rate`: outputs an input frame. `context`: input frames to each side that an output depends on.
     `tile`: input frames given to it at a time.
@@ -60,35 +59,59 @@ class Section:
     tile: int
 
 
+def two_sections(
+    runs: tuple[Network, Network],
+    stages: Sequence[tuple[int, int, int]],
+    cut: int,
+    tiles: tuple[int, int],
+    *,
+    before: int,
+    after: int,
+) -> tuple[Section, Section]:
+    """Sections of an upsampling network that is cut after `cut` of its stages.
+
+    `stages`, `before`, `after`: as `upsampling_reach`; `tiles`: frames given at a time to each.
+    """
+    coarse, fine = stages[:cut], stages[cut:]
+    reaches = (
+        upsampling_reach(coarse, before=before, after=0),
+        upsampling_reach(fine, before=0, after=after),
+    )
+    rates = (math.prod(stage[0] for stage in part) for part in (coarse, fine))
+    first, second = (Section(*part) for part in zip(runs, rates, reaches, tiles))
+    return first, second
+
+
 def through(sections: Sequence[Section], x: Tensor, *, progress: Progress | None = None) -> Tensor:
     """What the sections, one after another, make of x `[..., N]`: `[..., N * product of rates]`.
 
     Tiles are nested: the output of a tile of one section goes through the next in tiles of its
     own. Late sections, which have the most frames and the smallest reach, so get small tiles, and
-    the wide context that only the first ones need costs little.
+    the large context that only the first ones need costs little.
     """
     first, *rest = sections
-    sizes: dict[str, Any] = {
-        "tile": first.tile,
-        "context": reach(sections),
-        "per_frame": total_rate(sections),
-    }
-    if not rest:
-        return tiled(first.run, x, progress=progress, **sizes)
-    spans = tiles(x.shape[-1], first.tile)
+    n_frames = x.shape[-1]
+    spans = tiles(n_frames, first.tile)
 
     def piece(part: Tensor) -> Tensor:
+        if not rest:
+            return first.run(part)
         start, stop = next(spans)
-        inner = None
-        if progress is not None:
-            n_frames = x.shape[-1]
 
-            def inner(done: int, total: int) -> None:
+        def inner(done: int, total: int) -> None:
+            if progress is not None:
                 progress(start + (stop - start) * done // total, n_frames)
 
         return through(rest, first.run(part), progress=inner)
 
-    return tiled(piece, x, **sizes)
+    return tiled(
+        piece,
+        x,
+        tile=first.tile,
+        context=reach(sections),
+        per_frame=total_rate(sections),
+        progress=None if rest else progress,
+    )
 
 
 def reach(sections: Sequence[Section]) -> int:

@@ -44,7 +44,7 @@ def run_in_tiles(
             the work.
     """
     length = x.shape[axis] // frame
-    norms = _SharedNorms(x.shape[0])
+    norms = _SharedNorms()
     spans = list(tiles(length, tile))
     out = None
     while out is None:
@@ -81,11 +81,11 @@ class _SharedNorms:
 
     kept: tuple[int, int, int, int]
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self) -> None:
         self._known: dict[nn.Module, tuple[Tensor, Tensor]] = {}
         self._gathering: nn.Module | None = None
         self._count = 0
-        # float64 on the CPU: mean and sum of squared distances from it, (B, groups).
+        # float64 on the CPU: mean and sum of squared distances from it, [B, groups].
         self._mean = self._spread = torch.zeros(())
 
     def __call__(self, norm: nn.Module, x: Tensor) -> Tensor:
@@ -94,10 +94,12 @@ class _SharedNorms:
             raise _NotKnownYet
         mean, deviation = (s.to(x.device) for s in self._known[norm])
         each = x.shape[1] // norm.num_groups
-        wide = torch.promote_types(x.dtype, torch.float32)
-        scale = (1 / deviation).to(wide).repeat_interleave(each, 1) * norm.weight.to(x.device, wide)
-        shift = norm.bias.to(x.device, wide) - mean.to(wide).repeat_interleave(each, 1) * scale
-        return torch.addcmul(shift[..., None, None], x.to(wide), scale[..., None, None]).to(x.dtype)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        weight, bias = (p.to(x.device, dtype) for p in (norm.weight, norm.bias))
+        scale = (1 / deviation).to(dtype).repeat_interleave(each, 1) * weight
+        shift = bias - mean.to(dtype).repeat_interleave(each, 1) * scale
+        y = torch.addcmul(shift[..., None, None], x.to(dtype), scale[..., None, None])
+        return y.to(x.dtype)
 
     def cut(self, x: Tensor) -> Tensor:
         """What is kept of a tile, at whatever size the network has it."""

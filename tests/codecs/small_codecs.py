@@ -5,19 +5,21 @@ from __future__ import annotations
 import torch
 from foleystage.core.codecs import audioldm, image_vae, mmaudio, specvqgan
 from foleystage.core.codecs.bigvgan import BigVGANConfig
-from foleystage.core.codecs.dac_vae import DACVAECodec
-from foleystage.core.codecs.dac_vae_network import DACVAEConfig
+from foleystage.core.codecs.dac_vae import DACVAECodec, DACVAEConfig
 from foleystage.core.codecs.hifigan import HiFiGANConfig
 from foleystage.core.codecs.kl_vae import KLVAEConfig
 from foleystage.core.codecs.mel import (
     AUDIOLDM_MEL,
+    DIFF_FOLEY_MEL,
     HIFIGAN_MEL_22K,
     MMAUDIO_MEL_16K,
     MMAUDIO_MEL_44K,
+    SPECVQGAN_MEL,
 )
 from foleystage.core.codecs.mel_vae import MelVAEConfig
 from foleystage.core.codecs.melgan import MelGANConfig
 from foleystage.core.codecs.oobleck import OobleckConfig
+from foleystage.core.codecs.picture import PictureCodecConfig
 from foleystage.core.codecs.stable_audio import StableAudioCodec
 
 WIDTH = 64
@@ -40,29 +42,29 @@ def mmaudio_44k(**options):
 def audioldm_codec(*, window=1500, **options):
     vae = KLVAEConfig(1, 8, (8, 8, 16), groups=4)
     vocoder = HiFiGANConfig(64, 64, (5, 4, 2, 2, 2), (16, 16, 8, 4, 4))
-    config = audioldm.AudioLDMConfig(AUDIOLDM_MEL, vae, vocoder, window)
+    config = PictureCodecConfig(AUDIOLDM_MEL, vae, vocoder, window)
     return audioldm.AudioLDMCodec(config, **options)
 
 
 def image_vae_codec(*, vocoder=None, window=470, **options):
     vae = KLVAEConfig(3, 4, (8, 8, 8, 8), groups=4)
-    config = image_vae.ImageVAEConfig(vae=vae, vocoder=vocoder, window=window)
+    config = PictureCodecConfig(DIFF_FOLEY_MEL, vae, vocoder, window)
     return image_vae.ImageVAECodec(config, **options)
 
 
-def specvqgan_codec(*, window=320, **options):
-    vae = KLVAEConfig(1, 8, (8, 8, 8, 8, 8), groups=4, attention_levels=(4,), moments=False)
-    config = specvqgan.SpecVQGANConfig(
-        vae=vae, vocoder=MelGANConfig(channels=4), codes=64, window=window
-    )
+def _token_codec(mel, vocoder, window, options):
+    vae = KLVAEConfig(1, 8, (8, 8, 8, 8, 8), groups=4, attention_levels=(4,), codes=64)
+    config = PictureCodecConfig(mel, vae, vocoder, window)
     return specvqgan.SpecVQGANCodec(config, **options)
+
+
+def specvqgan_codec(*, window=320, **options):
+    return _token_codec(SPECVQGAN_MEL, MelGANConfig(channels=4), window, options)
 
 
 def specmaskgit_codec(**options):
-    vae = KLVAEConfig(1, 8, (8, 8, 8, 8, 8), groups=4, attention_levels=(4,), moments=False)
     vocoder = HiFiGANConfig(80, 64, (8, 8, 2, 2), (16, 16, 4, 4))
-    config = specvqgan.SpecVQGANConfig(HIFIGAN_MEL_22K, vae, vocoder, codes=64)
-    return specvqgan.SpecVQGANCodec(config, **options)
+    return _token_codec(HIFIGAN_MEL_22K, vocoder, 320, options)
 
 
 def stable_audio(**options):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from foleystage.core.codecs.public import CODECS, build_codec, load_codec
+from foleystage.core.codecs.public import CODECS, load_codec
 from foleystage.core.errors import Cancelled, FoleyError
+from safetensors.torch import save_file
 from small_codecs import MAKERS, random_latent, small_codec
 
 NAMES = sorted(MAKERS)
@@ -115,6 +116,23 @@ def test_a_latent_that_is_not_finite_is_refused_after_decoding(name):
         codec.decode(latent)
 
 
+def test_a_codec_of_tokens_says_that_it_has_no_posterior():
+    codec = small_codec("specvqgan-22k")
+    with pytest.raises(FoleyError, match="gives tokens"):
+        codec.posterior(noise(codec, codec.samples_per_latent))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("audioldm", (1, 8, 3, 16)), ("image-vae", (1, 4, 16, 3))]
+)
+def test_audioldms_autoencoder_has_time_first_and_the_image_one_has_it_last(name, shape):
+    codec = small_codec(name)
+    shapes, decode = [], codec.vae.decode
+    codec.vae.decode = lambda rows, **tiles: shapes.append(rows.shape) or decode(rows, **tiles)
+    codec.decode(random_latent(codec, 3))
+    assert shapes == [shape]
+
+
 def test_tokens_out_of_the_codebook_are_refused():
     codec = small_codec("specvqgan-22k")
     with pytest.raises(FoleyError, match="0 to 63"):
@@ -149,36 +167,37 @@ def test_half_precision_weights_give_nearly_the_same_sound(name):
         assert (rough - exact).norm() < 0.2 * exact.norm() + 1e-3
 
 
-def test_building_by_name_fills_every_weight_and_names_what_is_missing():
-    with torch.device("meta"):
-        shape_only = CODECS["specvqgan-22k"](decode_only=True)
-    tensors = {
-        part: {k: torch.zeros(v.shape) for k, v in getattr(shape_only, part).state_dict().items()}
-        for part in shape_only.parts
-    }
-    codec = build_codec("specvqgan-22k", tensors, decode_only=True)
-    assert not any(v.is_meta for v in codec.state_dict().values())
-    del tensors["vae"]["decoder.conv_in.bias"]
-    with pytest.raises(FoleyError, match=r"decoder\.conv_in\.bias"):
-        build_codec("specvqgan-22k", tensors, decode_only=True)
-    with pytest.raises(FoleyError, match="needs the weights of its vae"):
-        build_codec("specvqgan-22k", {}, decode_only=True)
-    with pytest.raises(FoleyError, match="no codec named"):
-        build_codec("mp3", {})
-
-
-def test_loading_from_files_reads_only_the_codec_of_a_whole_system(tmp_path):
-    from safetensors.torch import save_file
-
+@pytest.fixture
+def saved(tmp_path):
+    """Writes the parts of SpecVQGAN's codec, without its encoder, as files of zeros."""
     with torch.device("meta"):
         shapes = CODECS["specvqgan-22k"](decode_only=True)
-    files = {}
-    for part in shapes.parts:
-        state = getattr(shapes, part).state_dict()
-        tensors = {k: torch.zeros(v.shape, dtype=torch.float16) for k, v in state.items()}
-        tensors["loss.discriminator.weight"] = torch.zeros(4)
-        files[part] = tmp_path / f"{part}.safetensors"
-        save_file(tensors, files[part])
-    codec = load_codec("specvqgan-22k", files, decode_only=True)
+
+    def save(without=()):
+        files = {}
+        for part in shapes.parts:
+            state = getattr(shapes, part).state_dict()
+            tensors = {k: torch.zeros(v.shape, dtype=torch.float16) for k, v in state.items()}
+            tensors["loss.discriminator.weight"] = torch.zeros(4)
+            files[part] = tmp_path / f"{part}.safetensors"
+            save_file({k: v for k, v in tensors.items() if k not in without}, files[part])
+        return files
+
+    return save
+
+
+def test_loading_fills_every_weight_and_reads_only_the_codec_of_a_whole_system(saved):
+    codec = load_codec("specvqgan-22k", saved(), decode_only=True)
+    assert not any(v.is_meta for v in codec.state_dict().values())
     assert {p.dtype for p in codec.parameters()} == {torch.float32}
     assert not codec.training
+
+
+def test_loading_names_what_is_missing(saved):
+    files = saved(without=("decoder.conv_in.bias",))
+    with pytest.raises(FoleyError, match=r"decoder\.conv_in\.bias"):
+        load_codec("specvqgan-22k", files, decode_only=True)
+    with pytest.raises(FoleyError, match="needs the weights of its vae"):
+        load_codec("specvqgan-22k", {}, decode_only=True)
+    with pytest.raises(FoleyError, match="no codec named"):
+        load_codec("mp3", {})

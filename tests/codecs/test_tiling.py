@@ -75,8 +75,8 @@ def test_no_sample_depends_on_frames_beyond_the_reach(name):
     rate = tiling.total_rate(network.sections())
     sound = whole(network, x)[..., middle * rate : (middle + 1) * rate]
     sound.sum().backward()
-    seen = x.grad.abs().sum((0, 1)).nonzero()[:, 0]
-    assert middle - reach <= seen.min() and seen.max() <= middle + reach
+    reached = x.grad.abs().sum((0, 1)).nonzero()[:, 0]
+    assert middle - reach <= reached.min() and reached.max() <= middle + reach
 
 
 @torch.no_grad()
@@ -99,8 +99,9 @@ def test_the_mel_autoencoder_is_local_but_for_its_attention(side):
     x = torch.randn(1, channels, length * network.frame, dtype=torch.float64).requires_grad_()
     out = network(x)[..., middle * network.per_frame : (middle + 1) * network.per_frame]
     out.sum().backward()
-    seen = x.grad.abs().sum((0, 1)).nonzero()[:, 0] // network.frame
-    assert middle - mel_vae.CONTEXT <= seen.min() and seen.max() <= middle + mel_vae.CONTEXT
+    reached = x.grad.abs().sum((0, 1)).nonzero()[:, 0] // network.frame
+    assert middle - mel_vae.CONTEXT <= reached.min()
+    assert reached.max() <= middle + mel_vae.CONTEXT
 
 
 @torch.no_grad()
@@ -133,22 +134,22 @@ def test_activations_do_not_grow_with_the_length(name):
     largest = []
     for frames in (120, 240):
         network, x = network_and_input(name, frames)
-        with LargestTensor() as seen:
+        with LargestTensor() as made:
             tiling.through(small_tiles(network, 20, 400), x)
-        largest.append(seen.elements)
+        largest.append(made.elements)
     # Tiles are cut as equal as whole numbers allow, so their size differs a little.
     assert largest[1] < largest[0] * 1.2
 
 
 def test_progress_never_goes_back_and_ends_with_all():
     network, x = network_and_input("audioldm", 50)
-    seen = []
+    steps = []
     sections = small_tiles(network, 12, 100)
     with torch.no_grad():
-        tiling.through(sections, x, progress=lambda done, total: seen.append((done, total)))
-    done = [d for d, _ in seen]
+        tiling.through(sections, x, progress=lambda done, total: steps.append((done, total)))
+    done = [d for d, _ in steps]
     assert done == sorted(done) and len(done) > 5
-    assert seen[-1] == (50, 50)
+    assert steps[-1] == (50, 50)
 
 
 @torch.no_grad()
@@ -170,17 +171,20 @@ def test_a_vocoder_with_a_tail_keeps_the_time_of_every_tile():
     assert relative(tiled, network(x)[..., : tiled.shape[-1]]) < TOLERANCE
 
 
-def picture_codec(name):
-    """A codec of pictures, its autoencoder in float64, a long latent picture, its time axis."""
+def autoencoder_and_input(name, side):
+    """A codec's 2-D autoencoder in float64, a long picture or latent of it, its time axis."""
     codec = small_codec(name)
-    shape = (2, codec.config.vae.latent_channels, 2, 24)
-    latent = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    axis = 2 if name == "audioldm" else 3
-    return codec.vae.double(), latent.transpose(2, 3) if axis == 2 else latent, axis
+    config = codec.config.vae
+    if side == "decoder":
+        shape = (2, config.latent_channels, 2, 24)
+    else:
+        shape = (2, config.picture_channels, 2 * config.factor, 24 * config.factor)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return codec.vae.double(), x.transpose(3, codec.axis), codec.axis
 
 
 def shifted_norms(vae):
-    """Norms with figures of their own, as trained ones have; all 1 and 0 hide mistakes."""
+    """Norms with weights of their own, as trained ones have; all 1 and 0 hide mistakes."""
     generator = torch.Generator().manual_seed(1)
     for module in vae.modules():
         if isinstance(module, torch.nn.GroupNorm):
@@ -193,51 +197,41 @@ def shifted_norms(vae):
 @pytest.mark.parametrize("tile", [7, 16])
 @pytest.mark.parametrize("name", PICTURES)
 def test_tiles_of_a_picture_give_what_one_piece_gives(name, tile):
-    vae, latent, axis = picture_codec(name)
+    vae, latent, axis = autoencoder_and_input(name, "decoder")
     shifted_norms(vae)
     wanted = vae.decode(latent)
-    assert relative(vae.decode_in_tiles(latent, tile=tile, axis=axis), wanted) < 1e-11
+    assert relative(vae.decode(latent, tile=tile, axis=axis), wanted) < 1e-11
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", PICTURES)
 def test_tiles_with_norms_of_their_own_would_differ(name, monkeypatch):
-    vae, latent, axis = picture_codec(name)
+    vae, latent, axis = autoencoder_and_input(name, "decoder")
     wanted = vae.decode(latent)
     monkeypatch.setattr(whole_norms._SharedNorms, "__call__", lambda self, norm, x: norm(x))
-    assert relative(vae.decode_in_tiles(latent, tile=7, axis=axis), wanted) > 0.01
-
-
-def mel_picture(name):
-    """A codec of pictures, its autoencoder in float64, a long picture, its time axis."""
-    codec = small_codec(name)
-    config = codec.config.vae
-    shape = (2, config.picture_channels, 2 * config.factor, 24 * config.factor)
-    picture = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    axis = 2 if name == "audioldm" else 3
-    return codec.vae.double(), picture.transpose(2, 3) if axis == 2 else picture, axis
+    assert relative(vae.decode(latent, tile=7, axis=axis), wanted) > 0.01
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("tile", [5, 16])
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_encoded_in_tiles_as_in_one_piece(name, tile):
-    vae, picture, axis = mel_picture(name)
+    vae, picture, axis = autoencoder_and_input(name, "encoder")
     wanted = shifted_norms(vae).moments(picture)
-    assert relative(vae.moments_in_tiles(picture, tile=tile, axis=axis), wanted) < 1e-11
+    assert relative(vae.moments(picture, tile=tile, axis=axis), wanted) < 1e-11
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("without", ["norms of the whole", "context"])
 def test_pictures_encoded_in_plain_tiles_would_differ(name, without, monkeypatch):
-    vae, picture, axis = mel_picture(name)
+    vae, picture, axis = autoencoder_and_input(name, "encoder")
     wanted = vae.moments(picture)
     if without == "context":
         monkeypatch.setattr(Encoder, "fine_reach", 0)
     else:
         monkeypatch.setattr(whole_norms._SharedNorms, "__call__", lambda self, norm, x: norm(x))
-    assert relative(vae.moments_in_tiles(picture, tile=5, axis=axis), wanted) > 1e-3
+    assert relative(vae.moments(picture, tile=5, axis=axis), wanted) > 1e-3
 
 
 @torch.no_grad()
@@ -245,7 +239,7 @@ def test_pictures_encoded_in_plain_tiles_would_differ(name, without, monkeypatch
 def test_long_sounds_are_encoded_in_tiles_as_in_one_piece(name, monkeypatch):
     small, whole = (small_codec(name, window=window) for window in (8, 100))
     sound = torch.randn(1, 1, 16 * small.samples_per_latent) * 0.1
-    sizes, axis = [], 2 if name == "audioldm" else 3
+    sizes, axis = [], small.axis
     fine = Encoder.fine
     monkeypatch.setattr(
         Encoder,
@@ -264,9 +258,9 @@ def test_long_sounds_are_encoded_in_tiles_as_in_one_piece(name, monkeypatch):
 
 @torch.no_grad()
 def test_pictures_in_bfloat16_are_decoded_in_tiles_too():
-    vae, latent, axis = picture_codec("image-vae")
+    vae, latent, axis = autoencoder_and_input("image-vae", "decoder")
     wanted = vae.decode(latent)
-    got = vae.bfloat16().decode_in_tiles(latent.bfloat16(), tile=7, axis=axis)
+    got = vae.bfloat16().decode(latent.bfloat16(), tile=7, axis=axis)
     assert got.dtype == torch.bfloat16 and relative(got.double(), wanted) < 0.05
 
 
@@ -284,7 +278,7 @@ def test_long_pictures_are_decoded_in_tiles_as_in_one_piece(name, monkeypatch):
     )
     latent = random_latent(small, 24)
     tiled = small.decode(latent)
-    axis = 2 if name == "audioldm" else 3
+    axis = small.axis
     assert max(shape[axis] for shape in widest) <= 3 + 2 * small.vae.decoder.fine_reach < 24
     assert relative(tiled, whole.decode(latent)) < 1e-4
 
@@ -296,7 +290,7 @@ def test_the_work_on_a_long_picture_can_be_stopped():
         raise Cancelled()
 
     with torch.no_grad(), pytest.raises(Cancelled):
-        codec.vae.decode_in_tiles(torch.randn(1, 8, 40, 16), tile=8, axis=2, progress=stop)
+        codec.vae.decode(torch.randn(1, 8, 40, 16), tile=8, axis=2, progress=stop)
 
 
 @pytest.fixture
@@ -308,13 +302,13 @@ def few_rounds(monkeypatch):
 def test_long_sounds_of_griffin_and_lim_are_made_in_pieces_as_in_one(few_rounds):
     # In float64: the iteration lets rounding grow.
     unit = torch.rand(1, 128, 151, generator=torch.Generator().manual_seed(0)).double()
-    seen = []
+    steps = []
     pieces = sound_of_mel(
-        unit, DIFF_FOLEY_MEL, None, tile=40, progress=lambda *step: seen.append(step)
+        unit, DIFF_FOLEY_MEL, None, tile=40, progress=lambda *step: steps.append(step)
     )
     whole = sound_of_mel(unit, DIFF_FOLEY_MEL, None)
     assert pieces.shape == (1, 151 * 256) and relative(pieces, whole) < 1e-9
-    assert len(seen) == 4 and seen[-1] == (151, 151)
+    assert len(steps) == 4 and steps[-1] == (151, 151)
 
 
 def test_pieces_of_griffin_and_lim_without_context_would_differ(few_rounds):
