@@ -27,7 +27,7 @@ def _download(options: Namespace) -> None:
 
     rows = [entry(name) for name in options.names]
     for row in rows:
-        print(f"{row.name}: {row.terms}", file=sys.stderr)
+        print(f"{row.name}: {row.licence.terms}", file=sys.stderr)
         with Progress() as progress:
             path = download(
                 row.name,

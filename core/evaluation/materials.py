@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ..codecs.spectral import mel_filters, stft
+from ..media.resample import resample
 from ..scenes.materials import MATERIALS, sample_instrument
-from ..weights.minis import load_mini
+from ..scenes.pairs import random_events
+from ..scenes.sound import render_sound
+from ..weights.fill import fill_from
+from ..weights.minis import mini_path
 
 RATE = 32_000
-NAME = "material_classifier"
 _N_MELS, _N_FFT, _HOP = 48, 1024, 320  # a frame every 10 ms
 _AFTER = (0, 1, 2, 4, 7, 11, 17, 25, 36)  # frames after the attack at which its colour is read
 _ATTACKS = 8
@@ -51,7 +54,7 @@ def classify(waveform: Tensor | np.ndarray, sample_rate: int) -> str:
 
 @lru_cache(maxsize=1)
 def _bundled() -> MaterialClassifier:
-    return load_mini(MaterialClassifier(), NAME)
+    return fill_from(MaterialClassifier(), mini_path("material_classifier"))
 
 
 def material_features(waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
@@ -62,19 +65,16 @@ def material_features(waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor
     sound = torch.as_tensor(waveform, dtype=torch.float32)
     sound = sound.mean(0) if sound.ndim == 2 else sound
     if sample_rate != RATE:
-        from ..media.resample import resample
-
         sound = resample(sound[None], sample_rate, RATE)[0]
     sound = sound[: len(sound) // _HOP * _HOP]
     longest = max(_AFTER) + 1
     if len(sound) < (longest + _ATTACKS) * _HOP:
         sound = torch.nn.functional.pad(sound, (0, (longest + _ATTACKS) * _HOP))
-        sound = sound[: len(sound) // _HOP * _HOP]
     power = stft(sound[None], _N_FFT, _HOP).abs().square()[0]
-    mel = torch.log(mel_filters(_N_MELS, _N_FFT, RATE, 30.0) @ power + 1e-9)  # (bands, frames)
+    mel = torch.log(mel_filters(_N_MELS, _N_FFT, RATE, 30.0) @ power + 1e-9)  # [bands, frames]
     windows = torch.stack([mel[:, at : at + longest] for at in _attacks(mel, longest)])
     windows = windows - windows.amax((1, 2), keepdim=True)
-    read = windows[:, :, list(_AFTER)].clamp(min=-_RANGE)  # (attacks, bands, times)
+    read = windows[:, :, list(_AFTER)].clamp(min=-_RANGE)  # [attacks, bands, times]
     return torch.cat((read.mean(0).flatten(), read.amin(0).flatten()))
 
 
@@ -95,7 +95,10 @@ def _attacks(mel: Tensor, longest: int) -> list[int]:
 def train_classifier(
     seed: int = 0, *, clips: int = 140, steps: int = 400, materials: Sequence[str] = MATERIALS
 ) -> MaterialClassifier:
-    """Train on `clips` scene sounds of 2 to 6 s a material: under a minute on one core."""
+    """Train on `clips` scene sounds of 2 to 6 s a material: a minute or two on one core.
+
+    The bundled weights are those of the defaults, in float16.
+    """
     features, labels = [], []
     for name in materials:
         for clip in range(clips):
@@ -120,9 +123,6 @@ def train_classifier(
 
 def true_sound(material: str, rng: np.random.Generator) -> np.ndarray:
     """A scene sound of 2 to 6 s of one object of `material`, struck at random times."""
-    from ..scenes.pairs import random_events
-    from ..scenes.sound import render_sound
-
     seconds = float(rng.uniform(2.0, 6.0))
     instrument = sample_instrument(material, rng)
     events = random_events(instrument, seconds, rng)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _NAME = "foleystage"
-_SWITCH = "switch on download in the node that loads it"
 
 
 def command() -> str:
-    """What starts this package's command line here; "" where nothing does.
+    """What starts this package's command line here, a script below the working folder by its
+    relative path; "" where nothing does.
 
     A clone in ComfyUI's custom_nodes has no `foleystage` command, and goes by its folder's name.
     """
@@ -23,7 +23,8 @@ def command() -> str:
     # An environment that is not activated.
     script = shutil.which(_NAME, path=sysconfig.get_path("scripts"))
     if script is not None:
-        return shlex.quote(_short(Path(script)))
+        path, here = Path(script), Path.cwd()
+        return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
     own = __name__.partition(".")[0] == _NAME
     return f"python -m {_NAME}" if own and importlib.util.find_spec(_NAME) else ""
 
@@ -31,12 +32,6 @@ def command() -> str:
 def download_advice(names: Sequence[str], *, in_comfyui: bool) -> str:
     """How to download rows of the registry, as the end of a sentence; "" where nothing can."""
     if in_comfyui:
-        return _SWITCH
+        return "switch on download in the node that loads it"
     start = command()
     return f"run `{start} download {' '.join(names)}`" if start else ""
-
-
-def _short(path: Path) -> str:
-    """Relative where it lies below the working folder."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

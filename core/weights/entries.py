@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Commercial = Literal["yes", "no", "conditional", "unknown"]
@@ -48,65 +48,49 @@ class Licence:
 
 
 @dataclass(frozen=True)
-class Hub:
-    """A file of a model hub repository. bytes: exact size; also: small files it needs beside it."""
+class Source:
+    """Where a file is to be had.
 
-    repo: str
+    place: what holds it; file: its path there. bytes: exact size; sha256, md5: as published, blank
+    where they are not. also: small files that it needs beside it.
+    """
+
+    place: str
     file: str
-    revision: str = "main"
-    bytes: int | None = None
-    sha256: str = ""
-    md5: str = ""
-    also: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"huggingface.co/{self.repo}"
-
-
-@dataclass(frozen=True)
-class Url:
-    """A file of a release."""
-
-    url: str
     bytes: int | None = None
     sha256: str = ""
     md5: str = ""
     also: tuple[str, ...] = ()
 
     @property
-    def file(self) -> str:
-        return self.url.rsplit("/", 1)[1]
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return self.file.rsplit("/", 1)[-1]
 
     def __str__(self) -> str:
-        return self.url.rsplit("/", 1)[0].removeprefix("https://")
+        return self.place
 
 
-@dataclass(frozen=True)
-class Manual:
-    """A file that only a person can fetch. where: how to find it."""
-
-    where: str
-    file: str
-    bytes: int | None = None
-    sha256: str = ""
-    md5: str = ""
-    also: tuple[str, ...] = ()
+class Hub(Source):
+    """A file of a model hub; place: the repository."""
 
     def __str__(self) -> str:
-        return self.where
+        return f"huggingface.co/{self.place}"
 
 
-@dataclass(frozen=True)
-class Bundled:
+class Url(Source):
+    """A file of a release; place: the address of its folder."""
+
+    def __str__(self) -> str:
+        return self.place.removeprefix("https://")
+
+
+class Manual(Source):
+    """A file that only a person can fetch; place: how to find it."""
+
+
+class Bundled(Source):
     """A file of this package."""
-
-    file: str
-
-    def __str__(self) -> str:
-        return "bundled"
-
-
-Source = Hub | Url | Manual | Bundled
 
 
 @dataclass(frozen=True)
@@ -120,8 +104,12 @@ class Entry:
     part: str
     about: str
     licence: Licence
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
     others: tuple[str, ...] = ()
+
+    def at(self, *sources: Source, others: tuple[str, ...] = ()) -> Entry:
+        """This row with where its file is to be had."""
+        return replace(self, sources=sources, others=others)
 
     @property
     def source(self) -> Source:
@@ -129,14 +117,9 @@ class Entry:
         return self.sources[0]
 
     @property
-    def terms(self) -> str:
-        """The licence with a word on commercial use."""
-        return self.licence.terms
-
-    @property
     def file_names(self) -> tuple[str, ...]:
         """Under which the file lies in this pack's folders; safetensors first."""
-        bases = [source.file.rsplit("/", 1)[-1] for source in self.sources]
+        bases = [source.name for source in self.sources]
         named = [b if b not in GENERIC_NAMES else f"{self.name}/{b}" for b in bases]
         whole = [f"{self.name}.safetensors", *named, *(f"{self.name}/{b}" for b in bases)]
         return tuple(dict.fromkeys(sorted(whole, key=lambda n: not n.endswith(".safetensors"))))

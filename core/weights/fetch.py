@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import http.client
 import json
 import logging
 import os
 import shutil
-import ssl
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import Cancelled, FoleyError
+from .files import digests
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +37,11 @@ _CHUNK = 1 << 20
 _PATIENCE = 4
 # Seconds before the first new try; doubled for each one in vain.
 _PAUSE = 0.5
-# Seconds between looks at a lock that another holds.
+# Seconds between tries of a lock that another holds.
 _POLL = 0.2
 _SPARE = 16 << 20
+_BUSY = 429
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BREAKS = (OSError, http.client.HTTPException)
 
 
@@ -83,146 +84,179 @@ def fetch(
 
     Where another process or thread brings the same file, its file is waited for and checked.
     progress(step, total): bytes, total 0 when unknown. Returns {"bytes", "sha256", "md5"} of the
-    file. Raises FoleyError (NotThere, Unreachable), Cancelled.
+    file.
+
+    Raises:
+        FoleyError: one sentence; NotThere and Unreachable where another source may have the file.
+        Cancelled: as asked.
     """
-    part = target.with_name(target.name + ".part")
-    notes = target.with_name(target.name + ".part.json")
     there = target.exists()
-    with _file_errors(remote, target), _alone(remote, part, progress, cancelled):
-        if target.exists() and not there:
-            return _check(remote, target, cancelled)
-        _forget_other(part, notes, remote)
-        _check_room(remote, part, target)
-        _receive(remote, part, progress, cancelled)
-        found = _check(remote, part, cancelled)
-        os.replace(part, target)
-        notes.unlink(missing_ok=True)
+    download = _Download(remote, target, progress, cancelled)
+    try:
+        with download.alone():
+            if target.exists() and not there:
+                return download.check(target)
+            download.forget_other()
+            download.check_room()
+            download.receive()
+            found = download.check(download.part)
+            os.replace(download.part, target)
+            download.notes.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise FoleyError(
+                f"The disk of {target.parent} is full; make room and try again: what came of "
+                f"{remote.name} is kept."
+            ) from error
+        raise FoleyError(
+            f"{remote.name} cannot be written to {target.parent} ({error.strerror}); name another "
+            "folder in FOLEYSTAGE_MODELS."
+        ) from error
     return found
 
 
-@contextlib.contextmanager
-def _alone(
-    remote: Remote, part: Path, progress: Progress | None, cancelled: CancelCheck | None
-) -> Iterator[None]:
-    """Two that write one part would spoil it: the second waits, and shows how the first goes on."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    path = part.with_name(part.name + ".lock")
-    lock = FileLock(path)
-    while not lock.is_locked:
+@dataclass
+class _Download:
+    """One file on its way: what came of it so far lies in `part`, what it is of in `notes`."""
+
+    remote: Remote
+    target: Path
+    progress: Progress | None
+    cancelled: CancelCheck | None
+
+    def __post_init__(self) -> None:
+        self.total = self.remote.bytes
+        self.part = self.target.with_name(self.target.name + ".part")
+        self.notes = self.target.with_name(self.target.name + ".part.json")
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled()
+
+    def _show(self, came: int) -> None:
+        if self.progress is not None:
+            self.progress(came, self.total or 0)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Two that write one part would spoil it: the second waits, and shows how the first goes
+        on."""
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        path = self.part.with_name(self.part.name + ".lock")
+        lock = FileLock(path)
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=_POLL)
+            except Timeout:
+                self._stop_if_cancelled()
+                self._show(_size(self.part))
+            except NotImplementedError:
+                break  # a file system without locks
         try:
-            lock.acquire(timeout=_POLL)
-        except Timeout:
-            if cancelled is not None and cancelled():
-                raise Cancelled() from None
-            if progress is not None:
-                progress(_size(part), remote.bytes or 0)
-        except NotImplementedError:
-            break  # a file system without locks
-    try:
-        yield
-    finally:
-        lock.release()
-    # filelock leaves it; after an error it may be another's already.
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+        # filelock leaves it; after an error it may be another's already.
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+    def forget_other(self) -> None:
+        """A part is only continued when it is of the same file."""
+        now = {"tag": self.remote.tag, "bytes": self.remote.bytes, "name": self.remote.name}
+        before = None
+        with contextlib.suppress(OSError, ValueError):
+            before = json.loads(self.notes.read_text(encoding="utf-8"))
+        if before != now:
+            self.part.unlink(missing_ok=True)
+            self.notes.write_text(json.dumps(now, sort_keys=True), encoding="utf-8")
+
+    def check_room(self) -> None:
+        if self.total is None:
+            return
+        needed = self.total - _size(self.part) + _SPARE
+        free = shutil.disk_usage(self.part.parent).free
+        if free < needed:
+            raise FoleyError(
+                f"{self.remote.name} needs {needed / 1e9:.2f} GB, but {self.part.parent} has only "
+                f"{free / 1e9:.2f} GB free; make room, or name another folder in FOLEYSTAGE_MODELS."
+            )
+
+    def receive(self) -> None:
+        """The rest of the part, over as many connections as it takes."""
+        breaks = 0
+        while True:
+            have = _size(self.part)
+            if self.total is not None and have >= self.total:
+                return
+            try:
+                self._stream(have)
+                if self.total is None or _size(self.part) >= self.total:
+                    return
+            except _BREAKS as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code != _BUSY:
+                    refused = refusal(error.code, self.remote.name, self.remote.host)
+                    if refused is not None:
+                        raise refused from error
+                full = isinstance(error, OSError) and error.errno in _FULL
+                if full or isinstance(error, PermissionError):
+                    raise
+                log.info("The download of %s broke off: %s", self.remote.name, error)
+            now = _size(self.part)
+            breaks = 0 if now > have else breaks + 1
+            if breaks >= _PATIENCE:
+                kept = f"; {now / 1e6:.0f} MB are kept and the next try goes on from there"
+                raise Unreachable(
+                    f"{self.remote.host} could not be reached, or broke off the download of "
+                    f"{self.remote.name}{kept if now else ''}: check the network and try again."
+                )
+            time.sleep(_PAUSE * 2**breaks)
+
+    def _stream(self, have: int) -> None:
+        """One connection's worth of bytes, appended to the part; learns the total size."""
+        remote = self.remote
+        headers = {"Accept-Encoding": "identity", "User-Agent": "foleystage", **remote.headers}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        request = urllib.request.Request(remote.url, headers=headers)
+        with urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT) as answer:
+            goes_on = answer.status == 206
+            have = have if goes_on else 0
+            length = answer.headers.get("Content-Length")
+            if self.total is None and length is not None:
+                self.total = have + int(length)
+            with self.part.open("ab" if goes_on else "wb") as file:
+                while True:
+                    self._stop_if_cancelled()
+                    chunk = answer.read(_CHUNK)
+                    if not chunk:
+                        return
+                    have += len(chunk)
+                    if self.total is not None and have > self.total:
+                        raise FoleyError(
+                            f"{remote.host} sends more than the {self.total} bytes that "
+                            f"{remote.name} has; it is not the file this version of FoleyStage "
+                            "knows."
+                        )
+                    file.write(chunk)
+                    self._show(have)
+
+    def check(self, path: Path) -> dict[str, Any]:
+        """Size and hashes of a whole file; a wrong one is deleted."""
+        found = digests(path, self._stop_if_cancelled)
+        for kind, value in found.items():
+            wanted = getattr(self.remote, kind)
+            if wanted and wanted != value:
+                path.unlink(missing_ok=True)
+                raise FoleyError(
+                    f"{self.remote.name} from {self.remote.host} has the wrong {kind} ({value} "
+                    f"instead of {wanted}): it was deleted; try again, or get it from another "
+                    "source."
+                )
+        return found
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _forget_other(part: Path, notes: Path, remote: Remote) -> None:
-    """A part is only continued when it is of the same file."""
-    now = {"tag": remote.tag, "bytes": remote.bytes, "name": remote.name}
-    before = None
-    with contextlib.suppress(OSError, ValueError):
-        before = json.loads(notes.read_text(encoding="utf-8"))
-    if before != now:
-        part.unlink(missing_ok=True)
-        notes.write_text(json.dumps(now, sort_keys=True), encoding="utf-8")
-
-
-def _check_room(remote: Remote, part: Path, target: Path) -> None:
-    if remote.bytes is None:
-        return
-    needed = remote.bytes - _size(part) + _SPARE
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise FoleyError(
-            f"{remote.name} needs {needed / 1e9:.2f} GB, but {target.parent} has only "
-            f"{free / 1e9:.2f} GB free; make room, or name another folder in FOLEYSTAGE_MODELS."
-        )
-
-
-def _receive(
-    remote: Remote, part: Path, progress: Progress | None, cancelled: CancelCheck | None
-) -> None:
-    breaks = 0
-    total = remote.bytes
-    while True:
-        have = _size(part)
-        if total is not None and have >= total:
-            return
-        try:
-            total = _stream(remote, part, have, total, progress, cancelled)
-            if total is None or part.stat().st_size >= total:
-                return
-        except _BREAKS as error:
-            if isinstance(error, urllib.error.HTTPError):
-                _raise_status(error, remote)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            if isinstance(error, PermissionError):
-                raise
-            log.info("The download of %s broke off: %s", remote.name, error)
-        now = _size(part)
-        breaks = 0 if now > have else breaks + 1
-        if breaks >= _PATIENCE:
-            kept = (
-                f"; {now / 1e6:.0f} MB are kept and the next try goes on from there" if now else ""
-            )
-            raise Unreachable(
-                f"{remote.host} could not be reached, or broke off the download of "
-                f"{remote.name}{kept}: check the network and try again."
-            )
-        time.sleep(_PAUSE * 2**breaks)
-
-
-def _stream(
-    remote: Remote,
-    part: Path,
-    have: int,
-    total: int | None,
-    progress: Progress | None,
-    cancelled: CancelCheck | None,
-) -> int | None:
-    """One connection's worth of bytes, appended to `part`. Returns the total size, if known."""
-    headers = {"Accept-Encoding": "identity", "User-Agent": "foleystage", **remote.headers}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    request = urllib.request.Request(remote.url, headers=headers)
-    with urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT) as answer:
-        goes_on = answer.status == 206
-        have = have if goes_on else 0
-        length = answer.headers.get("Content-Length")
-        if total is None and length is not None:
-            total = have + int(length)
-        with part.open("ab" if goes_on else "wb") as file:
-            while True:
-                if cancelled is not None and cancelled():
-                    raise Cancelled()
-                chunk = answer.read(_CHUNK)
-                if not chunk:
-                    return total
-                have += len(chunk)
-                if total is not None and have > total:
-                    raise FoleyError(
-                        f"{remote.host} sends more than the {total} bytes that {remote.name} has; "
-                        "it is not the file this version of FoleyStage knows."
-                    )
-                file.write(chunk)
-                if progress is not None:
-                    progress(have, total or 0)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -235,67 +269,20 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return new
 
 
-def _raise_status(error: urllib.error.HTTPError, remote: Remote) -> None:
-    """One sentence for an answer that no patience changes."""
-    if error.code in (401, 403):
-        raise FoleyError(refused_sentence(remote.name, remote.host)) from error
-    if error.code in (404, 410):
-        raise NotThere(f"{remote.host} has no {remote.name} (any more).") from error
-    if error.code == 416:
-        raise FoleyError(
-            f"The kept part of {remote.name} does not fit the file at {remote.host}; delete "
-            f"{remote.name}.part and try again."
-        ) from error
-    if error.code < 500 and error.code != 429:
-        raise FoleyError(f"{remote.host} refused {remote.name} (status {error.code}).") from error
-
-
-def refused_sentence(name: str, where: str) -> str:
-    """What to do about 401 and 403."""
-    return (
-        f"{where} does not hand out {name} without permission: accept its licence on its page, "
-        "then set HF_TOKEN or run `hf auth login`."
-    )
-
-
-def _check(remote: Remote, part: Path, cancelled: CancelCheck | None) -> dict[str, Any]:
-    """Size and hashes of the whole part; a wrong one is deleted."""
-    size = _size(part)
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with part.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            if cancelled is not None and cancelled():
-                raise Cancelled()
-            sha256.update(chunk)
-            md5.update(chunk)
-    found = {"bytes": size, "sha256": sha256.hexdigest(), "md5": md5.hexdigest()}
-    for kind in ("bytes", "sha256", "md5"):
-        wanted = getattr(remote, kind)
-        if wanted and wanted != found[kind]:
-            part.unlink(missing_ok=True)
-            raise FoleyError(
-                f"{remote.name} from {remote.host} has the wrong {kind} ({found[kind]} instead of "
-                f"{wanted}): it was deleted; try again, or get it from another source."
-            )
-    return found
-
-
-@contextlib.contextmanager
-def _file_errors(remote: Remote, target: Path):
-    """A folder that cannot be written as one sentence."""
-    try:
-        yield
-    except FoleyError:
-        raise
-    except OSError as error:
-        if isinstance(error, (urllib.error.URLError, TimeoutError, ssl.SSLError)):
-            raise Unreachable(f"{remote.host} could not be reached: {error}.") from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FoleyError(
-                f"The disk of {target.parent} is full; make room and try again: what came of "
-                f"{remote.name} is kept."
-            ) from error
-        raise FoleyError(
-            f"{remote.name} cannot be written to {target.parent} ({error.strerror}); name another "
-            "folder in FOLEYSTAGE_MODELS."
-        ) from error
+def refusal(status: int | None, what: str, host: str) -> FoleyError | None:
+    """One sentence for an answer that no patience changes, None for one that may change."""
+    if status in (401, 403):
+        return FoleyError(
+            f"{host} does not hand out {what} without permission: accept its licence on its page, "
+            "then set HF_TOKEN or run `hf auth login`."
+        )
+    if status in (404, 410):
+        return NotThere(f"{host} has no {what} (any more).")
+    if status == 416:
+        return FoleyError(
+            f"The kept part of {what} does not fit the file at {host}; delete {what}.part and try "
+            "again."
+        )
+    if status is not None and status < 500:
+        return FoleyError(f"{host} refused {what} (status {status}).")
+    return None

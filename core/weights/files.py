@@ -1,51 +1,89 @@
-"""Reading and writing safetensors: memory-mapped, checked, whole or not at all."""
+"""Files that say what they are: hashes and metadata, and writing that is whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import FoleyError
+from .load import PICKLED, reading
+
+_CHUNK = 1 << 20
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
-    """The metadata of a safetensors file."""
-    return _open(Path(path), lambda file: dict(file.metadata() or {}))
+    """The metadata of a safetensors file, none of a pickled one. Raises as `read_weights`."""
+    path = Path(path)
+    with reading(path):
+        if path.suffix in PICKLED:
+            return {}
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+
+
+def digests(path: Path, each: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """{"bytes", "sha256", "md5"} of a file. each: called before each megabyte."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            each()
+            sha256.update(chunk)
+            md5.update(chunk)
+    size = path.stat().st_size
+    return {"bytes": size, "sha256": sha256.hexdigest(), "md5": md5.hexdigest()}
 
 
 def save(
     path: Path | str,
     tensors: Mapping[str, Tensor],
     metadata: Mapping[str, str],
-    dtype: torch.dtype = torch.float16,
+    dtype: torch.dtype | None = torch.float16,
 ) -> None:
-    """Write a safetensors file beside its place, then move it there; floats in `dtype`."""
+    """Write a safetensors file; floats in `dtype`, None as they are."""
     from safetensors.torch import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
     stored = {
-        k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone()
-        for k, v in tensors.items()
+        key: value.to(dtype or value.dtype) if value.is_floating_point() else value
+        for key, value in tensors.items()
     }
-    save_file(stored, beside, dict(sorted(metadata.items())))
-    os.replace(beside, path)
+    with _beside(Path(path)) as beside:
+        save_file(_unshared(stored), beside, dict(sorted(metadata.items())))
 
 
-def _open(path: Path, use):
-    from safetensors import SafetensorError, safe_open
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON, sorted by its keys."""
+    with _beside(path) as beside:
+        beside.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
-    if not path.is_file():
-        raise FoleyError(f"There is no weights file at {path}; check the path or the name.")
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A path in the same folder, which is made; what was written there is moved to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with safe_open(path, "pt") as file:
-            return use(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FoleyError(
-            f"{path.name} is damaged or is no safetensors file; get it again."
-        ) from error
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of their own, as the format needs them: copied only where they share memory."""
+    places: set[int] = set()
+    whole = {}
+    for key, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        shared = place in places and tensor.numel() > 0
+        places.add(place)
+        copy = torch.clone(tensor, memory_format=torch.contiguous_format) if shared else tensor
+        whole[key] = copy.contiguous()
+    return whole

@@ -55,19 +55,14 @@ def fill(
     return module.eval().requires_grad_(False)
 
 
-def read_under(path: Path | str, prefix: str) -> dict[str, Tensor]:
-    """The tensors of a file whose names start with `prefix`, by the rest of their names."""
-    tensors = read_weights(path, keep=lambda key: key.startswith(prefix))
-    return {key.removeprefix(prefix): value for key, value in tensors.items()}
-
-
 def fill_from(module: nn.Module, path: Path | str, *, prefix: str = "") -> nn.Module:
     """`fill` with the tensors of a file whose names start with `prefix`.
 
     Raises:
         FoleyError: as `fill`, and for a file that cannot be read.
     """
-    return fill(module, read_under(path, prefix), path)
+    tensors = read_weights(path, keep=lambda key: key.startswith(prefix))
+    return fill(module, {k.removeprefix(prefix): v for k, v in tensors.items()}, path)
 
 
 def _refuse(keys, path: Path | str, what: str) -> None:

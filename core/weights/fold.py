@@ -30,28 +30,18 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         FoleyError: a gain without its direction, or the reverse.
     """
-    folded: dict[str, Tensor] = {}
-    for key, tensor in tensors.items():
-        name, partner, is_gain = _weight_norm_part(key)
-        if name is None:
-            folded[key] = tensor
-        elif partner not in tensors:
-            raise FoleyError(f"The weights have {key} but not {partner}; get the file again.")
-        elif not is_gain:
-            folded[name] = _direct(tensors[partner], tensor)
+    folded = dict(tensors)
+    for pair in WEIGHT_NORM_NAMES:
+        for half, other in (pair, pair[::-1]):
+            for key in [key for key in folded if key.endswith(half)]:
+                stem = key.removesuffix(half)
+                if stem + other not in folded:
+                    raise FoleyError(
+                        f"The weights have {key} but not {stem + other}; get the file again."
+                    )
+                gain, direction = (folded.pop(stem + name) for name in pair)
+                folded[stem + ".weight"] = _direct(gain, direction)
     return folded
-
-
-def _weight_norm_part(key: str) -> tuple[str | None, str, bool]:
-    """(name of the folded weight or None, key of the other half, whether this is the gain)."""
-    for gain, direction in WEIGHT_NORM_NAMES:
-        if key.endswith(gain):
-            stem = key[: -len(gain)]
-            return stem + ".weight", stem + direction, True
-        if key.endswith(direction):
-            stem = key[: -len(direction)]
-            return stem + ".weight", stem + gain, False
-    return None, "", False
 
 
 def _direct(gain: Tensor, direction: Tensor) -> Tensor:

@@ -15,9 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import FoleyError
+
+Keep = Callable[[str], bool]
 
 PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 # Where checkpoints keep their weights when the top level holds more than tensors.
@@ -40,7 +43,7 @@ def read_weights(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
-    keep: Callable[[str], bool] | None = None,
+    keep: Keep | None = None,
 ) -> dict[str, Tensor]:
     """The tensors of a .safetensors, .pth, .pt, .ckpt or .bin file by name.
 
@@ -53,25 +56,22 @@ def read_weights(
             than tensors; an archive that unpacks to more than it is.
     """
     path = Path(path)
-    check_file(path)
-    with _refusing(path):
-        if path.suffix in PICKLED:
-            return _read_checkpoint(path, dtype, device, keep)
-        return _read_safetensors(path, dtype, device, keep)
+    read = _read_checkpoint if path.suffix in PICKLED else _read_safetensors
+    with reading(path):
+        return read(path, dtype, torch.device(device), keep or (lambda key: True))
 
 
 def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors of a file by name, without reading them. Raises as `read_weights`."""
     path = Path(path)
-    check_file(path)
-    with _refusing(path):
+    with reading(path):
         if path.suffix in PICKLED:
             return {k: tuple(v.shape) for k, v in _read_pickled(path, "meta").items()}
-        with _open(path) as file:
+        with safe_open(path, "pt") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
-def check_file(path: Path) -> None:
+def _check_file(path: Path) -> None:
     """FoleyError unless `path` is a file that could hold weights."""
     if path.is_dir():
         raise FoleyError(f"{path.name} is a folder, not a weights file; name the file in it.")
@@ -96,8 +96,9 @@ def check_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Turns what the readers raise about a bad file into one sentence."""
+def reading(path: Path) -> Iterator[None]:
+    """Checks a file, and turns what its readers raise about a bad one into one sentence."""
+    _check_file(path)
     try:
         yield
     except FoleyError:
@@ -113,35 +114,21 @@ def _refusing(path: Path) -> Iterator[None]:
         raise FoleyError(_DAMAGED.format(path.name)) from error
 
 
-@contextlib.contextmanager
-def _open(path: Path, device: str = "cpu") -> Iterator:
-    from safetensors import safe_open
-
-    with safe_open(path, "pt", device=device) as file:
-        yield file
-
-
 def _read_safetensors(
-    path: Path,
-    dtype: torch.dtype | None,
-    device: torch.device | str,
-    keep: Callable[[str], bool] | None,
+    path: Path, dtype: torch.dtype | None, device: torch.device, keep: Keep
 ) -> dict[str, Tensor]:
-    target = torch.device(device)
     groups, scales = _plan(path, keep)
     tensors: dict[str, Tensor] = {}
     for group in groups:
-        with _open(path) as file:
+        with safe_open(path, "pt") as file:
             for key in group:
-                tensors[key] = _as(_unscaled(file, key, scales, dtype), dtype, target)
+                tensors[key] = _as(_unscaled(file, key, scales, dtype), dtype, device)
     return tensors
 
 
-def _plan(
-    path: Path, keep: Callable[[str], bool] | None
-) -> tuple[list[list[str]], Mapping[str, str]]:
+def _plan(path: Path, keep: Keep) -> tuple[list[list[str]], Mapping[str, str]]:
     """Names in groups of a bounded size, and the scale that belongs to each scaled fp8 weight."""
-    with _open(path) as file:
+    with safe_open(path, "pt") as file:
         names = list(file.keys())
         present = set(names)
         scales = {
@@ -151,7 +138,7 @@ def _plan(
         }
         dropped = {"scaled_fp8", *scales.values()}
         dropped |= {k for k in names if scales and k.endswith(".scale_input")}
-        names = [k for k in names if k not in dropped and (keep is None or keep(k))]
+        names = [k for k in names if k not in dropped and keep(k)]
         sizes = {key: 4 * math.prod(file.get_slice(key).get_shape()) for key in names}
     return _groups(sizes), scales
 
@@ -182,27 +169,23 @@ def _as(tensor: Tensor, dtype: torch.dtype | None, device: torch.device) -> Tens
 
 
 def _read_checkpoint(
-    path: Path,
-    dtype: torch.dtype | None,
-    device: torch.device | str,
-    keep: Callable[[str], bool] | None,
+    path: Path, dtype: torch.dtype | None, device: torch.device, keep: Keep
 ) -> dict[str, Tensor]:
-    target = torch.device(device)
     tensors = _read_pickled(path)
-    names = [key for key in tensors if keep is None or keep(key)]
-    changes = target.type != "cpu" or any(
+    names = [key for key in tensors if keep(key)]
+    changes = device.type != "cpu" or any(
         dtype not in (None, tensors[key].dtype) and tensors[key].is_floating_point()
         for key in names
     )
     if not changes or not zipfile.is_zipfile(path):
         # Each original is let go as soon as its copy exists.
-        return {key: _as(tensors.pop(key), dtype, target) for key in names}
+        return {key: _as(tensors.pop(key), dtype, device) for key in names}
     sizes = {key: tensors[key].numel() * tensors[key].element_size() for key in names}
     tensors.clear()
     read: dict[str, Tensor] = {}
     for group in _groups(sizes):
         mapped = _read_pickled(path)
-        read.update({key: _as(mapped[key], dtype, target) for key in group})
+        read.update({key: _as(mapped[key], dtype, device) for key in group})
         # What needed no change would keep the whole file mapped.
         mapped = {key: mapped[key].data_ptr() for key in group}
         read.update({k: read[k].clone() for k in group if read[k].data_ptr() == mapped[k]})
@@ -216,7 +199,7 @@ def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     mapped = archive and device != "meta"
     with _plain_numbers():
         loaded = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
-    tensors = flatten(loaded)
+    tensors = _flatten(loaded)
     if not tensors:
         raise FoleyError(f"{path.name} holds no weights; use another file.")
     size = path.stat().st_size
@@ -240,11 +223,8 @@ def _plain_numbers() -> contextlib.AbstractContextManager:
 
 def _check_archive(path: Path) -> None:
     """Torch stores its records uncompressed: anything else could unpack without bound."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            records = archive.infolist()
-    except zipfile.BadZipFile as error:
-        raise FoleyError(f"{path.name} is cut off or damaged; get it again.") from error
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
     packed = any(r.compress_type != zipfile.ZIP_STORED for r in records)
     if packed or sum(r.file_size for r in records) > path.stat().st_size:
         raise FoleyError(
@@ -253,12 +233,12 @@ def _check_archive(path: Path) -> None:
         )
 
 
-def flatten(loaded: object) -> dict[str, Tensor]:
+def _flatten(loaded: object) -> dict[str, Tensor]:
     """The tensors of a loaded checkpoint, whatever level they are kept on."""
     if not isinstance(loaded, Mapping):
         return {}
     tensors = {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
     levels = [loaded[name] for name in _LEVELS if isinstance(loaded.get(name), Mapping)]
     if levels and len(tensors) < len(levels[0]):
-        return flatten(levels[0])
+        return _flatten(levels[0])
     return tensors

@@ -6,14 +6,15 @@ is recorded at the first download.
 
 from __future__ import annotations
 
-from ..errors import FoleyError
-from .entries import Bundled, Entry, Hub, Licence, Manual, Source, Url
+import difflib
 
-__all__ = ["ENTRIES", "Bundled", "Entry", "Hub", "Licence", "Manual", "Source", "Url", "entry"]
+from ..errors import FoleyError
+from .entries import Bundled, Entry, Hub, Licence, Manual, Url
 
 _MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1"
 _KIJAI = "Kijai/MMAudio_safetensors"
 _AC = "FF2416/AC-Foley"
+_AUDIOLDM = "cvssp/audioldm-s-full-v2"
 _APACHE = Licence("Apache-2.0", "yes", "Apache-2.0")
 _MIT = Licence("MIT", "yes", "MIT")
 _MIT_AND_APACHE_CODE = Licence("MIT (code Apache-2.0)", "yes", "MIT")
@@ -37,20 +38,24 @@ _NONE = Licence("none stated", "unknown")
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "config.json")
 
 
+def _mini(name: str, part: str) -> Entry:
+    return Entry(name, part, "", _APACHE).at(Bundled("bundled", f"{name}.safetensors"))
+
+
 def _mmaudio(size: str, about: str, md5: str, *others: str) -> Entry:
     source = Hub("hkchengrex/MMAudio", f"weights/mmaudio_{size}.pth", md5=md5)
-    return Entry(f"mmaudio_{size}", "generator", about, _CC_BY_NC, (source,), others)
+    return Entry(f"mmaudio_{size}", "generator", about, _CC_BY_NC).at(source, others=others)
 
 
 def _vjepa2(size: str, repo: str, licence: Licence, millions: float) -> Entry:
     about = f"encoder {millions} M parameters"
     source = Hub(f"facebook/{repo}", "model.safetensors")
-    return Entry(f"vjepa2_{size}", "video encoder", about, licence, (source,))
+    return Entry(f"vjepa2_{size}", "video encoder", about, licence).at(source)
 
 
-def _mini(name: str, part: str) -> Entry:
-    file = f"{name}.safetensors"
-    return Entry(name, part, "", _APACHE, (Bundled(file),))
+def _in_mmaudio(name: str) -> tuple[str, ...]:
+    """Where packs of ComfyUI for MMAudio keep a network."""
+    return f"mmaudio/{name}_fp32.safetensors", f"mmaudio/{name}_fp16.safetensors"
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -67,246 +72,126 @@ ENTRIES: tuple[Entry, ...] = (
         "large_44k_v2",
         "3.9 GB",
         "01ad4464f049b2d7efdaa4c1a59b8dfe",
-        "mmaudio/mmaudio_large_44k_v2_fp32.safetensors",
-        "mmaudio/mmaudio_large_44k_v2_fp16.safetensors",
+        *_in_mmaudio("mmaudio_large_44k_v2"),
     ),
-    Entry(
-        "ac_foley",
-        "generator",
-        "1083.81 M parameters",
-        _CC_BY_NC,
-        (Hub(_AC, "weights/ac_foley.pth"), Hub(_AC, "model.pth")),
+    Entry("ac_foley", "generator", "1083.81 M parameters", _CC_BY_NC).at(
+        Hub(_AC, "weights/ac_foley.pth"),
+        Hub(_AC, "model.pth"),
     ),
-    Entry(
-        "mdsgen_b",
-        "generator",
-        "142 M parameters",
-        _NONE,
-        (
-            Manual(
-                "Google Drive file 1XZoK-uU0mTWeRLilLZ_FtysRgearBxOp (github.com/triton99/MDSGen)",
-                "mdsgen_audioldm.pt",
-            ),
-        ),
+    Entry("mdsgen_b", "generator", "142 M parameters", _NONE).at(
+        Manual(
+            "Google Drive file 1XZoK-uU0mTWeRLilLZ_FtysRgearBxOp (github.com/triton99/MDSGen)",
+            "mdsgen_audioldm.pt",
+        )
     ),
     Entry(
         "stable_audio_open",
         "generator, codec and timing",
         "1056.8 M + 156.1 M parameters",
         _STABILITY,
-        (Hub("stabilityai/stable-audio-open-1.0", "model.safetensors"),),
-        (
+    ).at(
+        Hub("stabilityai/stable-audio-open-1.0", "model.safetensors"),
+        others=(
             "checkpoints/stable-audio-open-1.0.safetensors",
             "checkpoints/stable_audio_open_1.0.safetensors",
         ),
     ),
-    Entry(
-        "mmaudio_vae_16k",
-        "codec",
-        "655 MB",
-        _CC_BY_NC,
-        (Url(f"{_MMAUDIO}/v1-16.pth", md5="69f56803f59a549a1a507c93859fd4d7"),),
+    Entry("mmaudio_vae_16k", "codec", "655 MB", _CC_BY_NC).at(
+        Url(_MMAUDIO, "v1-16.pth", md5="69f56803f59a549a1a507c93859fd4d7")
     ),
-    Entry(
-        "mmaudio_vae_44k",
-        "codec",
-        "1.2 GB",
-        _CC_BY_NC,
-        (
-            Url(f"{_MMAUDIO}/v1-44.pth", md5="fab020275fa44c6589820ce025191600"),
-            Hub(_AC, "weights/v1-44.pth"),
-            Hub(_KIJAI, "mmaudio_vae_44k_fp32.safetensors"),
-        ),
-        (
-            "mmaudio/mmaudio_vae_44k_fp32.safetensors",
-            "mmaudio/mmaudio_vae_44k_fp16.safetensors",
-        ),
+    Entry("mmaudio_vae_44k", "codec", "1.2 GB", _CC_BY_NC).at(
+        Url(_MMAUDIO, "v1-44.pth", md5="fab020275fa44c6589820ce025191600"),
+        Hub(_AC, "weights/v1-44.pth"),
+        Hub(_KIJAI, "mmaudio_vae_44k_fp32.safetensors"),
+        others=_in_mmaudio("mmaudio_vae_44k"),
     ),
-    Entry(
-        "bigvgan_16k",
-        "vocoder",
-        "429 MB",
-        _MAKE_AN_AUDIO,
-        (
-            Url(f"{_MMAUDIO}/best_netG.pt", md5="eeaf372a38a9c31c362120aba2dde292"),
-            Hub(_AC, "weights/best_netG.pt"),
-        ),
+    Entry("bigvgan_16k", "vocoder", "429 MB", _MAKE_AN_AUDIO).at(
+        Url(_MMAUDIO, "best_netG.pt", md5="eeaf372a38a9c31c362120aba2dde292"),
+        Hub(_AC, "weights/best_netG.pt"),
     ),
-    Entry(
-        "bigvgan_44k",
-        "vocoder",
-        "122.18 M parameters",
-        _MIT,
-        (
-            Hub(
-                "nvidia/bigvgan_v2_44khz_128band_512x",
-                "bigvgan_generator.pt",
-                also=("config.json",),
-            ),
-        ),
-        ("mmaudio/nvidia/bigvgan_v2_44khz_128band_512x/bigvgan_generator.pt",),
+    Entry("bigvgan_44k", "vocoder", "122.18 M parameters", _MIT).at(
+        Hub("nvidia/bigvgan_v2_44khz_128band_512x", "bigvgan_generator.pt", also=("config.json",)),
+        others=("mmaudio/nvidia/bigvgan_v2_44khz_128band_512x/bigvgan_generator.pt",),
     ),
-    Entry(
-        "synchformer",
-        "video encoder",
-        "907 MB",
-        _MIT_CODE_ONLY,
-        (
-            Url(
-                f"{_MMAUDIO}/synchformer_state_dict.pth",
-                md5="5b2f5594b0730f70e41e549b7c94390c",
-            ),
-            Hub(_AC, "weights/synchformer_state_dict.pth"),
-            Hub(_KIJAI, "mmaudio_synchformer_fp32.safetensors"),
-        ),
-        (
-            "mmaudio/mmaudio_synchformer_fp32.safetensors",
-            "mmaudio/mmaudio_synchformer_fp16.safetensors",
-        ),
+    Entry("synchformer", "video encoder", "907 MB", _MIT_CODE_ONLY).at(
+        Url(_MMAUDIO, "synchformer_state_dict.pth", md5="5b2f5594b0730f70e41e549b7c94390c"),
+        Hub(_AC, "weights/synchformer_state_dict.pth"),
+        Hub(_KIJAI, "mmaudio_synchformer_fp32.safetensors"),
+        others=_in_mmaudio("mmaudio_synchformer"),
     ),
-    Entry(
-        "dfn5b_clip",
-        "video and text encoder",
-        "986.71 M parameters",
-        _APPLE,
-        (
-            Hub("apple/DFN5B-CLIP-ViT-H-14-384", "open_clip_pytorch_model.bin"),
-            Hub(_KIJAI, "apple_DFN5B-CLIP-ViT-H-14-384_fp16.safetensors"),
-        ),
-        (
-            "mmaudio/apple_DFN5B-CLIP-ViT-H-14-384_fp32.safetensors",
-            "mmaudio/apple_DFN5B-CLIP-ViT-H-14-384_fp16.safetensors",
-        ),
+    Entry("dfn5b_clip", "video and text encoder", "986.71 M parameters", _APPLE).at(
+        Hub("apple/DFN5B-CLIP-ViT-H-14-384", "open_clip_pytorch_model.bin"),
+        Hub(_KIJAI, "apple_DFN5B-CLIP-ViT-H-14-384_fp16.safetensors"),
+        others=_in_mmaudio("apple_DFN5B-CLIP-ViT-H-14-384"),
     ),
-    Entry(
-        "cavp",
-        "video encoder",
-        "113.4 M parameters",
-        _MIT_AND_APACHE_CODE,
-        (Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/cavp_epoch66.ckpt"),),
+    Entry("cavp", "video encoder", "113.4 M parameters", _MIT_AND_APACHE_CODE).at(
+        Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/cavp_epoch66.ckpt")
     ),
-    Entry(
-        "diff_foley_ldm",
-        "codec (its image VAE)",
-        "",
-        _MIT_AND_APACHE_CODE,
-        (Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/ldm_epoch240.ckpt"),),
+    Entry("diff_foley_ldm", "codec (its image VAE)", "", _MIT_AND_APACHE_CODE).at(
+        Hub("SimianLuo/Diff-Foley", "diff_foley_ckpt/ldm_epoch240.ckpt")
     ),
-    Entry(
-        "audioldm_vae",
-        "codec",
-        "55.4 M parameters",
-        _CC_BY_NC_SA,
-        (
-            Hub("cvssp/audioldm-s-full-v2", "vae/diffusion_pytorch_model.safetensors"),
-            Hub("cvssp/audioldm-s-full-v2", "vae/diffusion_pytorch_model.bin"),
-        ),
+    Entry("audioldm_vae", "codec", "55.4 M parameters", _CC_BY_NC_SA).at(
+        Hub(_AUDIOLDM, "vae/diffusion_pytorch_model.safetensors"),
+        Hub(_AUDIOLDM, "vae/diffusion_pytorch_model.bin"),
     ),
-    Entry(
-        "audioldm_hifigan",
-        "vocoder",
-        "55.3 M parameters",
-        _CC_BY_NC_SA,
-        (
-            Hub("cvssp/audioldm-s-full-v2", "vocoder/model.safetensors"),
-            Hub("cvssp/audioldm-s-full-v2", "vocoder/pytorch_model.bin"),
-        ),
+    Entry("audioldm_hifigan", "vocoder", "55.3 M parameters", _CC_BY_NC_SA).at(
+        Hub(_AUDIOLDM, "vocoder/model.safetensors"),
+        Hub(_AUDIOLDM, "vocoder/pytorch_model.bin"),
     ),
-    Entry(
-        "sd_vae",
-        "codec (image VAE)",
-        "83.7 M parameters",
-        _MIT,
-        (
-            Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),
-            Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.bin"),
-            Hub("stabilityai/sd-vae-ft-mse-original", "vae-ft-mse-840000-ema-pruned.safetensors"),
-        ),
-        (
+    Entry("sd_vae", "codec (image VAE)", "83.7 M parameters", _MIT).at(
+        Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),
+        Hub("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.bin"),
+        Hub("stabilityai/sd-vae-ft-mse-original", "vae-ft-mse-840000-ema-pruned.safetensors"),
+        others=(
             "vae/vae-ft-mse-840000-ema-pruned.safetensors",
             "vae/vae-ft-mse-840000-ema-pruned.ckpt",
         ),
     ),
-    Entry(
-        "specvqgan",
-        "codec",
-        "72.1 M parameters",
-        _MIT_CODE_ONLY,
-        (
-            Manual(
-                "the archive 2021-05-19T22-16-54_vggsound_codebook.tar.gz, linked under Codebooks "
-                "at github.com/v-iashin/SpecVQGAN (folder checkpoints)",
-                "epoch_39.ckpt",
-            ),
-        ),
+    Entry("specvqgan", "codec", "72.1 M parameters", _MIT_CODE_ONLY).at(
+        Manual(
+            "the archive 2021-05-19T22-16-54_vggsound_codebook.tar.gz, linked under Codebooks at "
+            "github.com/v-iashin/SpecVQGAN (folder checkpoints)",
+            "epoch_39.ckpt",
+        )
     ),
-    Entry(
-        "specvqgan_melgan",
-        "vocoder",
-        "",
-        _MIT_CODE_ONLY,
-        (
-            Manual(
-                "the folder vocoder/logs/vggsound of github.com/v-iashin/SpecVQGAN",
-                "specvqgan_melgan.pt",
-            ),
-        ),
+    Entry("specvqgan_melgan", "vocoder", "", _MIT_CODE_ONLY).at(
+        Manual(
+            "the folder vocoder/logs/vggsound of github.com/v-iashin/SpecVQGAN",
+            "specvqgan_melgan.pt",
+        )
     ),
-    Entry(
-        "hifigan_22k",
-        "vocoder",
-        "13.9 M parameters",
-        _MIT_CODE_ONLY,
-        (
-            Manual(
-                "the folder UNIVERSAL_V1 of the pretrained models linked at "
-                "github.com/jik876/hifi-gan (saved under this name)",
-                "hifigan_universal_v1.pth",
-            ),
-        ),
+    Entry("hifigan_22k", "vocoder", "13.9 M parameters", _MIT_CODE_ONLY).at(
+        Manual(
+            "the folder UNIVERSAL_V1 of the pretrained models linked at "
+            "github.com/jik876/hifi-gan (saved under this name)",
+            "hifigan_universal_v1.pth",
+        )
     ),
-    Entry(
-        "dac_vae_hunyuan",
-        "codec",
-        "1.49 GB",
-        _TENCENT,
-        (Hub("tencent/HunyuanVideo-Foley", "vae_128d_48k.pth"),),
+    Entry("dac_vae_hunyuan", "codec", "1.49 GB", _TENCENT).at(
+        Hub("tencent/HunyuanVideo-Foley", "vae_128d_48k.pth")
     ),
     _vjepa2("l", "vjepa2-vitl-fpc64-256", _MIT_CODE_ONLY, 303.9),
     _vjepa2("h", "vjepa2-vith-fpc64-256", _MIT_CODE_ONLY, 631.6),
     _vjepa2("g", "vjepa2-vitg-fpc64-256", _APACHE, 1012.2),
-    Entry(
-        "clap",
-        "text and audio encoder",
-        "615 MB",
-        _APACHE,
-        (
-            Hub("laion/clap-htsat-unfused", "model.safetensors", also=_TOKENIZER),
-            Hub("laion/clap-htsat-unfused", "pytorch_model.bin", also=_TOKENIZER),
-        ),
+    Entry("clap", "text and audio encoder", "615 MB", _APACHE).at(
+        Hub("laion/clap-htsat-unfused", "model.safetensors", also=_TOKENIZER),
+        Hub("laion/clap-htsat-unfused", "pytorch_model.bin", also=_TOKENIZER),
     ),
     Entry(
         "clap_music_speech",
         "text and audio encoder (its tokenizer is that of clap)",
         "2.35 GB",
         _CC0,
-        (Hub("lukewys/laion_clap", "music_speech_audioset_epoch_15_esc_89.98.pt"),),
-    ),
-    Entry(
-        "t5_base",
-        "text encoder",
-        "892 MB",
-        _APACHE,
-        (Hub("google-t5/t5-base", "model.safetensors", also=_TOKENIZER),),
-        ("text_encoders/t5-base.safetensors", "text_encoders/t5_base.safetensors"),
+    ).at(Hub("lukewys/laion_clap", "music_speech_audioset_epoch_15_esc_89.98.pt")),
+    Entry("t5_base", "text encoder", "892 MB", _APACHE).at(
+        Hub("google-t5/t5-base", "model.safetensors", also=_TOKENIZER),
+        others=("text_encoders/t5-base.safetensors", "text_encoders/t5_base.safetensors"),
     ),
 )
 
 
 def entry(name: str) -> Entry:
     """The row of a name. Raises FoleyError with the names that come near it."""
-    import difflib
-
     found = next((row for row in ENTRIES if row.name == name), None)
     if found is None:
         names = [row.name for row in ENTRIES]

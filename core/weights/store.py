@@ -16,9 +16,11 @@ from typing import Any
 
 from ..errors import FoleyError
 from .advice import download_advice
-from .fetch import CancelCheck, NotThere, Progress, Remote, Unreachable, fetch, refused_sentence
+from .entries import Bundled, Entry, Hub, Source, Url
+from .fetch import CancelCheck, NotThere, Progress, Remote, Unreachable, fetch, refusal
+from .files import write_json
 from .minis import FOLDER as MINIS
-from .registry import ENTRIES, Bundled, Entry, Hub, Manual, Source, Url, entry
+from .registry import ENTRIES, entry
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Listed:
 
 
 def list_models(folders: Folders | None = None) -> list[Listed]:
-    """Every row of the registry with its file, as `find` sees it."""
+    """Every row of the registry with its file, as `find` has it."""
     return [Listed(row, find(row.name, folders)) for row in ENTRIES]
 
 
@@ -53,13 +55,15 @@ def find(name: str, folders: Folders | None = None) -> Path | None:
 
     folders: ComfyUI's folder names and their paths, such as {"mmaudio": [...], "checkpoints":
     [...]}, None outside it; "" names whole models folders, under which each name is a subfolder.
-    Raises FoleyError for a name that the registry does not know.
+
+    Raises:
+        FoleyError: a name that the registry does not know.
     """
     row = entry(name)
     if isinstance(row.source, Bundled):
         path = MINIS / row.source.file
         return path if path.is_file() else None
-    own = [file for folder in _own_folders(folders) for file in _in_folder(row, folder)]
+    own = [folder / file for folder in _own_folders(folders) for file in row.file_names]
     return _first(own + _kept_by_others(row, folders))
 
 
@@ -85,19 +89,24 @@ def download(
     folder: where it must be, whatever lies in others; None is `download_folder(folders)`.
     progress(step, total): bytes. token: of the hub; None takes HF_TOKEN or the stored login.
     HF_ENDPOINT names a mirror. Hashes are those of the registry, or the hub's own.
-    Raises FoleyError, each one sentence: unknown name, no network, no permission, gone, cut off
-    again and again, wrong size or hash, disk full, folder not writable; Cancelled.
+
+    Raises:
+        FoleyError: unknown name, no network, no permission, gone, cut off again and again, wrong
+            size or hash, disk full, folder not writable; each is one sentence.
+        Cancelled: as asked.
     """
     row = entry(name)
     anywhere = folder is None or isinstance(row.source, Bundled)
     folder = download_folder(folders) if folder is None else Path(folder)
-    found = find(name, folders) if anywhere else _first(_in_folder(row, folder))
+    there = [folder / file for file in row.file_names]
+    found = find(name, folders) if anywhere else _first(there)
     if found is not None:
         return found
-    if all(isinstance(source, (Manual, Bundled)) for source in row.sources):
-        raise FoleyError(_missing(row, folder))
+    sources = _online(row)
+    if not sources:
+        raise FoleyError(missing_sentence(row, folders, folder))
     failures: list[FoleyError] = []
-    for source in row.sources:
+    for source in sources:
         try:
             return _from(source, row, folder, progress, cancelled, token)
         except (NotThere, Unreachable) as error:
@@ -114,57 +123,58 @@ def download_folder(folders: Folders | None = None) -> Path:
     return _own_folders(folders)[0]
 
 
-def missing_sentence(row: Entry, folders: Folders | None = None) -> str:
-    """What an artist without the file, or without network, needs to know."""
-    fetched = not isinstance(row.source, (Manual, Bundled))
-    advice = download_advice([row.name], in_comfyui=folders is not None) if fetched else ""
-    return _missing(row, download_folder(folders), f"{advice}, or " if advice else "")
+def missing_sentence(row: Entry, folders: Folders | None = None, folder: Path | None = None) -> str:
+    """What an artist without the file, or without network, needs to know.
 
-
-def _missing(row: Entry, folder: Path, advice: str = "") -> str:
-    by_hand = _by_hand(row, folder)
-    return f"The weights of {row.name} are not on this machine: {advice}{by_hand}."
+    folder: where it is wanted, `download_folder(folders)` by default.
+    """
+    in_comfyui = folders is not None
+    advice = download_advice([row.name], in_comfyui=in_comfyui) if _online(row) else ""
+    return (
+        f"The weights of {row.name} are not on this machine: {f'{advice}, or ' if advice else ''}"
+        f"{_by_hand(row, folder or download_folder(folders))}."
+    )
 
 
 def _by_hand(row: Entry, folder: Path) -> str:
     source = row.source
     if isinstance(source, Bundled):
         return f"{source.file} comes with FoleyStage; install it again"
-    base = source.file.rsplit("/", 1)[-1]
-    target = (folder / next(n for n in row.file_names if n.rsplit("/", 1)[-1] == base)).parent
-    return f"put {source.file} from {source} (licence: {row.terms}) into {target}"
+    place = next(n for n in row.file_names if n.rsplit("/", 1)[-1] == source.name)
+    target = (folder / place).parent
+    return f"put {source.file} from {source} (licence: {row.licence.terms}) into {target}"
+
+
+def _online(row: Entry) -> list[Source]:
+    """The sources that need no person."""
+    return [source for source in row.sources if isinstance(source, (Hub, Url))]
 
 
 def _first(candidates: Sequence[Path]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _in_folder(row: Entry, folder: Path) -> list[Path]:
-    return [folder / file for file in row.file_names]
+def _named_folders() -> list[Path]:
+    return [Path(p) for p in os.environ.get(VARIABLE, "").split(os.pathsep) if p]
 
 
 def _own_folders(folders: Folders | None) -> list[Path]:
-    named = [Path(p) for p in os.environ.get(VARIABLE, "").split(os.pathsep) if p]
-    for key in OWN_FOLDERS:
-        named += [Path(p) for p in (folders or {}).get(key, ())]
-    for root in (folders or {}).get("", ()):
-        named += [Path(root) / key for key in OWN_FOLDERS]
-    return list(dict.fromkeys([*named, _cache_folder()]))
-
-
-def _cache_folder() -> Path:
+    folders = folders or {}
+    own = [Path(p) for key in OWN_FOLDERS for p in folders.get(key, ())]
+    own += [Path(root) / key for root in folders.get("", ()) for key in OWN_FOLDERS]
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "foleystage" / "models"
+    cache = (Path(base) if base else Path.home() / ".cache") / "foleystage" / "models"
+    return list(dict.fromkeys([*_named_folders(), *own, cache]))
 
 
 def _kept_by_others(row: Entry, folders: Folders | None) -> list[Path]:
+    folders = folders or {}
+    roots = [*(Path(p) for p in folders.get("", ())), *_named_folders()]
     candidates = []
-    roots = [Path(p) for p in (folders or {}).get("", ())]
-    roots += [Path(p) for p in os.environ.get(VARIABLE, "").split(os.pathsep) if p]
     for other in row.others:
         key, file = other.split("/", 1)
-        candidates += [Path(p) / file for p in (folders or {}).get(key, ())]
-        candidates += [root / key / file for root in roots]
+        candidates += [Path(p) / file for p in folders.get(key, ())]
+        candidates += [root / other for root in roots]
     return candidates
 
 
@@ -177,41 +187,29 @@ def _from(
     token: str | None,
 ) -> Path:
     """One source's file, and what must lie beside it; the file itself comes last."""
-    if isinstance(source, (Manual, Bundled)):
-        raise NotThere(_missing(row, folder))
-    base = source.file.rsplit("/", 1)[-1]
-    inside = f"{row.name}/{base}"
-    plain = not source.also and base in row.file_names
-    target = folder / (base if plain else inside)
-    for name in source.also:
+    plain = not source.also and source.name in row.file_names
+    target = folder / (source.name if plain else f"{row.name}/{source.name}")
+    for file in source.also:
+        beside = type(source)(source.place, file)
         try:
-            _one(source, name, target.parent / name, None, cancelled, token)
+            fetch(_remote(beside, token), target.parent / file, cancelled=cancelled)
         except NotThere as error:
             # Repositories differ in these; the loader says so if one was needed.
             log.info("%s: %s", row.name, error)
-    found = _one(source, source.file, target, progress, cancelled, token)
+    found = fetch(_remote(source, token), target, progress=progress, cancelled=cancelled)
     _record(folder, target, source, row, found)
     return target
 
 
-def _one(
-    source: Hub | Url,
-    file: str,
-    target: Path,
-    progress: Progress | None,
-    cancelled: CancelCheck | None,
-    token: str | None,
-) -> dict[str, Any]:
-    main = file == source.file
-    if isinstance(source, Url):
-        remote = Remote(file, source.url, {}, source.bytes, source.sha256, source.md5)
-    else:
-        remote = _on_hub(source, file, token, main)
-    return fetch(remote, target, progress=progress, cancelled=cancelled)
+def _remote(source: Source, token: str | None) -> Remote:
+    """Address, size and hash of a file: of the hub's as huggingface_hub says them."""
+    if isinstance(source, Hub):
+        return _on_hub(source, token)
+    url = f"{source.place}/{source.file}"
+    return Remote(source.name, url, {}, source.bytes, source.sha256, source.md5)
 
 
-def _on_hub(source: Hub, file: str, token: str | None, main: bool) -> Remote:
-    """Address, size and hash of a hub file, as huggingface_hub tells them."""
+def _on_hub(source: Hub, token: str | None) -> Remote:
     try:
         import huggingface_hub as hub
         from huggingface_hub.utils import build_hf_headers
@@ -222,47 +220,42 @@ def _on_hub(source: Hub, file: str, token: str | None, main: bool) -> Remote:
     host = endpoint.split("//")[-1]
     if hub.constants.HF_HUB_OFFLINE:
         raise Unreachable(f"{host} is not asked, because HF_HUB_OFFLINE is set.")
-    url = hub.hf_hub_url(source.repo, file, revision=source.revision, endpoint=endpoint)
+    url = hub.hf_hub_url(source.place, source.file, endpoint=endpoint)
     token = token or hub.get_token()
     try:
         about = hub.get_hf_file_metadata(url, token=token, timeout=30)
     except Exception as error:  # noqa: BLE001 - its exceptions differ from version to version
-        raise _hub_error(error, source, file, host) from error
-    name = file.rsplit("/", 1)[-1]
+        raise _hub_error(error, source, host) from error
     headers = build_hf_headers(token=token, library_name="foleystage")
     sha256 = about.etag if about.etag and len(about.etag) == 64 else ""
-    published = source if main else None
-    if published and published.bytes and about.size and published.bytes != about.size:
+    if source.bytes and about.size and source.bytes != about.size:
         raise FoleyError(
-            f"{name} at {host} has {about.size} bytes instead of {published.bytes}: it is not the "
-            "file this version of FoleyStage knows; update FoleyStage."
+            f"{source.name} at {host} has {about.size} bytes instead of {source.bytes}: it is not "
+            "the file this version of FoleyStage knows; update FoleyStage."
         )
     return Remote(
-        name,
-        # Not the address it leads to: that one expires.
-        url,
+        source.name,
+        url,  # not the address it leads to: that one expires
         headers,
         about.size,
-        (published.sha256 if published else "") or sha256,
-        published.md5 if published else "",
+        source.sha256 or sha256,
+        source.md5,
         about.etag or "",
     )
 
 
-def _hub_error(error: Exception, source: Hub, file: str, host: str) -> FoleyError:
+def _hub_error(error: Exception, source: Hub, host: str) -> FoleyError:
     """One sentence for whatever the hub's client raised."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     status = getattr(getattr(error, "response", None), "status_code", None)
-    name = file.rsplit("/", 1)[-1]
+    what = source.name
     if "EntryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
-        return NotThere(f"{host} has no {name} in {source.repo} (any more).")
-    if status in (401, 403) or "GatedRepoError" in kinds:
-        return FoleyError(refused_sentence(f"{source.repo} ({name})", host))
-    if status == 404 or "RepositoryNotFoundError" in kinds:
-        return NotThere(f"{host} has no repository {source.repo} (any more).")
-    if status is not None and status < 500:
-        return FoleyError(f"{host} refused {name} (status {status}).")
-    return Unreachable(f"{host} could not be reached.")
+        status, what = 404, f"{what} in {source.place}"
+    elif status in (401, 403) or "GatedRepoError" in kinds:
+        status, what = 403, f"{source.place} ({what})"
+    elif status == 404 or "RepositoryNotFoundError" in kinds:
+        status, what = 404, f"repository {source.place}"
+    return refusal(status, what, host) or Unreachable(f"{host} could not be reached.")
 
 
 def _record(folder: Path, target: Path, source: Source, row: Entry, found: dict[str, Any]) -> None:
@@ -274,9 +267,7 @@ def _record(folder: Path, target: Path, source: Source, row: Entry, found: dict[
         known = {}
     where = target.relative_to(folder).as_posix()
     known[where] = {"name": row.name, "source": str(source), "licence": row.licence.name, **found}
-    beside = path.with_name(path.name + ".part")
     try:
-        beside.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        write_json(path, known)
     except OSError as error:
         log.warning("%s could not be written: %s", path, error)

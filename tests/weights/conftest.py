@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from foleystage.core.weights import fetch, store
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -135,3 +136,11 @@ def hub(monkeypatch, tmp_path):
     yield fake
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where downloads go."""
+    monkeypatch.setenv(store.VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setattr(fetch, "_PAUSE", 0.0)
+    return tmp_path / "models"

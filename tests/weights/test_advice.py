@@ -1,4 +1,4 @@
-"""What a reader is told to do for a missing file is something that works where it is read."""
+"""What an error says to do for a missing file is something that works where it is read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_outside_comfyui_the_command_is_one_that_there_is(start):
     assert "put weights/ac_foley.pth from huggingface.co/FF2416/AC-Foley" in said
 
 
-def test_several_missing_files_are_told_the_same_way(start):
+def test_several_missing_files_are_named_the_same_way(start):
     with pytest.raises(FoleyError) as caught:
         load_model("mmaudio_small_16k", "cpu")
     said = str(caught.value)
@@ -56,11 +56,11 @@ def test_several_missing_files_are_told_the_same_way(start):
         assert "`" not in said and str(entry("mmaudio_small_16k").source) in said
 
 
-def test_the_list_of_weights_tells_it_too(start, capsys):
+def test_the_list_of_weights_says_it_too(start, capsys):
     assert main(["models"]) == 0
     shown = capsys.readouterr().out
-    told = f"{start} download ac_foley" if start else "get weights/ac_foley.pth from "
-    assert f"not here: {told}" in shown
+    way = f"{start} download ac_foley" if start else "get weights/ac_foley.pth from "
+    assert f"not here: {way}" in shown
     assert start == "foleystage" or "not here: foleystage" not in shown
 
 

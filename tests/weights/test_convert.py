@@ -61,7 +61,7 @@ def test_nothing_is_invented_for_an_unknown_file(tmp_path):
     assert (about["family"], about["source"], about["licence"]) == ("unknown",) * 3
 
 
-def test_the_type_can_be_narrowed(checkpoint):
+def test_the_type_can_be_changed(checkpoint):
     path, _ = checkpoint
     out = convert(path, path.with_name("half.safetensors"), dtype=torch.float16)
     assert {v.dtype for v in read_weights(out).values()} == {torch.float16}

@@ -15,18 +15,11 @@ import pytest
 from filelock import FileLock
 from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.weights import fetch, registry, store
-from foleystage.core.weights.registry import Entry, Hub, Licence, Manual, Url
+from foleystage.core.weights.entries import Entry, Hub, Licence, Manual, Url
 
 CONTENT = os.urandom(3_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.VARIABLE, str(tmp_path / "models"))
-    monkeypatch.setattr(fetch, "_PAUSE", 0.0)
-    return tmp_path / "models"
 
 
 @pytest.fixture
@@ -36,9 +29,15 @@ def row(monkeypatch):
     def add(*sources):
         made = Entry("test", "generator", "3 MB", Licence("CC-BY-NC-4.0", "no"), sources)
         monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, made))
-        return made
 
     return add
+
+
+@pytest.fixture
+def net(hub, row):
+    """A row of one file, which the hub has."""
+    row(Hub("someone/model", "net.pth"))
+    hub.add("someone/model/net.pth", CONTENT)
 
 
 def nothing_half_written(folder):
@@ -61,34 +60,26 @@ def test_a_file_comes_whole_and_is_found_the_next_time(hub, folder, row):
     assert sorted(p.name for p in folder.iterdir()) == [store.RECORDS, "net.pth"]
 
 
-def test_size_and_hash_are_recorded_where_none_are_published(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_size_and_hash_are_recorded_where_none_are_published(hub, folder, net):
     store.download("test")
     noted = json.loads((folder / store.RECORDS).read_text())["net.pth"]
     assert (noted["bytes"], noted["sha256"], noted["md5"]) == (len(CONTENT), SHA256, MD5)
     assert noted["licence"] == "CC-BY-NC-4.0"
 
 
-def test_a_cut_connection_goes_on_where_it_broke(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_cut_connection_goes_on_where_it_broke(hub, folder, net):
     hub.cuts = [1_000_000, 500_000]
     assert store.download("test").read_bytes() == CONTENT
     ranges = [headers.get("range") for _, headers in hub.gets]
     assert ranges == [None, "bytes=1000000-", "bytes=1500000-"]
 
 
-def test_a_server_without_ranges_starts_anew(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_server_without_ranges_starts_anew(hub, folder, net):
     hub.cuts, hub.ranges = [1_000_000], False
     assert store.download("test").read_bytes() == CONTENT
 
 
-def test_a_download_that_was_given_up_is_resumed_by_the_next(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_download_that_was_given_up_is_resumed_by_the_next(hub, folder, net):
     hub.cuts = [1_200_000] + [0] * 20
     with pytest.raises(FoleyError, match="broke off the download of net.pth; 1 MB are kept"):
         store.download("test")
@@ -109,24 +100,20 @@ def test_the_part_of_another_version_of_the_file_is_not_continued(hub, folder, r
     assert store.download("test").read_bytes() == CONTENT
 
 
-def test_cancelling_keeps_the_part_and_nothing_else(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_cancelling_keeps_the_part_and_nothing_else(hub, folder, net):
     steps = []
     with pytest.raises(Cancelled):
         store.download("test", lambda *s: steps.append(s), cancelled=lambda: len(steps) > 0)
     assert nothing_half_written(folder) and (folder / "net.pth.part").stat().st_size > 0
 
 
-def test_two_at_once_bring_one_file_once(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_two_at_once_bring_one_file_once(hub, folder, net):
     hub.pace = 0.2
     steps = ([], [])
     with ThreadPoolExecutor(2) as both:
         paths = [
-            both.submit(store.download, "test", lambda *s, seen=seen: seen.append(s))
-            for seen in steps
+            both.submit(store.download, "test", lambda *s, into=into: into.append(s))
+            for into in steps
         ]
     for path in paths:
         assert path.result().read_bytes() == CONTENT
@@ -134,9 +121,7 @@ def test_two_at_once_bring_one_file_once(hub, folder, row):
     assert sorted(p.name for p in folder.iterdir()) == [store.RECORDS, "net.pth"]
 
 
-def test_waiting_for_another_that_brings_the_file_can_be_cancelled(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_waiting_for_another_that_brings_the_file_can_be_cancelled(hub, folder, net):
     folder.mkdir()
     start = time.monotonic()
     with FileLock(folder / "net.pth.part.lock"), pytest.raises(Cancelled):
@@ -145,9 +130,7 @@ def test_waiting_for_another_that_brings_the_file_can_be_cancelled(hub, folder, 
     assert store.download("test").read_bytes() == CONTENT
 
 
-def test_a_busy_server_is_asked_again(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_busy_server_is_asked_again(hub, folder, net):
     hub.failing = 2
     assert store.download("test").read_bytes() == CONTENT
 
@@ -168,17 +151,13 @@ def test_what_is_not_the_published_file_is_refused(hub, folder, row, published, 
     assert nothing_half_written(folder) and not (folder / "net.pth.part").exists()
 
 
-def test_the_hash_that_the_hub_names_is_checked(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_the_hash_that_the_hub_names_is_checked(hub, folder, net):
     hub.false_hash = "a" * 64
     with pytest.raises(FoleyError, match="wrong sha256"):
         store.download("test")
 
 
-def test_a_gated_repository_says_what_to_do(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_gated_repository_says_what_to_do(hub, folder, net):
     hub.gated = {"someone/model"}
     with pytest.raises(FoleyError, match="accept its licence on its page, then set HF_TOKEN"):
         store.download("test")
@@ -186,9 +165,7 @@ def test_a_gated_repository_says_what_to_do(hub, folder, row):
 
 
 @pytest.mark.parametrize("way", ["argument", "environment"])
-def test_a_token_opens_it_and_is_not_shown_to_another_host(hub, folder, row, monkeypatch, way):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_token_opens_it_and_is_not_shown_to_another_host(hub, folder, net, monkeypatch, way):
     hub.gated, hub.redirect = {"someone/model"}, True
     if way == "environment":
         monkeypatch.setenv("HF_TOKEN", hub.token)
@@ -210,13 +187,13 @@ def test_what_is_gone_is_said_to_be_gone(hub, folder, row, there, message):
 
 
 def test_the_next_source_is_tried_when_one_is_gone(hub, folder, row):
-    row(Url(f"{hub.url}/owner/release/v1.pth"), Hub("someone/model", "copy.safetensors"))
+    row(Url(f"{hub.url}/owner/release", "v1.pth"), Hub("someone/model", "copy.safetensors"))
     hub.add("someone/model/copy.safetensors", CONTENT)
     assert store.download("test") == folder / "copy.safetensors"
 
 
 def test_a_release_is_resumed_and_checked_too(hub, folder, row):
-    row(Url(f"{hub.url}/owner/release/v1.pth", md5=MD5))
+    row(Url(f"{hub.url}/owner/release", "v1.pth", md5=MD5))
     hub.add("owner/release/v1.pth", CONTENT)
     hub.cuts = [2_000_000]
     assert store.download("test").read_bytes() == CONTENT
@@ -246,8 +223,8 @@ def test_without_network_file_source_licence_and_folder_are_named(
     if kind == "offline":
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    source = Hub("someone/model", "net.pth")
-    row(Url(f"http://127.0.0.1:{port}/owner/release/net.pth") if kind == "release" else source)
+    release = Url(f"http://127.0.0.1:{port}/owner/release", "net.pth")
+    row(release if kind == "release" else Hub("someone/model", "net.pth"))
     with pytest.raises(FoleyError) as caught:
         store.download("test")
     sentence = str(caught.value)
@@ -262,9 +239,7 @@ def test_a_file_that_only_a_person_can_fetch_says_where_it_is(folder, row):
         store.download("test")
 
 
-def test_too_little_room_is_noticed_before_the_download(hub, folder, row, monkeypatch):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_too_little_room_is_noticed_before_the_download(hub, folder, net, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(FoleyError, match="has only 0.00 GB free; make room"):
@@ -273,9 +248,7 @@ def test_too_little_room_is_noticed_before_the_download(hub, folder, row, monkey
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_disk_that_fills_up_is_one_sentence(hub, folder, row):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_disk_that_fills_up_is_one_sentence(hub, folder, net):
     folder.mkdir()
     (folder / "net.pth.part").symlink_to("/dev/full")
     notes = {"bytes": len(CONTENT), "name": "net.pth", "tag": SHA256}
@@ -285,18 +258,14 @@ def test_a_disk_that_fills_up_is_one_sentence(hub, folder, row):
     assert nothing_half_written(folder)
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(hub, tmp_path, row, monkeypatch):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_folder_that_cannot_be_made_is_one_sentence(hub, tmp_path, net, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(store.VARIABLE, str(tmp_path / "file" / "models"))
     with pytest.raises(FoleyError, match=r"cannot be written to .*; name another folder"):
         store.download("test")
 
 
-def test_a_write_error_is_not_mistaken_for_a_network_error(hub, folder, row, monkeypatch):
-    row(Hub("someone/model", "net.pth"))
-    hub.add("someone/model/net.pth", CONTENT)
+def test_a_write_error_is_not_mistaken_for_a_network_error(hub, folder, net, monkeypatch):
 
     def refuse(*args):
         raise OSError(errno.EACCES, "Permission denied")

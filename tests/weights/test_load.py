@@ -63,7 +63,7 @@ def test_only_what_is_wanted_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
-def test_narrow_files_widen(tmp_path, stored):
+def test_files_of_few_bits_become_float32(tmp_path, stored):
     path = written(tmp_path / "w.safetensors", {"a": torch.tensor([0.5, -2.0]).to(stored)})
     assert read_weights(path)["a"].dtype == stored
     assert read_weights(path, dtype=torch.float32)["a"].tolist() == [0.5, -2.0]
@@ -193,7 +193,7 @@ def test_numbers_of_numpy_beside_the_weights_are_no_danger(tmp_path, module):
     assert torch.equal(read_weights(path)["a"], torch.ones(2))
 
 
-def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):
+def test_a_folder_and_a_missing_file_have_sentences_of_their_own(tmp_path):
     with pytest.raises(FoleyError, match="is a folder"):
         read_weights(tmp_path)
     with pytest.raises(FoleyError, match="There is no weights file"):
