@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .terminal import Progress
+
+if TYPE_CHECKING:
+    from ..core.evaluation.report import Settings
 
 _CODEC = "foley_mini_codec"
 
@@ -53,19 +57,24 @@ def _evaluate(options: Namespace) -> None:
         return _evaluate_protocols(options, system)
     from ..core.evaluation.runner import evaluate_model
 
+    kinds = tuple(k for k in options.kinds.split(",") if k)
     with Progress() as progress:
         report = evaluate_model(
-            system,
-            options.clips,
-            hard=options.scenes == "hard",
-            kinds=tuple(k for k in options.kinds.split(",") if k),
-            seconds=options.seconds,
-            steps=options.steps,
-            cfg_scale=options.cfg,
-            folder=options.out,
-            progress=progress,
+            system, _settings(options), kinds=kinds, folder=options.out, progress=progress
         )
     print(report)
+
+
+def _settings(options: Namespace) -> Settings:
+    from ..core.evaluation.report import Settings
+
+    return Settings(
+        options.clips,
+        hard=options.scenes == "hard",
+        seconds=options.seconds,
+        steps=options.steps,
+        cfg_scale=options.cfg,
+    )
 
 
 def _evaluate_protocols(options: Namespace, system) -> None:
@@ -77,15 +86,7 @@ def _evaluate_protocols(options: Namespace, system) -> None:
     for protocol in (options.protocol,) if options.protocol else PROTOCOLS:
         with Progress() as progress:
             report = run_protocol(
-                protocol,
-                system,
-                options.clips,
-                seconds=options.seconds,
-                steps=options.steps,
-                cfg_scale=options.cfg,
-                hard=options.scenes == "hard",
-                folder=options.out,
-                progress=progress,
+                protocol, system, _settings(options), folder=options.out, progress=progress
             )
         print(report)
 

@@ -1,7 +1,7 @@
 """Which frame of one sound answers to which of another: dynamic time warping.
 
-`fast_path` is FastDTW (Salvador and Chan 2007): the path found at half the resolution, widened by a
-radius, is the only place where the full resolution looks. Approximate, and what public tools use.
+`fast_path` is FastDTW (Salvador and Chan 2007): only what lies within a radius of the path found at
+half the resolution is searched at full resolution. Approximate, and what public tools use.
 """
 
 from __future__ import annotations

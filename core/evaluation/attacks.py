@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..codecs.spectral import mel_filters
-from .signals import Waveform, frames_of, mono_at
+from .signals import Waveform, mel_bands, mono_at
 
 SAMPLE_RATE = 22050
 HOP = 44  # 2 ms
@@ -49,22 +49,20 @@ def detect_onsets(waveform: Waveform, sample_rate: int) -> np.ndarray:
 
 def rise_curve(samples: np.ndarray) -> np.ndarray:
     """Sustained rise over the recent past in dB, mean over bands: `[T]` to one a 2 ms frame."""
-    level = _band_levels(samples)  # (N, bands)
+    level = _band_levels(samples)  # [N, bands]
     n_frames = len(level)
     after = _running_mean(np.pad(level, ((0, AFTER - 1), (0, 0)), mode="edge"), AFTER)
     smooth = _running_mean(np.pad(level, ((1, 1), (0, 0)), mode="edge"), 3)
     past = np.pad(smooth, ((BEFORE + GAP, 0), (0, 0)), mode="edge")
     before = _running_max(past, BEFORE)[:n_frames]
-    rise = np.clip(after - before, 0, MOST_RISE_DB)  # (N, bands)
+    rise = np.clip(after - before, 0, MOST_RISE_DB)  # [N, bands]
     return (rise**SPREAD).mean(axis=1) ** (1 / SPREAD)
 
 
 def _band_levels(samples: np.ndarray) -> np.ndarray:
     """Levels in dB `[1 + T // HOP, bands]`, floored."""
-    padded = np.pad(samples, N_FFT // 2, mode="reflect")
-    window = np.hanning(N_FFT + 1)[:-1]
-    power = np.abs(np.fft.rfft(frames_of(padded, N_FFT, HOP) * window)) ** 2
-    bands = power @ mel_filters(N_BANDS, N_FFT, SAMPLE_RATE, *BAND_RANGE).double().numpy().T
+    filters = mel_filters(N_BANDS, N_FFT, SAMPLE_RATE, *BAND_RANGE)
+    bands = mel_bands(samples, filters, HOP, padding="reflect")
     level = 10 * np.log10(bands + 1e-12)
     return np.maximum(level, max(level.max() - RANGE_DB, SILENCE_DB))
 
@@ -75,11 +73,11 @@ def _running_mean(rows: np.ndarray, length: int) -> np.ndarray:
 
 def _running_max(rows: np.ndarray, length: int) -> np.ndarray:
     """Maximum over `length` rows, `[N, ...]` to `[N - length + 1, ...]`, by doubling windows."""
-    covered = 1
-    while covered < length:
-        step = min(covered, length - covered)
+    reach = 1
+    while reach < length:
+        step = min(reach, length - reach)
         rows = np.maximum(rows[:-step], rows[step:])
-        covered += step
+        reach += step
     return rows
 
 

@@ -1,10 +1,16 @@
-"""Distances of two sounds, and the arithmetic of published scores on features that are given.
+"""Distances of two sounds: mel-cepstral distortion, MFCC without WORLD, and log mel.
 
-The features of FD, KL, IS and the cosine scores come from networks that the user has or has not;
-nothing here says that figures from other networks compare.
+The AC-Foley paper reports "MCD" without a formula; `mel_cepstral_distortion` is what the common
+public package computes, squared envelope and all, so its figures compare with that package only.
+WORLD is a model of speech: for Foley the figure is relative. Always say the mode.
 """
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,10 +18,105 @@ from torch import Tensor
 
 from ..codecs.spectral import mel_filters, stft
 from ..errors import FoleyError
+from .alignment import fast_path
+from .signals import Waveform, mel_bands, mono_at
 
-N_BANDS, N_FFT, HOP = 64, 2048, 512
+Mode = Literal["plain", "dtw", "dtw_sl"]
+Distance = Callable[[Tensor, Tensor, int], float]
+
+SAMPLE_RATE = 22050
+FRAME_MS = 5.0
+N_FFT = 512
+ORDER = 13
+WARP = 0.65  # of the all-pass that bends frequency towards mel
+DECIBELS = 10 / np.log(10) * np.sqrt(2)
+
+MFCC_FFT, MFCC_HOP, MFCC_BANDS = 1024, 256, 40
+LOG_MEL_FFT, LOG_MEL_HOP, LOG_MEL_BANDS = 2048, 512, 64
 FLOOR = 1e-4  # of a band's magnitude
-SPLITS, SPLIT_SEED = 10, 2020  # of the inception score
+
+_EMPTY = "A sound to compare is empty: give one of at least a few milliseconds."
+
+
+def mel_cepstral_distortion(
+    sound: Waveform, target: Waveform, sample_rate: int, *, mode: Mode = "dtw"
+) -> float:
+    """MCD in dB between `[C, T]` waveforms of one rate; needs the package pyworld.
+
+    `plain`: the shorter is padded with zeros, frame against frame. `dtw`: frames aligned on
+    coefficients 1 to 13. `dtw_sl`: that times the ratio of the lengths.
+    """
+    first, second = _pair(sound, target, sample_rate, mode)
+    return cepstral_distance(
+        mel_cepstrum(world_envelope(first)), mel_cepstrum(world_envelope(second)), mode=mode
+    )
+
+
+def mcd_distances() -> tuple[Distance, ...]:
+    """MCD, and MCD at equal level; none where pyworld is not installed."""
+    try:
+        _pyworld()
+    except FoleyError:
+        return ()
+    return mel_cepstral_distortion, mcd_at_equal_level
+
+
+def mcd_at_equal_level(sound: Tensor, target: Tensor, sample_rate: int) -> float:
+    """MCD of `sound` brought to the target's RMS, as a take is brought to a loudness."""
+    wanted, there = (x.square().mean().sqrt().clamp_min(1e-6) for x in (target, sound))
+    return mel_cepstral_distortion(sound * (wanted / there), target, sample_rate)
+
+
+def cepstral_distance(first: np.ndarray, second: np.ndarray, *, mode: Mode = "dtw") -> float:
+    """Mean distance in dB of mel-cepstra `[N, 14]` and `[M, 14]`, the 0th coefficient included.
+
+    `plain` compares row by row over the rows that both have.
+    """
+    return float(DECIBELS * _mean_distance(first, second, mode))
+
+
+def world_envelope(samples: np.ndarray) -> np.ndarray:
+    """WORLD's power envelope (DIO, StoneMask, CheapTrick) every 5 ms: `[T]` to `[N, 257]`."""
+    pyworld = _pyworld()
+    samples = np.ascontiguousarray(samples, dtype=np.float64)
+    coarse, times = pyworld.dio(samples, SAMPLE_RATE, frame_period=FRAME_MS)
+    pitch = pyworld.stonemask(samples, coarse, times, SAMPLE_RATE)
+    return pyworld.cheaptrick(samples, pitch, times, SAMPLE_RATE, fft_size=N_FFT)
+
+
+def _pyworld() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyworld asks setuptools for its own version
+            import pyworld
+    except ImportError as error:
+        raise FoleyError(
+            "MCD needs the package pyworld: pip install pyworld 'setuptools<81', or use the MFCC "
+            "distance."
+        ) from error
+    return pyworld
+
+
+def mel_cepstrum(envelope: np.ndarray) -> np.ndarray:
+    """Power envelopes `[N, 257]` to 14 mel-cepstral coefficients a frame, `[N, 14]`.
+
+    The public package takes the power envelope for an amplitude, hence the square.
+    """
+    cepstrum = np.fft.irfft(np.log(envelope**2 + 1e-8), N_FFT, axis=1)[:, : N_FFT // 2 + 1]
+    cepstrum[:, 0] /= 2
+    return cepstrum @ _warping(cepstrum.shape[1])
+
+
+def mfcc_distance(
+    sound: Waveform, target: Waveform, sample_rate: int, *, mode: Mode = "plain"
+) -> float:
+    """Mean Euclidean distance of 14 MFCCs (orthonormal, natural log): quick, no WORLD, not MCD.
+
+    22,050 Hz, 40 Slaney bands of magnitudes, n_fft 1024, hop 256, floor 1e-4. Modes as in
+    `mel_cepstral_distortion`.
+    """
+    first, second = _pair(sound, target, sample_rate, mode)
+    return float(_mean_distance(_mfcc(first), _mfcc(second), mode))
 
 
 def log_mel_distance(sound: Tensor, target: Tensor, sample_rate: int) -> float:
@@ -24,100 +125,73 @@ def log_mel_distance(sound: Tensor, target: Tensor, sample_rate: int) -> float:
     64 Slaney bands, n_fft 2048, hop 512, floor 1e-4; the channels are averaged first, the longer
     sound is cut to the shorter. Under 0.3 is a fine codec, 1 is another sound.
     """
-    first, second = _equal_pair(sound, target)
-    filters = mel_filters(N_BANDS, N_FFT, sample_rate)
-    mels = [
-        (filters @ stft(x[None], N_FFT, HOP).abs()).clamp(min=FLOOR).log() for x in (first, second)
-    ]
+    length = min(sound.shape[-1], target.shape[-1])
+    if not length:
+        raise FoleyError(_EMPTY)
+    filters = mel_filters(LOG_MEL_BANDS, LOG_MEL_FFT, sample_rate)
+    mels = []
+    for wave in (sound, target):
+        mono = wave.detach().float().reshape(-1, wave.shape[-1]).mean(dim=0)[:length]
+        mono = torch.nn.functional.pad(mono, (0, -length % LOG_MEL_HOP))
+        magnitudes = stft(mono[None], LOG_MEL_FFT, LOG_MEL_HOP).abs()
+        mels.append((filters @ magnitudes).clamp(min=FLOOR).log())
     return float((mels[0] - mels[1]).abs().mean())
 
 
-def spectral_centroid(sound: Tensor, sample_rate: int) -> float:
-    """Centre of gravity in Hz of the mean magnitude spectrum of `[C, T]`; 0 for silence."""
-    mono, _ = _equal_pair(sound, sound)
-    spectrum = stft(mono[None], N_FFT, HOP).abs().mean(dim=(0, 2)).double()
-    frequencies = torch.linspace(0, sample_rate / 2, len(spectrum), dtype=torch.float64)
-    total = float(spectrum.sum())
-    return float((frequencies * spectrum).sum()) / total if total > 1e-9 else 0.0
-
-
-def centroid_difference(sound: Tensor, target: Tensor, sample_rate: int) -> float:
-    """How much brighter `sound` is than `target`: 0.1 is 10 % higher, negative is duller."""
-    reference = spectral_centroid(target, sample_rate)
-    if reference == 0.0:
-        raise FoleyError("The sound to compare with is silent: it has no spectral centroid.")
-    return spectral_centroid(sound, sample_rate) / reference - 1
-
-
-def frechet_distance(generated: np.ndarray, reference: np.ndarray) -> float:
-    """FD of feature sets `[N, D]` and `[M, D]` taken as Gaussians (covariance over N - 1).
-
-    N and M must well exceed D, otherwise the covariances are singular and the figure is biased.
-    """
-    first, second = (_features(x, at_least=2) for x in (generated, reference))
-    covariances = [np.atleast_2d(np.cov(x, rowvar=False)) for x in (first, second)]
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    # tr (A B)^1/2 = tr (A^1/2 B A^1/2)^1/2, and the latter is symmetric: no complex roots.
-    values, vectors = np.linalg.eigh(covariances[0])
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    cross = np.linalg.eigvalsh(root @ covariances[1] @ root)
-    spread = np.trace(covariances[0]) + np.trace(covariances[1])
-    return float(shift @ shift + spread - 2 * np.sqrt(np.maximum(cross, 0)).sum())
-
-
-def kl_divergence(generated_logits: np.ndarray, reference_logits: np.ndarray) -> float:
-    """Mean over pairs of KL(reference || generated) of softmax classes, logits `[N, classes]`."""
-    log_generated, log_reference = (
-        _log_softmax(_features(x)) for x in (generated_logits, reference_logits)
-    )
-    assert log_generated.shape == log_reference.shape, "KL compares clip with clip"
-    return float((np.exp(log_reference) * (log_reference - log_generated)).sum(axis=1).mean())
-
-
-def inception_score(logits: np.ndarray) -> tuple[float, float]:
-    """IS of generated clips, logits `[N, classes]`, N >= 10: mean and deviation over 10 splits.
-
-    The clips are permuted by the published seed first, so the figure repeats.
-    """
-    features = _features(logits, at_least=SPLITS)
-    order = np.random.RandomState(SPLIT_SEED).permutation(len(features))
-    logs = _log_softmax(features[order])
-    scores = []
-    for part in range(SPLITS):
-        piece = logs[part * len(logs) // SPLITS : (part + 1) * len(logs) // SPLITS]
-        classes = np.exp(piece)
-        mean = np.log(np.maximum(classes.mean(axis=0), np.finfo(np.float64).tiny))
-        scores.append(np.exp((classes * (piece - mean)).sum(axis=1).mean()))
-    return float(np.mean(scores)), float(np.std(scores))
-
-
-def cosine_score(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean cosine of paired embeddings `[N, D]`, -1 to 1, as IB and CLAP scores use it."""
-    first, second = _features(first), _features(second)
-    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return float(((first * second).sum(axis=1) / np.maximum(norms, 1e-12)).mean())
-
-
-def _equal_pair(sound: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Mono float32 of one length, a multiple of the hop."""
-    length = min(sound.shape[-1], target.shape[-1])
-    if not length:
-        raise FoleyError("A sound to compare is empty: give one of at least a few milliseconds.")
-    padding = (0, -length % HOP)
-    monos = (x.detach().float().reshape(-1, x.shape[-1]).mean(dim=0) for x in (sound, target))
-    first, second = (torch.nn.functional.pad(x[:length], padding) for x in monos)
+def _pair(
+    sound: Waveform, target: Waveform, sample_rate: int, mode: Mode
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both sounds at 22,050 Hz; `plain` pads the shorter with zeros."""
+    first, second = (mono_at(x, sample_rate, SAMPLE_RATE) for x in (sound, target))
+    if not len(first) or not len(second):
+        raise FoleyError(_EMPTY)
+    if mode == "plain":
+        length = max(len(first), len(second))
+        first, second = (np.pad(x, (0, length - len(x))) for x in (first, second))
     return first, second
 
 
-def _features(values: np.ndarray, at_least: int = 1) -> np.ndarray:
-    features = np.asarray(values, dtype=np.float64)
-    assert features.ndim == 2, "features are [clips, width]"
-    assert np.isfinite(features).all(), "a distance of NaN means nothing"
-    if len(features) < at_least:
-        raise FoleyError(f"This score needs {at_least} clips or more; there are {len(features)}.")
-    return features
+def _mean_distance(first: np.ndarray, second: np.ndarray, mode: Mode) -> float:
+    if mode == "plain":
+        n_frames = min(len(first), len(second))
+        return np.linalg.norm(first[:n_frames] - second[:n_frames], axis=1).mean()
+    _, path = fast_path(first[:, 1:], second[:, 1:])
+    mean = np.linalg.norm(first[path[:, 0]] - second[path[:, 1]], axis=1).mean()
+    if mode == "dtw":
+        return mean
+    lengths = sorted((len(first), len(second)))
+    return mean * lengths[1] / lengths[0]
 
 
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+@lru_cache(maxsize=2)
+def _warping(n_coefficients: int) -> np.ndarray:
+    """Matrix `[n_coefficients, ORDER + 1]` of the all-pass change of variable of a cepstrum.
+
+    Row k is the warped cepstrum of a single coefficient k, by the recursion of Oppenheim and
+    Johnson (1972) run over all of them at once.
+    """
+    warped = np.zeros((n_coefficients, ORDER + 1))
+    for k in range(n_coefficients - 1, -1, -1):
+        before = warped.copy()
+        warped[:, 0] = WARP * before[:, 0]
+        warped[k, 0] += 1.0
+        warped[:, 1] = (1 - WARP**2) * before[:, 0] + WARP * before[:, 1]
+        for j in range(2, ORDER + 1):
+            warped[:, j] = before[:, j - 1] + WARP * (before[:, j] - warped[:, j - 1])
+    return warped
+
+
+def _mfcc(samples: np.ndarray) -> np.ndarray:
+    """`[T]` at 22,050 Hz to `[1 + T // 256, 14]`."""
+    filters = mel_filters(MFCC_BANDS, MFCC_FFT, SAMPLE_RATE)
+    bands = mel_bands(samples, filters, MFCC_HOP, power=1)
+    return np.log(np.maximum(bands, FLOOR)) @ _cosines()
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> np.ndarray:
+    """Orthonormal DCT-II, `[MFCC_BANDS, ORDER + 1]`."""
+    band, order = np.arange(MFCC_BANDS)[:, None] + 0.5, np.arange(ORDER + 1)
+    basis = np.cos(np.pi * band * order / MFCC_BANDS) * np.sqrt(2 / MFCC_BANDS)
+    basis[:, 0] /= np.sqrt(2)
+    return basis

@@ -1,19 +1,19 @@
 """Onset accuracy and average precision as the published evaluation scripts compute them.
 
 Bug for bug, so that figures compare with the papers that use them (CondFoleyGen 2023; the
-Greatest Hits variant of MMAudio 2025, F1 added). The detector hears 22,050 Hz on a grid of 23.2 ms
+Greatest Hits variant of MMAudio 2025, F1 added). The detector has a grid of 23.2 ms at 22,050 Hz
 and reports hits 17 ms late on average; for questions of milliseconds use `attacks.detect_onsets`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..codecs.spectral import mel_filters
-from .signals import Waveform, frames_of, mono_at
+from .signals import Waveform, mel_bands, mono_at
 
 SAMPLE_RATE = 22050
 HOP = 512
@@ -46,14 +46,11 @@ class OnsetScores:
 
 def onset_envelope(samples: np.ndarray) -> np.ndarray:
     """Mean rise of 128 Slaney mel bands in dB: `[T]` at 22,050 Hz to `[1 + T // 512]`, >= 0."""
-    padded = np.pad(samples, N_FFT // 2)
-    window = np.hanning(N_FFT + 1)[:-1]
-    power = np.abs(np.fft.rfft(frames_of(padded, N_FFT, HOP) * window)) ** 2
-    bands = power @ mel_filters(N_MELS, N_FFT, SAMPLE_RATE).double().numpy().T  # (N, 128)
+    bands = mel_bands(samples, mel_filters(N_MELS, N_FFT, SAMPLE_RATE), HOP)  # [N, 128]
     level = 10 * np.log10(np.maximum(bands, 1e-10))
     level = np.maximum(level, level.max() - DYNAMIC_RANGE_DB)
     rise = np.maximum(np.diff(level, axis=0), 0).mean(axis=1)
-    # A frame sees a sound 2 frames before its middle reaches it; the scripts shift by that much.
+    # A sound is in a frame 2 frames before its middle reaches it; the scripts shift by that much.
     return np.concatenate((np.zeros(3), rise))[: len(level)]
 
 
@@ -75,14 +72,15 @@ def pick_peaks(envelope: np.ndarray, delta: float = 0.3) -> np.ndarray:
 
 def grid_onsets(waveform: Waveform, sample_rate: int, *, delta: float = 0.3) -> np.ndarray:
     """Onsets of `[C, T]` in samples of 22,050 Hz, multiples of 512: int64 `[N]`."""
-    return _grid_onsets(mono_at(waveform, sample_rate, SAMPLE_RATE), delta)
+    samples = mono_at(waveform, sample_rate, SAMPLE_RATE)
+    return pick_peaks(onset_envelope(samples), delta) * HOP
 
 
 def suppress_neighbours(onsets: np.ndarray, confidence: np.ndarray) -> list[int]:
     """Indices that survive: the most confident first, its neighbours within 50 ms dropped.
 
-    The published loop deletes from the list that it walks: the onset after a deleted one is not
-    looked at in that pass, and may survive.
+    The published loop deletes from the list that it walks: the onset after a deleted one is passed
+    over in that pass, and may survive.
     """
     left, kept = list(range(len(onsets))), []
     while left:
@@ -105,9 +103,7 @@ def condfoley_scores(
     """
     samples = mono_at(generated, sample_rate, SAMPLE_RATE)
     truth = grid_onsets(reference, sample_rate)
-    height = _scaled(np.abs(samples))
-    onsets, confidence = _candidates(_grid_onsets(samples, 0.3), height)
-    return _score(truth, onsets, confidence, height[onsets], window)
+    return _score(truth, grid_onsets(samples, SAMPLE_RATE), _scaled(np.abs(samples)), window)
 
 
 def greatest_hits_scores(
@@ -119,9 +115,8 @@ def greatest_hits_scores(
     """
     samples = mono_at(generated, sample_rate, SAMPLE_RATE)
     truth = np.array([t * SAMPLE_RATE for t in times if t < GREATEST_HITS_SECONDS])
-    height = _scaled(samples)
-    onsets, confidence = _candidates(_grid_onsets(samples, delta), height)
-    return _score(truth, onsets, confidence, height[onsets], delta, slipped=True)
+    onsets = grid_onsets(samples, SAMPLE_RATE, delta=delta)
+    return _score(truth, onsets, _scaled(samples), delta, slipped=True)
 
 
 def average_precision(hits: Sequence[bool], scores: Sequence[float]) -> float:
@@ -141,27 +136,21 @@ def mean_scores(scores: Sequence[OnsetScores]) -> dict[str, float | int | None]:
     """A data set's figures: plain means over clips; degenerate clips are counted, and left out of
     `average_precision`, while `average_precision_published` keeps those that the scripts keep.
     """
-
-    def mean(values: list[float]) -> float | None:
-        return float(np.mean(values)) if values else None
-
-    published = [s.average_precision for s in scores if s.average_precision is not None]
-    sound = [
-        s.average_precision for s in scores if not s.degenerate and s.average_precision is not None
-    ]
     return {
         "clips": len(scores),
         "degenerate": sum(s.degenerate for s in scores),
-        "accuracy": mean([s.accuracy for s in scores]),
-        "average_precision": mean(sound),
-        "average_precision_published": mean(published),
-        "f1": mean([s.f1 for s in scores]),
-        "same_count": mean([float(s.n_reference == s.n_candidates) for s in scores]),
+        "accuracy": mean_of(s.accuracy for s in scores),
+        "average_precision": mean_of(s.average_precision for s in scores if not s.degenerate),
+        "average_precision_published": mean_of(s.average_precision for s in scores),
+        "f1": mean_of(s.f1 for s in scores),
+        "same_count": mean_of(float(s.n_reference == s.n_candidates) for s in scores),
     }
 
 
-def _grid_onsets(samples: np.ndarray, delta: float) -> np.ndarray:
-    return pick_peaks(onset_envelope(samples), delta) * HOP
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Mean of those that are there, None where none is."""
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
 
 
 def _scaled(wave: np.ndarray) -> np.ndarray:
@@ -181,20 +170,17 @@ def _candidates(onsets: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _score(
-    truth: np.ndarray,
-    onsets: np.ndarray,
-    confidence: np.ndarray,
-    height: np.ndarray,
-    window: float,
-    *,
-    slipped: bool = False,
+    truth: np.ndarray, found: np.ndarray, height: np.ndarray, window: float, slipped: bool = False
 ) -> OnsetScores:
     """Pairs every true onset with a candidate within `window` seconds, in order of time.
 
-    The published loop stops when no candidate is left: later true onsets are missing from the
-    pairs. `slipped`: the choice among candidates reads the heights of the whole list at the
-    positions of the reduced one, as MMAudio's script does.
+    truth, found: onsets in samples; height: of each sample, 0 to 1. The published loop stops when
+    no candidate is left: later true onsets are missing from the pairs. `slipped`: the choice among
+    candidates reads the heights of the whole list at the positions of the reduced one, as MMAudio's
+    script does.
     """
+    onsets, confidence = _candidates(found, height)
+    height = height[onsets]
     left = list(range(len(onsets)))
     pairs: list[tuple[bool, float]] = []
     hits = 0

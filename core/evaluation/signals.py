@@ -1,8 +1,8 @@
-"""How every measure hears a waveform: one channel, at the measure's own rate."""
+"""A waveform as the measures take it: one channel, at the measure's own rate, in mel bands."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +23,20 @@ def mono_at(waveform: Waveform, sample_rate: int, target_rate: int) -> np.ndarra
     return mono.numpy()
 
 
-def frames_of(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """Windows `[N, length]`, one every `hop` samples; a view, an incomplete last one left out."""
-    return np.lib.stride_tricks.sliding_window_view(samples, length)[::hop]
+def mel_bands(
+    samples: np.ndarray,
+    filters: torch.Tensor,
+    hop: int,
+    *,
+    power: int = 2,
+    padding: Literal["constant", "reflect"] = "constant",
+) -> np.ndarray:
+    """Spectra of `[T]` under a centred Hann window, their magnitudes to `power` in mel bands.
+
+    filters: `[bands, n_fft / 2 + 1]`. Returns float64 `[1 + T // hop, bands]`.
+    """
+    n_fft = 2 * (filters.shape[1] - 1)
+    padded = np.pad(samples, n_fft // 2, mode=padding)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    spectra = np.fft.rfft(frames * np.hanning(n_fft + 1)[:-1])
+    return np.abs(spectra) ** power @ filters.double().numpy().T

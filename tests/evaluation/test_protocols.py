@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import torch
 from foleystage.cli import main
 from foleystage.core.errors import FoleyError
 from foleystage.core.evaluation import protocols
-from foleystage.core.evaluation.protocols import SOUND_RATE, held_out, other_clip, run_protocol
+from foleystage.core.evaluation.protocols import SOUND_RATE, held_out, other_clips, run_protocol
+from foleystage.core.evaluation.report import Settings
 from foleystage.core.loading import load_model
 from foleystage.core.request import Takes
+
+THREE = Settings(3, hard=False, seconds=2.0, steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ class Recorder:
 
 @pytest.fixture
 def recorder(monkeypatch):
-    recorder = Recorder(held_out(3, 2.0, False))
+    recorder = Recorder(held_out(THREE))
     monkeypatch.setattr(protocols, "generate", recorder)
     return recorder
 
@@ -46,31 +50,28 @@ def rows(folder, model, protocol) -> dict:
 
 
 def test_held_out_clips_are_hit_and_the_same_each_time():
-    clips, again = held_out(4, 2.0, True), held_out(6, 2.0, True)
+    clips, again = (held_out(Settings(count, seconds=2.0)) for count in (4, 6))
     assert [c.scene.seed for c in clips] == [c.scene.seed for c in again[:4]]
     for clip in clips:
-        assert any(not event.duration for event in clip.scene.events)
+        assert len(clip.times)
         assert clip.sound.shape == (1, 2 * SOUND_RATE)
-        assert clip.picture.images.shape == (50, 144, 192, 3)
+        assert clip.picture(25.0, 144, 192).images.shape == (50, 144, 192, 3)
         assert clip.reference.abs().max() > 0.1
 
 
 def test_another_clip_is_of_another_material():
-    clips = held_out(6, 2.0, False)
-    for k, clip in enumerate(clips):
-        other = clips[other_clip(k, clips)]
-        assert other.material != clip.material
-        assert other_clip(k, clips) == other_clip(k, clips)
+    clips = held_out(Settings(6, hard=False, seconds=2.0))
+    others = other_clips(clips)
+    assert all(other.material != clip.material for other, clip in zip(others, clips))
+    assert [other.scene.seed for other in others] == [c.scene.seed for c in other_clips(clips)]
 
 
 def test_timbre_is_given_a_reference_of_another_object_and_none(model, recorder, tmp_path):
-    text = run_protocol("timbre", model, 3, seconds=2.0, steps=1, folder=tmp_path)
+    text = run_protocol("timbre", model, THREE, folder=tmp_path)
     given = [None if r.reference is None else r.reference[0] for r in recorder.requests]
     assert [t is None for t in given] == [False] * 3 + [True] * 3
-    clips = held_out(3, 2.0, False)
-    for k in range(3):
-        size = clips[0].reference.shape[-1]
-        assert torch.equal(given[k][:, :size], clips[other_clip(k, clips)].reference)
+    for sound, other in zip(given, other_clips(held_out(THREE))):
+        assert torch.equal(sound[:, : other.reference.shape[-1]], other.reference)
     table = rows(tmp_path, model, "timbre")
     # Takes that sound the truth have its onsets, whatever the reference; another clip's do not.
     assert table["random reference"]["onset accuracy"] == 1
@@ -80,7 +81,7 @@ def test_timbre_is_given_a_reference_of_another_object_and_none(model, recorder,
 
 
 def test_reference_compares_with_the_own_sound(model, recorder, tmp_path):
-    run_protocol("reference", model, 3, seconds=2.0, steps=1, folder=tmp_path)
+    run_protocol("reference", model, THREE, folder=tmp_path)
     given = [r.reference for r in recorder.requests]
     assert given[3:6] == [None] * 3 and None not in given[:3] + given[6:]
     table = rows(tmp_path, model, "reference")
@@ -91,7 +92,7 @@ def test_reference_compares_with_the_own_sound(model, recorder, tmp_path):
 
 
 def test_noise_follows_the_scene_so_runs_compare_clip_by_clip(model, recorder):
-    run_protocol("reference", model, 2, seconds=2.0, steps=1)
+    run_protocol("reference", model, replace(THREE, clips=2))
     seeds = [r.seed for r in recorder.requests]
     assert seeds[:2] == seeds[2:4] == seeds[4:]
 
@@ -107,14 +108,13 @@ def test_noise_follows_the_scene_so_runs_compare_clip_by_clip(model, recorder):
     ],
 )
 def test_bad_figures_are_refused(model, protocol, change, says):
-    figures = {"clips": 2, "seconds": 2.0, "steps": 1} | change
     with pytest.raises(FoleyError, match=says):
-        run_protocol(protocol, model, figures.pop("clips"), **figures)
+        run_protocol(protocol, model, replace(THREE, **change))
 
 
 def test_a_model_that_takes_no_reference_is_refused():
     with pytest.raises(FoleyError, match="mdsgen_mini takes no reference"):
-        run_protocol("timbre", load_model("mdsgen_mini"), 2)
+        run_protocol("timbre", load_model("mdsgen_mini"), THREE)
 
 
 @pytest.mark.slow

@@ -1,0 +1,99 @@
+"""What the reports of an evaluation share: how it was run, its progress, its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import FoleyError
+from ..scenes import Scene, sample_scene
+from ..system import System
+from ..weights.files import write_json
+
+Progress = Callable[[str, int, int], None]
+Item = TypeVar("Item")
+
+
+def counted(items: Sequence[Item], name: str, progress: Progress | None) -> Iterator[Item]:
+    """The items, with progress(name, done, total) after each."""
+    for done, item in enumerate(items, 1):
+        yield item
+        if progress:
+            progress(name, done, len(items))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is sampled of a system.
+
+    clips: held-out scenes of `seconds`; hard: as they look outside a studio; cfg_scale: None is the
+    system's own.
+
+    Raises:
+        FoleyError: less than two clips.
+    """
+
+    clips: int
+    hard: bool = True
+    seconds: float = 4.0
+    steps: int = 25
+    cfg_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.clips < 2:
+            raise FoleyError("Evaluation needs at least 2 clips.")
+
+    def head(self, system: System) -> dict[str, Any]:
+        """The head of a report on a system."""
+        return {
+            "model": system.name,
+            "clips": self.clips,
+            "scenes": "hard" if self.hard else "clean",
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "cfg": self.scale(system),
+        }
+
+    def scale(self, system: System) -> float:
+        """Of its guidance."""
+        return system.sampling.scale if self.cfg_scale is None else self.cfg_scale
+
+    def scene(self, seed: int, kinds: Sequence[str]) -> Scene:
+        """A test scene, which no recipe trains on."""
+        return sample_scene(seed, "test", seconds=self.seconds, hard=self.hard, kinds=tuple(kinds))
+
+
+def headline(report: dict[str, Any]) -> str:
+    """The head of a report in words."""
+    return (
+        f"{report['clips']} held-out {report['scenes']} scenes of {report['seconds']:g} s, "
+        f"{report['steps']} steps, guidance {report['cfg']:g}"
+    )
+
+
+def grid(
+    rows: Mapping[str, Mapping[str, float | None]],
+    columns: Mapping[str, tuple[str, int, int]],
+    corner: str,
+    width: int,
+) -> list[str]:
+    """Lines of a table. columns: by key of a row, their head, width and decimals."""
+    lines = [
+        f"{corner:<{width}}" + "".join(f"{head:>{size}}" for head, size, _ in columns.values())
+    ]
+    for name, row in rows.items():
+        cells = (
+            f"{'-' if row[key] is None else f'{row[key]:.{decimals}f}':>{size}}"
+            for key, (_, size, decimals) in columns.items()
+        )
+        lines.append(f"{name:<{width}}" + "".join(cells))
+    return lines
+
+
+def write_report(report: dict[str, Any], folder: Path, *parts: str) -> Path:
+    """Writes `MODEL_PART_PART.json`, sorted, into a folder; returns its path."""
+    path = folder / f"{'_'.join((report['model'], *parts))}.json"
+    write_json(path, report)
+    return path
