@@ -41,7 +41,8 @@ class FoleyMiniCodec(Codec):
     def load(cls, path: Path | None = None) -> FoleyMiniCodec:
         """The bundled weights, or those at `path`; ready for inference.
 
-        Raises FoleyError where the file is missing, damaged or another model's.
+        Raises:
+            FoleyError: the file is missing, damaged or another model's.
         """
         return fill_from(cls(), path or mini_path("foley_mini_codec"))
 

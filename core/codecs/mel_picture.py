@@ -97,7 +97,8 @@ class MelPictureCodec(Codec):
     def load(cls, path: Path | None = None, mini: Path | None = None) -> MelPictureCodec:
         """The bundled weights, or a picture of one's own at `path` and a mini codec at `mini`.
 
-        Raises FoleyError where a file is missing, damaged or another model's.
+        Raises:
+            FoleyError: a file is missing, damaged or another model's.
         """
         codec = cls(FoleyMiniCodec.load(mini))
         fill_from(codec.picture, path or mini_path("mel_picture_codec"))
