@@ -1,4 +1,4 @@
-"""One sound steps back while another is heard."""
+"""One sound is lowered while another is loud."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 
 _FRAME_SECONDS = 0.01
 _ATTACK_SECONDS, _RELEASE_SECONDS = 0.02, 0.25
-# Heard from 30 dB under the loudest moment on, in full from 6 dB under it.
-_HEARD_DB, _FULL_DB = 30.0, 6.0
+# A frame counts from 30 dB under the loudest one on, in full from 6 dB under it.
+_LEAST_DB, _FULL_DB = 30.0, 6.0
 _LEAST_POWER = 1e-9
 
 
@@ -37,12 +37,12 @@ def duck(background: Tensor, foreground: Tensor, sample_rate: int, by_db: float)
 
 
 def _activity(sound: Tensor, hop: int) -> Tensor:
-    """0 to 1 a frame: how much of the sound is heard there."""
+    """0 to 1 a frame: how loud the sound is there."""
     mono = functional.pad(sound.float().square().mean(0), (0, -sound.shape[-1] % hop))
     level = 10 * torch.log10(mono.unflatten(0, (-1, hop)).mean(1) + _LEAST_POWER)
     if float(level.max()) < -70:
         return torch.zeros_like(level)
-    return ((level - level.max() + _HEARD_DB) / (_HEARD_DB - _FULL_DB)).clamp(0, 1)
+    return ((level - level.max() + _LEAST_DB) / (_LEAST_DB - _FULL_DB)).clamp(0, 1)
 
 
 def _smoothed(frames: list[float]) -> list[float]:

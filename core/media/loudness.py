@@ -76,7 +76,7 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
     step = max(1, length // _BLOCK_OVERLAP)
     starts = np.arange(0, len(total) - length, step)
     blocks = (total[starts + length] - total[starts]) / length
-    blocks = blocks[blocks > _from_lufs(_ABSOLUTE_GATE)]
+    blocks = blocks[blocks > 10 ** ((_ABSOLUTE_GATE + 0.691) / 10)]
     if not len(blocks):
         return -math.inf
     gated = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
@@ -97,8 +97,8 @@ def _k_weighted(samples: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
     for start in range(0, samples.shape[-1], hop):
         part = samples[:, max(0, start - memory) : start + hop].astype(np.float64)
         past = min(start, memory)
-        heard = np.fft.irfft(np.fft.rfft(part, block) * response, block)
-        yield heard[:, past : part.shape[-1]]
+        filtered = np.fft.irfft(np.fft.rfft(part, block) * response, block)
+        yield filtered[:, past : part.shape[-1]]
 
 
 def true_peak(waveform: torch.Tensor, sample_rate: int) -> float:
@@ -153,11 +153,11 @@ def limiter_reach(sample_rate: int) -> int:
 def limit(waveform: torch.Tensor, sample_rate: int, ceiling: float = 0.98) -> torch.Tensor:
     """Keeps float [C, T] within +-ceiling; a sound that already is comes back unchanged.
 
-    The gain looks 3 ms ahead and back for the lowest gain needed and is smoothed over the same
+    The gain is the lowest one needed within 3 ms before and after and is smoothed over the same
     time, alike for all channels, so nothing is clipped and the picture of the channels stays.
     """
     half = limiter_reach(sample_rate) // 2
-    need = ceiling / waveform.abs().amax(dim=0).clamp_min(ceiling)  # (T), at most 1
+    need = ceiling / waveform.abs().amax(dim=0).clamp_min(ceiling)  # [T], at most 1
     if not need.numel() or bool((need == 1).all()):
         return waveform
     held = -functional.max_pool1d(-need[None], 2 * half + 1, stride=1, padding=half)
@@ -172,7 +172,3 @@ def _check(waveform: torch.Tensor) -> None:
         raise FoleyError(f"A sound must be [channels, samples], not {list(waveform.shape)}.")
     if not torch.isfinite(waveform).all():
         raise FoleyError("The sound holds NaN or infinite values: make or export it again.")
-
-
-def _from_lufs(lufs: float) -> float:
-    return 10 ** ((lufs + 0.691) / 10)

@@ -1,4 +1,4 @@
-"""Parts of a picture that are not to be seen, and frames that are held."""
+"""Hidden parts of a picture, and frames that are held."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _GREY = 128.0
 def hide(frames: Tensor, mask: Tensor) -> Tensor:
     """Frames uint8 [T, H, W] or [T, H, W, 3] where `mask`, of the same shape, is 255; grey where it
     is 0. A still surface moves as little as it sounds."""
-    seen = mask.float() / 255
-    return (frames.float() * seen + _GREY * (1 - seen) + 0.5).to(torch.uint8)
+    shown = mask.float() / 255
+    return (frames.float() * shown + _GREY * (1 - shown) + 0.5).to(torch.uint8)
 
 
 def hold_last(frames: Tensor, count: int) -> Tensor:

@@ -10,9 +10,9 @@ def test_black_parts_of_the_mask_stand_still():
     frames = torch.randint(0, 256, (4, 6, 6, 3), dtype=torch.uint8)
     mask = torch.zeros_like(frames)
     mask[:, :, 3:] = 255
-    seen = hide(frames, mask)
-    assert torch.equal(seen[:, :, 3:], frames[:, :, 3:])
-    assert (seen[:, :, :3] == 128).all()
+    hidden = hide(frames, mask)
+    assert torch.equal(hidden[:, :, 3:], frames[:, :, 3:])
+    assert (hidden[:, :, :3] == 128).all()
 
 
 def test_the_last_frame_is_held():
