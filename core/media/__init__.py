@@ -11,33 +11,4 @@ from .probe import VideoInfo, probe
 from .request import FrameRequest, kept_frames, made_seconds, window_seconds
 from .resample import resample
 from .source import ImageFrames, Source
-from .timing import Timing, common_length, current_word
-
-__all__ = [
-    "FrameRequest",
-    "ImageFrames",
-    "Source",
-    "Timing",
-    "VideoInfo",
-    "common_length",
-    "current_word",
-    "encode_frames",
-    "finish",
-    "fit_length",
-    "integrated_loudness",
-    "kept_frames",
-    "limit",
-    "made_seconds",
-    "mono_peak",
-    "mux",
-    "normalize_loudness",
-    "pour_frames",
-    "probe",
-    "read_audio",
-    "read_frames",
-    "resample",
-    "true_peak",
-    "window_seconds",
-    "write_audio",
-    "write_preview",
-]
+from .timing import Timing, current_word

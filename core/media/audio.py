@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from fractions import Fraction
 
 import av
 import numpy as np
 import torch
+from torch.nn import functional
 
 from ..errors import FoleyError
-from .files import check_suffix, muxer, write_beside
+from .files import check_suffix, write_media
 from .formats import SOUND_FILES
-from .frames import check_window
+from .probe import stated_seconds
+from .request import check_window
 from .resample import resample
-from .source import (
-    ImageFrames,
-    Source,
-    clock_zero,
-    decode,
-    describe,
-    open_media,
-    sound_stream,
-)
+from .source import ImageFrames, Media, Source, describe, open_media
 from .track import SoundTrack
 
 # Time stamps of a continuous sound may be off by this much (Matroska rounds them to 1 ms).
@@ -59,13 +52,11 @@ def read_audio(
     check_window(start, seconds)
     if sample_rate is not None and sample_rate < 1:
         raise FoleyError(f"A sample rate must be above 0 Hz, not {sample_rate}.")
-    name = describe(source)
     if isinstance(source, ImageFrames):
-        raise FoleyError(f"{name} has no sound track: give a sound of its own.")
-    with open_media(source) as container:
-        stream = _required_sound(container, name)
-        waveform, rate = _read_window(container, stream, name, start, seconds)
-    _check_finite(waveform, name)
+        raise FoleyError(f"{describe(source)} has no sound track: give a sound of its own.")
+    with open_media(source) as media:
+        waveform, rate = _read_window(media, start, seconds)
+        _check_finite(waveform, media)
     if mono:
         waveform = waveform.mean(dim=0, keepdim=True)
     if sample_rate is not None and sample_rate != rate:
@@ -80,26 +71,20 @@ def mono_peak(source: Source) -> float:
 
     Raises FoleyError for a source without sound, or one that holds NaN.
     """
-    name, peak = describe(source), 0.0
-    with open_media(source) as container:
-        stream = _required_sound(container, name)
-        for frame in decode(container, stream, name):
+    peak = 0.0
+    with open_media(source) as media:
+        for frame in media.decode(media.sound):
             samples = frame_samples(frame)
-            _check_finite(samples, name)
+            _check_finite(samples, media)
             peak = max(peak, float(samples.mean(0).abs().max()))
     return peak
 
 
-def _required_sound(container: av.container.InputContainer, name: str) -> av.AudioStream:
-    stream = sound_stream(container)
-    if stream is None:
-        raise FoleyError(f"{name} has no sound track: choose a file with sound.")
-    return stream
-
-
-def _check_finite(samples: torch.Tensor, name: str) -> None:
+def _check_finite(samples: torch.Tensor, media: Media) -> None:
     if not torch.isfinite(samples).all():
-        raise FoleyError(f"The sound of {name} holds NaN or infinite values: export it again.")
+        raise FoleyError(
+            f"The sound of {media.name} holds NaN or infinite values: export it again."
+        )
 
 
 def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rate: int) -> None:
@@ -110,19 +95,15 @@ def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rat
     """
     form = SOUND_FILES[check_suffix(path, SOUND_FILES)]
     check_waveform(waveform)
-    with write_beside(path) as sink:
-        with muxer(sink, form.muxer) as container:
-            track = SoundTrack(container, form.sound, sample_rate, waveform.shape[0])
-            track.write(waveform)
-            track.finish()
+    with write_media(path, form.muxer) as container:
+        track = SoundTrack(container, form.sound, sample_rate, waveform.shape[0])
+        track.write(waveform)
+        track.finish()
 
 
 def fit_length(waveform: torch.Tensor, samples: int) -> torch.Tensor:
     """float [..., T] cut, or followed by silence, to [..., samples]."""
-    short = samples - waveform.shape[-1]
-    if short <= 0:
-        return waveform[..., :samples]
-    return torch.nn.functional.pad(waveform, (0, short))
+    return functional.pad(waveform, (0, samples - waveform.shape[-1]))
 
 
 def check_waveform(waveform: torch.Tensor) -> None:
@@ -136,21 +117,14 @@ def check_waveform(waveform: torch.Tensor) -> None:
         raise FoleyError("The sound holds NaN or infinite values, so it was not written.")
 
 
-def _read_window(
-    container: av.container.InputContainer,
-    stream: av.AudioStream,
-    name: str,
-    start: float,
-    seconds: float | None,
-) -> tuple[torch.Tensor, int]:
-    zero = clock_zero(container)
-    if start >= _SEEK_FROM and container.format.name in _EXACT_SEEK:
-        target = math.floor((float(zero) + start - _PREROLL) / stream.time_base)
-        container.seek(target, stream=stream, backward=True)
+def _read_window(media: Media, start: float, seconds: float | None) -> tuple[torch.Tensor, int]:
+    if start >= _SEEK_FROM and media.format in _EXACT_SEEK:
+        target = math.floor((float(media.zero) + start - _PREROLL) / media.sound.time_base)
+        media.container.seek(target, stream=media.sound, backward=True)
     pieces: list[torch.Tensor] = []
     filled, end, rate = 0, 0, 0
-    placer = Placer(float(zero) + start)
-    for frame in decode(container, stream, name):
+    placer = Placer(float(media.zero) + start)
+    for frame in media.decode(media.sound):
         position, samples = placer.place(frame)
         rate = frame.sample_rate
         wanted = math.inf if seconds is None else round(seconds * rate)
@@ -160,48 +134,34 @@ def _read_window(
         pieces += pad_or_trim(samples, position, filled, wanted)
         filled = max(filled, min(end, wanted))
     if not pieces:
-        raise FoleyError(
-            _nothing_read(container, stream, name, start, end / rate if rate else None)
-        )
+        raise _nothing_read(media, start, end / rate if rate else None)
     waveform = torch.cat(pieces, dim=1)
-    padding = waveform.shape[1] - _declared_end(container, stream, zero, start, rate)
+    padding = waveform.shape[1] - _declared_end(media, start, rate)
     return waveform[:, :-padding] if 0 < padding < _MOST_PADDING else waveform, rate
 
 
-def _declared_end(
-    container: av.container.InputContainer,
-    stream: av.AudioStream,
-    zero: Fraction,
-    start: float,
-    rate: int,
-) -> float:
+def _declared_end(media: Media, start: float, rate: int) -> float:
     """Samples of the window before the end that an MP4 states: the encoder fills its last frame."""
-    if not container.format.name.startswith("mov") or not stream.duration:
+    stream = media.sound
+    if not media.format.startswith("mov") or not stream.duration:
         return math.inf
-    end = ((stream.start_time or 0) + stream.duration) * stream.time_base - zero
+    end = ((stream.start_time or 0) + stream.duration) * stream.time_base - media.zero
     return max(1, round((float(end) - start) * rate))
 
 
-def _nothing_read(
-    container: av.container.InputContainer,
-    stream: av.AudioStream,
-    name: str,
-    start: float,
-    end: float | None,
-) -> str:
+def _nothing_read(media: Media, start: float, end: float | None) -> FoleyError:
     """Why a window holds no sound. end: seconds from `start` to the end of the sound, if known."""
-    if end is None and (stream.duration or container.duration):
-        whole = container.duration / av.time_base if container.duration else 0.0
-        end = float(stream.duration * stream.time_base) if stream.duration else whole
-        end -= start
+    name = media.name
+    if end is None and (stated := stated_seconds(media, media.sound)):
+        end = stated - start
     if end is None or (end > 0 and not start):
-        return f"The sound of {name} cannot be decoded: it is cut off or damaged."
+        return FoleyError(f"The sound of {name} cannot be decoded: it is cut off or damaged.")
     if end <= 0:
-        return (
+        return FoleyError(
             f"The window starts at {start:g} s, but the sound of {name} ends at "
             f"{start + end:.3f} s: start earlier."
         )
-    return f"The window holds no sound of {name}: start later or make it longer."
+    return FoleyError(f"The window holds no sound of {name}: start later or make it longer.")
 
 
 def pad_or_trim(

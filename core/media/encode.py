@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
+from itertools import chain
 
 import av
 import torch
@@ -13,10 +14,11 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
-from .files import check_suffix, muxer, write_beside
+from .files import check_suffix, write_media
 from .formats import ENCODED_FILES
 from .mixing import Mixer, NewSound
-from .track import SoundTrack, encoder_rate
+from .source import to_bytes
+from .track import encoder_rate
 
 
 def encode_frames(
@@ -29,8 +31,8 @@ def encode_frames(
     at: float = 0.0,
     level_db: float = 0.0,
     crf: int = 18,
-    preset: str = "veryfast",
-    keyframe_every: int | None = None,
+    keyframe_every: int = 250,
+    total: int = 0,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> None:
@@ -39,8 +41,8 @@ def encode_frames(
     frames: a tensor [T, H, W, 3], uint8 or float 0..1, or an iterable of such pictures [H, W, 3];
     odd sides gain one pixel that repeats the border. waveform: float [C, T] at `sample_rate`, from
     `at` seconds on, scaled by `level_db`, cut or filled with silence to the picture's length. crf:
-    0 (lossless) to 51. keyframe_every: frames from one to the next at most; None leaves it to the
-    encoder. progress(step, total): frames; total 0 when unknown.
+    0 (lossless) to 51. keyframe_every: frames from one to the next at most. total: frames of an
+    iterable, 0 when unknown. progress(step, total): frames.
     The file appears whole or not at all. Raises FoleyError for unusable frames or places, Cancelled
     when `cancelled()` says so.
     """
@@ -52,57 +54,47 @@ def encode_frames(
         if not sample_rate or sample_rate < 1:
             raise FoleyError(f"The sound needs a sample rate above 0 Hz, not {sample_rate}.")
     rate = Fraction(fps).limit_denominator(60000)
-    total = len(frames) if isinstance(frames, Sized) else 0
+    total = len(frames) if isinstance(frames, Sized) else total
 
     def check() -> None:
         if cancelled is not None and cancelled():
             raise Cancelled()
 
-    with write_beside(output) as sink, muxer(sink, form.muxer) as container:
-        pictures = _pictures(frames)
+    with write_media(output, form.muxer) as container:
+        options = {"crf": str(crf), "preset": "veryfast", "g": str(keyframe_every)}
+        pictures = _video_frames(frames, rate)
         first = next(pictures, None)
         if first is None:
             raise FoleyError("There is no frame to encode: give at least one.")
-        options = {"crf": str(crf), "preset": preset}
-        if keyframe_every is not None:
-            options["g"] = str(keyframe_every)
         stream = _add_stream(container, form.picture, first, rate, options)
         mixer = None
         if waveform is not None and sample_rate:
             to_rate = encoder_rate(form.sound, sample_rate)
-            track = SoundTrack(container, form.sound, to_rate, waveform.shape[0])
-            sound = NewSound(waveform, sample_rate, to_rate, at, 10 ** (level_db / 20))
-            mixer = Mixer(track, [sound], waveform.shape[0])
+            sound = NewSound(waveform, sample_rate, to_rate, at, level_db)
+            mixer = Mixer(container, form.sound, to_rate, [sound], check)
         count = 0
-        for image in _chain(first, pictures):
+        for picture in chain([first], pictures):
             check()
-            if image.shape != first.shape:
-                raise FoleyError("The frames are not all of one size: resize them first.")
-            container.mux(stream.encode(_video_frame(image, count, rate)))
+            container.mux(stream.encode(picture))
             count += 1
             if mixer is not None:
-                mixer.advance(float(count / rate), check)
+                mixer.advance(float(count / rate))
             if progress is not None:
                 progress(count, max(total, count) if total else 0)
         container.mux(stream.encode(None))
         if mixer is not None:
-            mixer.finish(float(count / rate), check)
-
-
-def _chain(first: torch.Tensor, rest: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-    yield first
-    yield from rest
+            mixer.finish(float(count / rate))
 
 
 def _add_stream(
     container: av.container.OutputContainer,
     encoder: str,
-    first: torch.Tensor,
+    first: av.VideoFrame,
     rate: Fraction,
     options: dict[str, str],
 ) -> av.VideoStream:
     stream = container.add_stream(encoder, rate=rate)
-    stream.height, stream.width = first.shape[:2]
+    stream.height, stream.width = first.height, first.width
     stream.pix_fmt = "yuv420p"
     stream.options = options
     # Said in the file, so that no player guesses.
@@ -111,31 +103,28 @@ def _add_stream(
     return stream
 
 
-def _video_frame(image: torch.Tensor, index: int, rate: Fraction) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(image.numpy(), format="rgb24")
-    frame = frame.reformat(
-        format="yuv420p",
-        dst_colorspace=Colorspace.ITU709,
-        dst_color_range=ColorRange.MPEG,
-    )
-    frame.pts = index
-    frame.time_base = 1 / rate
-    return frame
-
-
-def _pictures(frames: torch.Tensor | Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """uint8 [H, W, 3], contiguous, with even sides."""
-    for image in frames:
-        image = torch.as_tensor(image).detach().cpu()
+def _video_frames(
+    frames: torch.Tensor | Iterable[torch.Tensor], rate: Fraction
+) -> Iterator[av.VideoFrame]:
+    """4:2:0 pictures, all of one size with even sides."""
+    shape = None
+    for index, frame in enumerate(frames):
+        image = torch.as_tensor(frame)
         if image.ndim != 3 or image.shape[-1] not in (3, 4):
             raise FoleyError(f"A frame must be [height, width, 3], not {list(image.shape)}.")
-        image = image[..., :3]
-        if image.dtype != torch.uint8:
-            if not torch.isfinite(image).all():
-                raise FoleyError("A frame holds NaN or infinite values, so nothing was encoded.")
-            image = (image.float() * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+        shape = shape or image.shape
+        if image.shape != shape:
+            raise FoleyError("The frames are not all of one size: resize them first.")
+        image = to_bytes(image, f"Frame {index}")
         if image.shape[0] % 2:
             image = torch.cat([image, image[-1:]], dim=0)
         if image.shape[1] % 2:
             image = torch.cat([image, image[:, -1:]], dim=1)
-        yield image.contiguous()
+        picture = av.VideoFrame.from_ndarray(image.contiguous().numpy(), format="rgb24")
+        picture = picture.reformat(
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
+        picture.pts, picture.time_base = index, 1 / rate
+        yield picture

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import av
 
 from ..errors import FoleyError
-from .source import ImageFrames, Source
+from .source import Source, file_name
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -34,21 +34,18 @@ class Sink:
         return True
 
     def write(self, data: bytes) -> int:
-        if self.error is None:
-            self._guard(self._file.write, data)
+        self._unless_failed(self._file.write, data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if self.error is not None:
-            return offset
-        return self._guard(self._file.seek, offset, whence)
+        return self._unless_failed(self._file.seek, offset, whence)
 
     def tell(self) -> int:
-        return 0 if self.error is not None else self._file.tell()
+        return self._unless_failed(self._file.tell)
 
-    def _guard(self, act: Callable[..., int], *arguments: object) -> int:
+    def _unless_failed(self, act: Callable[..., int], *arguments: object) -> int:
         try:
-            return act(*arguments)
+            return 0 if self.error is not None else act(*arguments)
         except OSError as error:
             self.error = error
             raise
@@ -70,14 +67,11 @@ class Sink:
 def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
     """A Sink beside `output` that takes its place when the block ends well.
 
-    On any error, cancel or interrupt nothing is left and an older `output` stays as it was.
-    Raises FoleyError for a missing or unwritable folder and a full disk.
+    On any error, cancel or interrupt nothing is left and an older `output` stays as it was. Raises
+    FoleyError for a missing or unwritable folder and a full disk.
     """
     path = Path(output)
-    if path.is_dir():
-        raise FoleyError(f"'{path}' is a folder: give the name of a file in it.")
-    if not path.parent.is_dir():
-        raise FoleyError(f"There is no folder '{path.parent}' to write '{path.name}' to: make it.")
+    check_place(path)
     beside = path.with_name(f".{secrets.token_hex(4)}-{path.name[-100:]}")
     sink = None
     try:
@@ -86,8 +80,7 @@ def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
         sink.finish()
         os.replace(beside, path)
     except (OSError, av.FFmpegError) as error:
-        cause = sink.error if sink is not None and sink.error is not None else error
-        raise FoleyError(_sentence(cause, path)) from error
+        raise _refusal((sink and sink.error) or error, path) from error
     finally:
         if sink is not None:
             sink.discard()
@@ -96,35 +89,51 @@ def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
 
 
 @contextlib.contextmanager
-def muxer(
-    sink: Sink, form: str, options: dict[str, str] | None = None
+def write_media(
+    output: str | os.PathLike[str], form: str, options: dict[str, str] | None = None
 ) -> Iterator[av.container.OutputContainer]:
-    """An output container of format `form` that writes to `sink`."""
-    container = av.open(sink, "w", format=form, options=options or {})
-    try:
-        yield container
-    except BaseException:
-        # The first error tells the story; a trailer that then fails does not.
-        with contextlib.suppress(Exception):
-            container.close()
-        raise
-    container.close()
+    """A container of FFmpeg's format `form`, written as in `write_beside`."""
+    with write_beside(output) as sink:
+        container = av.open(sink, "w", format=form, options=options or {})
+        try:
+            yield container
+        except BaseException:
+            # The first error is the one to report; a trailer that then fails is not.
+            with contextlib.suppress(Exception):
+                container.close()
+            raise
+        container.close()
 
 
-def _sentence(error: Exception, path: Path) -> str:
+def _refusal(error: Exception, path: Path) -> FoleyError:
     number = getattr(error, "errno", None)
     if number in _FULL:
-        return f"The disk is full: '{path}' was not written; make room or choose another folder."
+        return FoleyError(
+            f"The disk is full: '{path}' was not written; make room or choose another folder."
+        )
     if number in _DENIED:
-        return f"'{path.parent}' may not be written to: choose another folder."
+        return _denied(path)
     reason = getattr(error, "strerror", None) or error
-    return f"'{path}' could not be written ({reason}): choose another place or format."
+    return FoleyError(f"'{path}' could not be written ({reason}): choose another place or format.")
 
 
-def check_suffix(output: str | os.PathLike[str], supported: Iterable[str]) -> str:
+def _denied(path: Path) -> FoleyError:
+    return FoleyError(f"'{path.parent}' may not be written to: choose another folder.")
+
+
+def check_place(path: Path) -> None:
+    """FoleyError unless `path` is in a folder that may be written to, and none itself."""
+    if path.is_dir():
+        raise FoleyError(f"'{path}' is a folder: give the name of a file in it.")
+    if not path.parent.is_dir():
+        raise FoleyError(f"There is no folder '{path.parent}' to write '{path.name}' to: make it.")
+    if not os.access(path.parent, os.W_OK):
+        raise _denied(path)
+
+
+def check_suffix(output: str | os.PathLike[str], supported: Collection[str]) -> str:
     """The suffix of `output` in lower case, or FoleyError that lists the supported ones."""
     suffix = Path(output).suffix.lower()
-    supported = list(supported)
     if suffix not in supported:
         raise FoleyError(
             f"'{output}' cannot be written: its name must end in {', '.join(supported)}."
@@ -132,13 +141,9 @@ def check_suffix(output: str | os.PathLike[str], supported: Iterable[str]) -> st
     return suffix
 
 
-def refuse_same_file(source: Source, output: str | os.PathLike[str]) -> None:
+def refuse_same_file(source: Source | None, output: str | os.PathLike[str]) -> None:
     """FoleyError when `output` is the file that is being read."""
-    name = None if isinstance(source, ImageFrames) else source
-    if name is not None and not isinstance(name, (str, os.PathLike)):
-        name = getattr(source, "name", None)
-    if not isinstance(name, (str, os.PathLike)):
-        return
+    name = file_name(source)
     with contextlib.suppress(OSError):
-        if os.path.samefile(name, output):
+        if name is not None and os.path.samefile(name, output):
             raise FoleyError(f"'{output}' is the source itself: choose another name.")

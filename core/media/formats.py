@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -21,20 +20,19 @@ class FileFormat:
 
 
 # Matroska takes FLAC: exact to the sample at both ends.
-VIDEO_FILES: Mapping[str, FileFormat] = MappingProxyType(
-    {
-        ".mp4": FileFormat("mp4", "aac", "libx264"),
-        ".m4v": FileFormat("mp4", "aac", "libx264"),
-        ".mov": FileFormat("mov", "aac", "libx264"),
-        ".mkv": FileFormat("matroska", "flac", "libx264"),
-        ".webm": FileFormat("webm", "libopus"),
-    }
-)
+VIDEO_FILES: Mapping[str, FileFormat] = {
+    ".mp4": FileFormat("mp4", "aac", "libx264"),
+    ".m4v": FileFormat("mp4", "aac", "libx264"),
+    ".mov": FileFormat("mov", "aac", "libx264"),
+    ".mkv": FileFormat("matroska", "flac", "libx264"),
+    ".webm": FileFormat("webm", "libopus"),
+}
 # Those that an image batch is encoded to.
-ENCODED_FILES: Mapping[str, FileFormat] = MappingProxyType(
-    {suffix: form for suffix, form in VIDEO_FILES.items() if form.picture}
-)
+ENCODED_FILES: Mapping[str, FileFormat] = {
+    suffix: form for suffix, form in VIDEO_FILES.items() if form.picture
+}
 # 24 bits a sample.
-SOUND_FILES: Mapping[str, FileFormat] = MappingProxyType(
-    {".wav": FileFormat("wav", "pcm_s24le"), ".flac": FileFormat("flac", "flac")}
-)
+SOUND_FILES: Mapping[str, FileFormat] = {
+    ".wav": FileFormat("wav", "pcm_s24le"),
+    ".flac": FileFormat("flac", "flac"),
+}

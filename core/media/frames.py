@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import repeat
+from typing import Any
 
 import av
 import torch
@@ -14,20 +18,10 @@ from av.video.reformatter import Colorspace
 
 from ..errors import Cancelled, FoleyError
 from .probe import Orientation, average_fps, frame_orientation, shown_width
-from .request import FrameRequest
+from .request import FrameRequest, check_window
 from .resize import frame_geometry, resize
-from .source import (
-    ImageFrames,
-    Source,
-    clock_zero,
-    decode,
-    describe,
-    lacks_times,
-    open_media,
-    require_picture,
-    use_threads,
-)
-from .timing import FpsFilterPicker, NearestPicker, PublishedPicker, frame_count
+from .source import ImageFrames, Media, Source, describe, open_media, to_bytes, undecodable
+from .timing import PICKERS, frame_count
 
 log = logging.getLogger(__name__)
 
@@ -38,49 +32,38 @@ Sink = Callable[[torch.Tensor, int], None]
 
 # A file that ends this much earlier than it states, in seconds, has lost its end.
 _SHORT_OF = 0.5
+# Decoder threads; each holds a full-size frame.
+_MOST_THREADS = 8
 
 
 @dataclass
 class _Shot:
-    """One source frame; its pixels are made when first asked for. time, seconds: start, length."""
+    """One source frame. time, seconds: when it starts in the file, and its length; aspect: shown
+    width of a stored pixel; make: its pixels, uint8 [H, W, 3] as shown."""
 
     time: float
     seconds: float
     make: Callable[[], torch.Tensor]
-    _pixels: torch.Tensor | None = None
+    aspect: float = 1.0
 
+    @cached_property
     def pixels(self) -> torch.Tensor:
-        """uint8 [H, W, 3] as shown."""
-        if self._pixels is None:
-            self._pixels = self.make()
-        return self._pixels
+        return self.make()
 
 
 class _Reader:
-    """Hands the frames of one request to `sink` as they come."""
+    """Picks and fits the frames of one request."""
 
-    def __init__(self, request: FrameRequest, seconds: float | None, sink: Sink) -> None:
+    def __init__(self, request: FrameRequest, seconds: float | None) -> None:
         self.request = request
-        self.sink = sink
-        limit = None if seconds is None else frame_count(seconds, request.fps)
-        self.picker: NearestPicker | PublishedPicker
-        if request.timing == "published":
-            self.picker = PublishedPicker(request.fps, seconds)
-        elif request.timing == "fps filter":
-            self.picker = FpsFilterPicker(request.fps, limit)
-        else:
-            self.picker = NearestPicker(request.fps, limit)
+        self.picker = PICKERS[request.timing](request.fps, seconds)
 
-    def take(self, shot: _Shot, times: int, aspect: float) -> None:
-        """Hands on `shot` as the next `times` frames. aspect: shown width of a stored pixel, which
-        the published code takes for 1."""
-        if times:
-            aspect = 1.0 if self.request.timing == "published" else aspect
-            self.sink(self._fit(shot.pixels(), aspect), times)
-
-    def _fit(self, image: torch.Tensor, aspect: float) -> torch.Tensor:
-        request = self.request
+    def fit(self, shot: _Shot) -> torch.Tensor:
+        """uint8 [height, width, 3], or [height, width] in gray."""
+        request, image = self.request, shot.pixels
         height, width = image.shape[:2]
+        # The published code takes every pixel for a square.
+        aspect = 1.0 if request.timing == "published" else shot.aspect
         tall, wide, top, left, height, width = frame_geometry(
             height, width * aspect, request.target, request.crop, request.shorter_side
         )
@@ -96,14 +79,15 @@ class _Collector:
     """Frames in memory that grows with them."""
 
     def __init__(self, request: FrameRequest, seconds: float | None) -> None:
-        # Published timing may take one frame more.
-        self._room = 64 if seconds is None else frame_count(seconds, request.fps) + 1
+        self._fps, self._seconds = request.fps, seconds
         self._frames = torch.empty(0)
         self._count = 0
 
     def __call__(self, image: torch.Tensor, times: int) -> None:
         if not self._count:
-            self._frames = torch.empty((self._room, *image.shape), dtype=torch.uint8)
+            # Published timing may take one frame more.
+            room = 64 if self._seconds is None else frame_count(self._seconds, self._fps) + 1
+            self._frames = torch.empty((room, *image.shape), dtype=torch.uint8)
         while self._count + times > len(self._frames):
             self._frames = torch.cat([self._frames, torch.empty_like(self._frames)])
         self._frames[self._count : self._count + times] = image
@@ -120,26 +104,16 @@ def read_frames(
     source: Source,
     requests: Mapping[str, FrameRequest],
     *,
-    start: float = 0.0,
     seconds: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    **options: Any,
 ) -> dict[str, torch.Tensor]:
     """Decodes `source` once and returns, by name, the frames of every request.
 
-    Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request. The rest is as in `pour_frames`.
+    Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request. options: start, progress and
+    cancelled; these and the rest are as in `pour_frames`.
     """
-    check_window(start, seconds)
     sinks = {name: _Collector(request, seconds) for name, request in requests.items()}
-    counts = pour_frames(
-        source,
-        requests,
-        sinks,
-        start=start,
-        seconds=seconds,
-        progress=progress,
-        cancelled=cancelled,
-    )
+    counts = pour_frames(source, requests, sinks, seconds=seconds, **options)
     return {name: sink.result(counts[name]) for name, sink in sinks.items()}
 
 
@@ -167,164 +141,140 @@ def pour_frames(
     `cancelled()` says so.
     """
     check_window(start, seconds)
-    readers = {key: _Reader(request, seconds, sinks[key]) for key, request in requests.items()}
-    name = describe(source)
-    if isinstance(source, ImageFrames):
-        _feed(_image_shots(source, start), readers, start, seconds, 1.0, progress, cancelled, name)
-    else:
-        with open_media(source) as container:
-            stream = require_picture(container, name)
-            use_threads(stream)
-            shots = _FileShots(container, stream, name).begin_at(start)
-            aspect = _pixel_aspect(stream)
-            _feed(shots, readers, start, seconds, aspect, progress, cancelled, name)
-    counts = {key: reader.picker.taken for key, reader in readers.items()}
-    missing = [key for key, count in counts.items() if not count]
-    if missing:
-        raise FoleyError(
-            f"The window of {seconds:g} s is too short to hold a frame for {missing[0]}: make it "
-            "longer."
-            if seconds is not None
-            else f"{name} ends before a frame for {missing[0]} could be taken: start earlier."
-        )
-    return counts
+    readers = {name: _Reader(request, seconds) for name, request in requests.items()}
+    with closing(_read(source, readers, start, seconds, progress, cancelled)) as frames:
+        for name, frame, times in frames:
+            sinks[name](frame, times)
+    return {name: reader.picker.taken for name, reader in readers.items()}
 
 
-def check_window(start: float, seconds: float | None) -> None:
-    """FoleyError unless start >= 0 and seconds is None or above 0."""
-    if not (math.isfinite(start) and start >= 0):
-        raise FoleyError(f"The window must start at 0 s or later, not at {start} s.")
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise FoleyError(f"The window must be longer than 0 s, not {seconds} s.")
+def stream_frames(
+    source: Source, request: FrameRequest, *, start: float = 0.0, seconds: float | None = None
+) -> Generator[torch.Tensor, None, None]:
+    """The frames that `pour_frames` hands on for one request, decoded as they are asked for.
+
+    It is a generator, whose `close` closes the source.
+    """
+    check_window(start, seconds)
+    readers = {"frames": _Reader(request, seconds)}
+    with closing(_read(source, readers, start, seconds)) as frames:
+        for _, frame, times in frames:
+            yield from repeat(frame, times)
 
 
-def _feed(
-    shots: Iterator[_Shot],
+def _read(
+    source: Source,
     readers: Mapping[str, _Reader],
     start: float,
     seconds: float | None,
-    aspect: float,
-    progress: Callable[[int, int], None] | None,
-    cancelled: Callable[[], bool] | None,
-    name: str,
-) -> None:
-    previous: _Shot | None = None
-    for shot in shots:
-        if cancelled is not None and cancelled():
-            raise Cancelled()
-        time = shot.time - start
-        for reader in readers.values():
-            before, now = reader.picker.see(time)
-            if before and previous is not None:
-                reader.take(previous, before, aspect)
-            reader.take(shot, now, aspect)
-        previous = shot
-        if progress is not None and seconds is not None:
-            progress(round(1000 * min(max(time, 0.0), seconds)), round(1000 * seconds))
-        if all(reader.picker.done for reader in readers.values()):
-            break
-    if previous is None:
-        raise FoleyError(
-            f"{name} holds no picture that can be decoded: it is cut off or damaged; "
-            "copy or export it again."
-        )
-    end = previous.time + previous.seconds
-    if end <= start:
-        raise FoleyError(
-            f"The window starts at {start:g} s, but {name} ends at {end:.3f} s: start earlier."
-        )
-    left = end - start if seconds is None else min(seconds, end - start)
-    for reader in readers.values():
-        reader.take(previous, reader.picker.finish(left), aspect)
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Generator[tuple[str, torch.Tensor, int], None, None]:
+    """Frames as they come: name of the reader, frame, how often it is taken in a row."""
+    clip = describe(source)
+    with closing(_shots(source, start)) as shots:
+        previous: _Shot | None = None
+        for shot in shots:
+            if cancelled is not None and cancelled():
+                raise Cancelled()
+            time = shot.time - start
+            for name, reader in readers.items():
+                before, now = reader.picker.advance(time)
+                if before and previous is not None:
+                    yield name, reader.fit(previous), before
+                if now:
+                    yield name, reader.fit(shot), now
+            previous = shot
+            if progress is not None and seconds is not None:
+                progress(round(1000 * min(max(time, 0.0), seconds)), round(1000 * seconds))
+            if all(reader.picker.done for reader in readers.values()):
+                break
+        if previous is None:
+            raise undecodable(clip)
+        end = previous.time + previous.seconds
+        if end <= start:
+            raise FoleyError(
+                f"The window starts at {start:g} s, but {clip} ends at {end:.3f} s: start earlier."
+            )
+        left = end - start if seconds is None else min(seconds, end - start)
+        for name, reader in readers.items():
+            if after := reader.picker.finish(left):
+                yield name, reader.fit(previous), after
     if progress is not None:
         progress(round(1000 * left), round(1000 * left))
+    for name, reader in readers.items():
+        if reader.picker.taken:
+            continue
+        raise FoleyError(
+            f"The window of {seconds:g} s is too short to hold a frame for {name}: make it longer."
+            if seconds is not None
+            else f"{clip} ends before a frame for {name} could be taken: start earlier."
+        )
 
 
-def _image_shots(source: ImageFrames, start: float) -> Iterator[_Shot]:
-    first = max(0, math.floor(start * source.fps) - 1)
-    for index in range(min(first, len(source.images) - 1), len(source.images)):
-        yield _Shot(index / source.fps, 1 / source.fps, partial(_to_bytes, source, index))
+def _shots(source: Source, start: float) -> Generator[_Shot, None, None]:
+    """The frames of `source` from the one shown at `start`, or an earlier one, on."""
+    if isinstance(source, ImageFrames):
+        count = len(source.images)
+        for index in range(max(0, min(math.floor(start * source.fps), count) - 1), count):
+            make = partial(to_bytes, source.images[index], f"Frame {index} of the image batch")
+            yield _Shot(index / source.fps, 1 / source.fps, make)
+        return
+    with open_media(source) as media:
+        yield from _file_shots(media, start)
 
 
-def _to_bytes(source: ImageFrames, index: int) -> torch.Tensor:
-    image = source.images[index, ..., :3].detach().cpu()
-    if image.dtype == torch.uint8:
-        return image.contiguous()
-    if not torch.isfinite(image).all():
-        raise FoleyError(f"Frame {index} of the image batch holds NaN or infinite values.")
-    return (image.float() * 255 + 0.5).clamp(0, 255).to(torch.uint8).contiguous()
+def _file_shots(media: Media, start: float) -> Iterator[_Shot]:
+    """Frames from the last keyframe at or before `start` on, or from an earlier one."""
+    stream, container = media.picture, media.container
+    stream.codec_context.thread_type = "AUTO"  # several frames at once
+    stream.codec_context.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
+    timed = not media.lacks_times
+    if start >= _SEEK_FROM and timed and stream.start_time is not None:
+        target = math.floor((float(media.zero) + start) / stream.time_base)
+        try:
+            container.seek(target, stream=stream, backward=True)
+            shots = _walk(media, timed)
+            first = next(shots, None)
+        except av.FFmpegError:
+            first = None
+        if first is not None and first.time <= start:
+            yield first
+            yield from shots
+            return
+        # The jump landed late or nowhere: files without a good index are read from the start.
+        container.seek(stream.start_time, stream=stream, backward=True)
+    yield from _walk(media, timed)
 
 
-def _pixel_aspect(stream: av.VideoStream) -> float:
-    width = stream.codec_context.width
-    return shown_width(width, stream) / width if width else 1.0
+def _walk(media: Media, timed: bool) -> Iterator[_Shot]:
+    """Frames from the present position on. timed: by their own time stamps."""
+    stream = media.picture
+    spacing, width = 1 / average_fps(stream), stream.codec_context.width
+    aspect = shown_width(width, stream) / width if width else 1.0
+    turn, time = None, None
+    for frame in media.decode(stream):
+        turn = turn or frame_orientation(frame)
+        if frame.pts is not None and timed:
+            now = float(frame.pts * frame.time_base - media.zero)
+        else:
+            now = 0.0 if time is None else time + spacing
+        if time is not None and now <= time:
+            continue
+        time = now
+        length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
+        yield _Shot(now, length or spacing, partial(_to_rgb, frame, turn), aspect)
+    stated = float((stream.duration or 0) * stream.time_base)
+    if time is not None and stated > time + spacing + _SHORT_OF:
+        log.warning(
+            "%s ends at %.2f s although it states %.2f s: it is cut off",
+            media.name,
+            time + spacing,
+            stated,
+        )
 
 
-def _upright(frame: av.VideoFrame, turn: Orientation) -> torch.Tensor:
-    return turn(_to_rgb(frame))
-
-
-class _FileShots:
-    """The decoded frames of a file with their times, in seconds from the file's first picture."""
-
-    def __init__(
-        self, container: av.container.InputContainer, stream: av.VideoStream, name: str
-    ) -> None:
-        self._container = container
-        self._stream = stream
-        self._name = name
-        self._zero = clock_zero(container)
-        self._spacing = 1 / average_fps(stream)
-        self._timed = not lacks_times(container, stream)
-
-    def begin_at(self, start: float) -> Iterator[_Shot]:
-        """Frames from the last keyframe at or before `start` on, or from an earlier one."""
-        if start >= _SEEK_FROM and self._timed and self._stream.start_time is not None:
-            target = math.floor((float(self._zero) + start) / self._stream.time_base)
-            try:
-                self._container.seek(target, stream=self._stream, backward=True)
-                shots = self._walk()
-                first = next(shots, None)
-            except av.FFmpegError:
-                first = None
-            if first is not None and first.time <= start:
-                yield first
-                yield from shots
-                return
-            # The jump landed late or nowhere: files without a good index are read from the start.
-            self._container.seek(self._stream.start_time, stream=self._stream, backward=True)
-        yield from self._walk()
-
-    def _walk(self) -> Iterator[_Shot]:
-        turn = None
-        time = None
-        for frame in decode(self._container, self._stream, self._name):
-            if turn is None:
-                turn = frame_orientation(frame)
-            if frame.pts is not None and self._timed:
-                now = float(frame.pts * frame.time_base - self._zero)
-            else:
-                now = 0.0 if time is None else time + self._spacing
-            if time is not None and now <= time:
-                continue
-            time = now
-            length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
-            yield _Shot(now, length or self._spacing, partial(_upright, frame, turn))
-        if time is not None:
-            self._check_end(time + self._spacing)
-
-    def _check_end(self, end: float) -> None:
-        stated = float((self._stream.duration or 0) * self._stream.time_base)
-        if stated > end + _SHORT_OF:
-            log.warning(
-                "%s ends at %.2f s although it states %.2f s: it is cut off",
-                self._name,
-                end,
-                stated,
-            )
-
-
-def _to_rgb(frame: av.VideoFrame) -> torch.Tensor:
-    # Naming a target matrix makes every PyAV look at the one that the file states; RGB has none.
+def _to_rgb(frame: av.VideoFrame, turn: Orientation) -> torch.Tensor:
+    # Naming a target matrix makes every PyAV use the one that the file states; RGB has none.
     picture = frame.reformat(format="rgb24", dst_colorspace=Colorspace.ITU601)
-    return torch.from_numpy(picture.to_ndarray())
+    return turn(torch.from_numpy(picture.to_ndarray()))

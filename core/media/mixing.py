@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import av
 import torch
@@ -11,6 +12,7 @@ import torch
 from .audio import Placer, pad_or_trim
 from .loudness import limit, limiter_reach
 from .resample import kernel_reach, resample_span
+from .source import Decoder, Media
 from .track import SoundTrack
 
 # Seconds of sound that are made at a time.
@@ -20,18 +22,19 @@ _STEP_SECONDS = 2.0
 class NewSound:
     """A sound that begins at `at` seconds of the picture, read at any place.
 
-    waveform: float [C, T] at `from_rate` Hz; `gain` scales it.
+    waveform: float [C, T] at `from_rate` Hz; `level_db` scales it.
     """
 
     known = math.inf
 
     def __init__(
-        self, waveform: torch.Tensor, from_rate: int, to_rate: int, at: float, gain: float
+        self, waveform: torch.Tensor, from_rate: int, to_rate: int, at: float, level_db: float
     ) -> None:
         self._waveform = waveform.detach().cpu()
         self._rates = from_rate, to_rate
         self._first = round(at * to_rate)
-        self._gain = gain
+        self._gain = 10 ** (level_db / 20)
+        self.channels = waveform.shape[0]
 
     def span(self, start: int, stop: int) -> torch.Tensor:
         """float32 [C, stop - start] at the new rate; silence where the sound is not."""
@@ -45,49 +48,42 @@ class NewSound:
 class OriginalSound:
     """The file's own sound, decoded as its packets pass by and forgotten once it is used.
 
-    zero: the picture's first time stamp, in seconds. More than two channels are mixed down.
+    `level_db` scales it. More than two channels are mixed down.
     """
 
-    def __init__(self, stream: av.AudioStream, to_rate: int, zero: float, gain: float) -> None:
-        self._stream = stream
+    def __init__(self, media: Media, stream: av.AudioStream, to_rate: int, level_db: float) -> None:
+        self.stream = stream
+        self._decoder = Decoder(stream, media.name)
         self._from_rate, self._to_rate = stream.codec_context.sample_rate, to_rate
-        self._gain = gain
-        self._placer = Placer(zero)
-        self._fold = av.AudioResampler(format="fltp", layout="stereo")
+        self._gain = 10 ** (level_db / 20)
+        self._placer = Placer(float(media.zero))
+        self._reach = kernel_reach(self._from_rate, to_rate)
         channels = stream.codec_context.layout.nb_channels
-        self._folds = channels > 2
-        self._samples = torch.zeros(min(channels, 2), 0)
+        self._fold = av.AudioResampler(format="fltp", layout="stereo") if channels > 2 else None
+        self.channels = min(channels, 2)
+        self._samples = torch.zeros(self.channels, 0)
         self._start = 0  # source sample at which self._samples begins
         self._ended = False
-        self.faults = 0
-
-    @property
-    def channels(self) -> int:
-        return self._samples.shape[0]
 
     def feed(self, packet: av.Packet | None) -> None:
         """Takes the track's next packet; None: it has ended."""
-        self._ended = self._ended or packet is None
-        try:
-            frames = self._stream.codec_context.decode(packet)
-        except av.FFmpegError as error:
-            self.faults += not isinstance(error, av.error.EOFError)
-            return
-        for frame in frames:
-            for folded in self._fold.resample(frame) if self._folds else [frame]:
+        for frame in self._decoder(packet):
+            for folded in self._fold.resample(frame) if self._fold else [frame]:
                 position, samples = self._placer.place(folded)
                 samples = samples[: self.channels].expand(self.channels, -1)
                 filled = self._samples.shape[1]
                 pieces = pad_or_trim(samples, position - self._start, filled)
                 self._samples = torch.cat([self._samples, *pieces], dim=1)
+        if packet is None:
+            self._ended = True
+            self._decoder.report()
 
     @property
     def known(self) -> float:
         """Samples at the new rate, from the picture's start on, that can be read."""
         if self._ended:
             return math.inf
-        reach = kernel_reach(self._from_rate, self._to_rate)
-        end = self._start + self._samples.shape[1] - reach
+        end = self._start + self._samples.shape[1] - self._reach
         return end * self._to_rate // self._from_rate
 
     def span(self, start: int, stop: int) -> torch.Tensor:
@@ -99,8 +95,7 @@ class OriginalSound:
 
     def forget(self, before: int) -> None:
         """Sound before sample `before`, at the new rate, is not asked for again."""
-        reach = kernel_reach(self._from_rate, self._to_rate)
-        keep = before * self._from_rate // self._to_rate - reach
+        keep = before * self._from_rate // self._to_rate - self._reach
         # Whole steps of the rate ratio keep the resampler's phase.
         step = self._from_rate // math.gcd(self._from_rate, self._to_rate)
         keep = keep // step * step
@@ -111,41 +106,49 @@ class OriginalSound:
 
 
 class Mixer:
-    """Sums sounds, keeps them under full scale and writes them into a track, in step with the
-    picture."""
+    """Sums sounds, keeps them under full scale and encodes them into a track of `container`, in
+    step with the picture.
+
+    codec, rate, first: as in `SoundTrack`. check() may raise to stop the work.
+    """
 
     def __init__(
-        self, track: SoundTrack, sounds: list[NewSound | OriginalSound], channels: int
+        self,
+        container: av.container.OutputContainer,
+        codec: str,
+        rate: int,
+        sounds: list[NewSound | OriginalSound],
+        check: Callable[[], None],
+        first: Fraction = Fraction(0),
     ) -> None:
-        self._track = track
-        self._sounds = sounds
-        self._channels = channels
+        self._channels = max(sound.channels for sound in sounds)
+        self._track = SoundTrack(container, codec, rate, self._channels, first)
+        self._rate, self._sounds, self._check = rate, sounds, check
         self._written = 0
-        self._reach = limiter_reach(track.sample_rate)
-        self._step = round(_STEP_SECONDS * track.sample_rate)
+        self._reach = limiter_reach(rate)
+        self._step = round(_STEP_SECONDS * rate)
 
-    def advance(self, seconds: float, cancelled: Callable[[], None]) -> None:
+    def advance(self, seconds: float) -> None:
         """Writes whole steps of what is known of the sound up to `seconds` of the picture."""
         known = min(sound.known for sound in self._sounds) - self._reach
-        until = min(seconds * self._track.sample_rate, known)
+        until = min(seconds * self._rate, known)
         while self._written + self._step <= until:
-            cancelled()
             self._write(self._written + self._step)
 
-    def finish(self, seconds: float, cancelled: Callable[[], None]) -> None:
+    def finish(self, seconds: float) -> None:
         """Writes the rest, up to exactly `seconds`."""
-        end = round(seconds * self._track.sample_rate)
+        end = round(seconds * self._rate)
         while self._written < end:
-            cancelled()
             self._write(min(self._written + self._step, end))
         self._track.finish()
 
     def _write(self, stop: int) -> None:
+        self._check()
         start, margin = self._written, self._reach
         mixed = torch.zeros(self._channels, stop - start + 2 * margin)
         for sound in self._sounds:
             mixed += sound.span(start - margin, stop + margin)
             sound.forget(stop - margin)
-        limited = limit(mixed, self._track.sample_rate)
+        limited = limit(mixed, self._rate)
         self._track.write(limited[:, margin : margin + stop - start])
         self._written = stop

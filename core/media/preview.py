@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import torch
 
 from .encode import encode_frames
-from .frames import pour_frames
+from .frames import stream_frames
 from .mux import mux
 from .probe import VideoInfo, probe
 from .request import FrameRequest
-from .source import ImageFrames, Source, clock_zero, describe, open_media, require_picture
+from .source import ImageFrames, Source, open_media
 
 # The container in which browsers play a codec, where its packets are 8-bit 4:2:0.
 _PLAYED = {"h264": ".mp4", "vp8": ".webm", "vp9": ".webm"}
@@ -27,7 +25,6 @@ _COPIED_SIDE, _COPIED_TAIL = 1280, 1.0
 _HEIGHT, _WIDTH, _FPS = 512, 912, 30.0
 # A jump decodes from the last keyframe: a second of small frames is hardly noticed.
 _KEYFRAME_SECONDS = 1.0
-_FRAMES_AHEAD = 8
 
 
 def write_preview(
@@ -44,7 +41,7 @@ def write_preview(
     Returns the file: `stem` with .mp4 or .webm. Its first picture is the one at `start`. A small
     file that browsers play is copied packet for packet when that window is all of it, with silence
     for a sound; anything else is encoded to H.264 of at most 912 x 512 pixels and 30 frames a
-    second, a few frames in memory at a time. progress(step, total): packets or frames.
+    second, one frame in memory at a time. progress(step, total): packets or frames.
     Raises FoleyError for a source that cannot be read or ends before `start`, Cancelled when
     `cancelled()` says so.
     """
@@ -58,28 +55,19 @@ def write_preview(
         return path
     path = stem.with_name(stem.name + ".mp4")
     fps = min(info.fps, _FPS)
-    expected = max(1, round(min(seconds, info.seconds - start) * fps))
     request = FrameRequest(fps, preview_size(info.width, info.height), resample="bilinear")
-    frames = _frames(source, request, start, seconds)
-    with contextlib.closing(frames):
+    with closing(stream_frames(source, request, start=start, seconds=seconds)) as frames:
         encode_frames(
             frames,
             fps,
             path,
             crf=24,
             keyframe_every=max(1, round(_KEYFRAME_SECONDS * fps)),
-            progress=_with_total(progress, expected),
+            total=max(1, round(min(seconds, info.seconds - start) * fps)),
+            progress=progress,
             cancelled=cancelled,
         )
     return path
-
-
-def _with_total(
-    progress: Callable[[int, int], None] | None, total: int
-) -> Callable[[int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda step, _: progress(step, max(step, total))
 
 
 def preview_size(width: int, height: int) -> tuple[int, int]:
@@ -94,51 +82,7 @@ def _copied_suffix(source: Source, info: VideoInfo) -> str | None:
     if isinstance(source, ImageFrames) or max(info.width, info.height) > _COPIED_SIDE:
         return None
     with open_media(source) as media:
-        stream = require_picture(media, describe(source))
-        codec = stream.codec_context
-        plain = media.format.name.startswith(_FILES) and codec.pix_fmt in _PLAYED_PIXELS
+        codec = media.picture.codec_context
+        plain = media.format.startswith(_FILES) and codec.pix_fmt in _PLAYED_PIXELS
         # Players count from 0: a picture that begins later would be shown late.
-        return _PLAYED.get(codec.name) if plain and clock_zero(media) == 0 else None
-
-
-def _frames(
-    source: Source, request: FrameRequest, start: float, seconds: float
-) -> Generator[torch.Tensor, None, None]:
-    """Frames uint8 [H, W, 3] as they are decoded, at most `_FRAMES_AHEAD` of them waiting."""
-    waiting: queue.Queue = queue.Queue(_FRAMES_AHEAD)
-    stopped = threading.Event()
-
-    def put(item: torch.Tensor | BaseException | None) -> None:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                waiting.put(item, timeout=0.1)
-                return
-
-    def sink(image: torch.Tensor, times: int) -> None:
-        for _ in range(times):
-            put(image)
-
-    def decode() -> None:
-        try:
-            pour_frames(
-                source,
-                {"preview": request},
-                {"preview": sink},
-                start=start,
-                seconds=seconds,
-                cancelled=stopped.is_set,
-            )
-            put(None)
-        except BaseException as error:  # handed to the reader, who raises it
-            put(error)
-
-    thread = threading.Thread(target=decode, name="preview", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
+        return _PLAYED.get(codec.name) if plain and media.zero == 0 else None

@@ -10,23 +10,11 @@ from fractions import Fraction
 import av
 import torch
 
-from ..errors import FoleyError
-from .source import (
-    ImageFrames,
-    Source,
-    clock_zero,
-    decode,
-    describe,
-    open_media,
-    require_picture,
-    sound_stream,
-)
+from .source import ImageFrames, Media, Source, open_media, undecodable
 
 _DEFAULT_FPS = 25.0
 # Pixels that are this little off square are square: 448:447 is a rounded width, not a shape.
 _SQUARE_ENOUGH = 0.01
-
-
 _PICTURE = 1.5  # frames below which a video is a picture
 
 
@@ -52,19 +40,16 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How stored pixels become shown ones: transpose first, then flips."""
+    """How stored pixels become shown ones: rows and columns swapped first, then axes flipped."""
 
-    transpose: bool = False
-    flip_rows: bool = False
-    flip_columns: bool = False
+    swap: bool = False
+    flips: tuple[int, ...] = ()
     degrees: int = 0
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 [H, W, 3] as stored to [H, W, 3] as shown."""
-        if self.transpose:
-            image = image.transpose(0, 1)
-        flips = [axis for axis, flip in enumerate((self.flip_rows, self.flip_columns)) if flip]
-        return (image.flip(flips) if flips else image).contiguous()
+        image = image.transpose(0, 1) if self.swap else image
+        return (image.flip(self.flips) if self.flips else image).contiguous()
 
 
 def frame_orientation(frame: av.VideoFrame) -> Orientation:
@@ -74,9 +59,9 @@ def frame_orientation(frame: av.VideoFrame) -> Orientation:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
     degrees = round(-math.degrees(math.atan2(b, a)) / 90) * 90 % 360
-    if abs(a) >= abs(b):
-        return Orientation(False, d < 0, a < 0, degrees)
-    return Orientation(True, b < 0, c < 0, degrees)
+    swap = abs(a) < abs(b)
+    down, right = (b, c) if swap else (d, a)
+    return Orientation(swap, tuple(axis for axis in (0, 1) if (down, right)[axis] < 0), degrees)
 
 
 def probe(source: Source) -> VideoInfo:
@@ -88,23 +73,16 @@ def probe(source: Source) -> VideoInfo:
     if isinstance(source, ImageFrames):
         count, height, width, _ = source.images.shape
         return VideoInfo(count / source.fps, source.fps, width, height, False, None, 0)
-    name = describe(source)
-    with open_media(source) as container:
-        stream = require_picture(container, name)
-        zero = clock_zero(container)
-        seconds = _declared_seconds(container, stream, zero)
-        fps = average_fps(stream)
-        sound = sound_stream(container)
+    with open_media(source) as media:
+        stream, sound = media.picture, media.find_sound()
+        seconds, fps = stated_seconds(media, stream), average_fps(stream)
         rate = sound.codec_context.sample_rate if sound is not None else None
-        frame = next(decode(container, stream, name), None)
+        frame = next(media.decode(stream), None)
         if frame is None:
-            raise FoleyError(
-                f"{name} holds no picture that can be decoded: it is cut off or damaged; "
-                "copy or export it again."
-            )
+            raise undecodable(media.name)
         orientation = frame_orientation(frame)
         height, width = frame.height, shown_width(frame.width, stream)
-        if orientation.transpose:
+        if orientation.swap:
             height, width = width, height
     seconds = seconds or _counted_seconds(source, fps)
     return VideoInfo(seconds, fps, width, height, bool(rate), rate or None, orientation.degrees)
@@ -125,27 +103,25 @@ def average_fps(stream: av.VideoStream) -> float:
     return float(rate) if rate else _DEFAULT_FPS
 
 
-def _declared_seconds(
-    container: av.container.InputContainer, stream: av.VideoStream, zero: Fraction
-) -> float:
+def stated_seconds(media: Media, stream: av.stream.Stream) -> float:
+    """Length of a stream as its file has it; 0 where it does not say."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     tag = stream.metadata.get("DURATION", "")  # Matroska's per-track length, hh:mm:ss.fraction
     try:
         hours, minutes, seconds = tag.split(":")
-        return max(0.0, int(hours) * 3600 + int(minutes) * 60 + float(seconds) - float(zero))
+        return max(0.0, int(hours) * 3600 + int(minutes) * 60 + float(seconds) - float(media.zero))
     except ValueError:
-        pass
-    return container.duration / av.time_base if container.duration else 0.0
+        return (media.container.duration or 0) / av.time_base
 
 
 def _counted_seconds(source: Source, fps: float) -> float:
     """Length by walking the packets, for files whose header does not say it."""
     end, count = Fraction(0), 0
-    with open_media(source) as container:
-        stream, zero = require_picture(container, describe(source)), clock_zero(container)
-        for packet in container.demux(stream):
-            count += packet.size > 0
+    with open_media(source) as media:
+        for packet in media.packets(media.picture):
+            count += 1
             if packet.pts is not None:
-                end = max(end, (packet.pts + (packet.duration or 0)) * stream.time_base - zero)
+                ends = (packet.pts + (packet.duration or 0)) * packet.time_base
+                end = max(end, ends - media.zero)
     return float(end) if end else count / fps

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import FoleyError
 from .resize import Crop, Resample
-from .timing import FrameRule, Timing, common_length
+from .timing import FrameRule, Timing
 
 # Products of seconds and rates that miss a whole number by rounding alone count as whole.
 _SLACK = 1e-6
@@ -54,6 +54,17 @@ class FrameRequest:
         return self if self.timing == "fps filter" else replace(self, timing=timing)
 
 
+def check_window(start: float, seconds: float | None) -> None:
+    """FoleyError unless start >= 0 and seconds is None or above 0."""
+    for value, name in ((start, "start"), (seconds, "length")):
+        if value is not None and not math.isfinite(value):
+            raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
+    if start < 0:
+        raise FoleyError(f"The window must start at 0 s or later, not at {start:g} s.")
+    if seconds is not None and seconds <= 0:
+        raise FoleyError(f"The window must be longer than 0 s, not {seconds:g} s.")
+
+
 def window_seconds(available: float, start: float = 0.0, seconds: float | None = None) -> float:
     """Seconds of a window of what is `available`: what was asked for, or all from `start`, cut to
     what there is.
@@ -61,13 +72,7 @@ def window_seconds(available: float, start: float = 0.0, seconds: float | None =
     Raises:
         FoleyError: no window, or one that starts outside.
     """
-    for value, name in ((start, "start"), (seconds, "length")):
-        if value is not None and not math.isfinite(value):
-            raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
-    if seconds is not None and seconds <= 0:
-        raise FoleyError(f"The window must be longer than 0 s, not {seconds:g} s.")
-    if start < 0:
-        raise FoleyError(f"The window cannot start before the video, at {start:g} s.")
+    check_window(start, seconds)
     if start >= available:
         raise FoleyError(
             f"The window starts at {start:g} s, but the video ends at {available:.2f} s; start "
@@ -81,9 +86,12 @@ def made_seconds(
     counts: Mapping[str, int], requests: Mapping[str, FrameRequest], seconds: float
 ) -> float:
     """Seconds that are made of a window of `seconds`: with published timing no more than every
-    stream fills. counts: frames read, by request."""
-    published = {k: requests[k].fps for k in counts if requests[k].timing == "published"}
-    return common_length({k: counts[k] for k in published}, published, seconds)[0]
+    stream fills, which is MMAudio's rule for clips shorter than the window. counts: frames read,
+    by request."""
+    for name, count in counts.items():
+        if requests[name].timing == "published":
+            seconds = min(seconds, count / requests[name].fps)
+    return seconds
 
 
 def kept_frames(
@@ -96,9 +104,9 @@ def kept_frames(
     """Frames that each stream of a take of `padded` seconds is encoded from: all whole ones.
 
     counts: frames read, by request. made: from `made_seconds`; where it is `padded`, published
-    timing counts in float64 without slack, as published. Of a request with the rule of the fps
-    filter all frames that were read are looked at (33 in 8.16 s at 4 a second): the published
-    extraction encodes a whole clip and cuts the features.
+    timing counts in float64 without slack, as published (29 frames at 25 a second keep 28). Of a
+    request with the rule of the fps filter all frames that were read are encoded (33 in 8.16 s at 4
+    a second): the published extraction encodes a whole clip and cuts the features.
     """
     kept = {}
     for name, count in counts.items():

@@ -26,15 +26,10 @@ def resample(waveform: torch.Tensor, from_rate: int, to_rate: int) -> torch.Tens
     No delay: sample n of the result is the sound at n / to_rate seconds. Outside of the waveform is
     silence.
     """
-    length = output_length(waveform.shape[-1], from_rate, to_rate)
-    return resample_span(waveform, from_rate, to_rate, 0, length)
-
-
-def output_length(samples: int, from_rate: int, to_rate: int) -> int:
-    """Samples after `resample`: those whose time lies inside of the sound."""
     if from_rate < 1 or to_rate < 1:
         raise FoleyError(f"Sample rates must be above 0 Hz, not {from_rate} and {to_rate}.")
-    return -(-samples * to_rate // from_rate)
+    length = -(-waveform.shape[-1] * to_rate // from_rate)
+    return resample_span(waveform, from_rate, to_rate, 0, length)
 
 
 def kernel_reach(from_rate: int, to_rate: int) -> int:
@@ -70,12 +65,10 @@ def resample_span(
 
 def _cut(waveform: torch.Tensor, start: int, stop: int) -> torch.Tensor:
     """waveform[..., start:stop] with zeros where that reaches outside of it."""
-    length = waveform.shape[-1]
-    low, high = min(max(start, 0), length), min(max(stop, 0), length)
-    inside = waveform[..., low:high]
-    if high > low:
-        return functional.pad(inside, (low - start, stop - high))
-    return waveform.new_zeros((*waveform.shape[:-1], max(0, stop - start)))
+    size = max(0, stop - start)
+    inside = waveform[..., max(start, 0) : max(stop, 0)]
+    before = min(max(-start, 0), size)
+    return functional.pad(inside, (before, size - before - inside.shape[-1]))
 
 
 def _resample_block(
@@ -85,21 +78,20 @@ def _resample_block(
     shape = waveform.shape[:-1]
     rounds = -(-(stop - start) // up)
     parts = []
-    for first_phase, kernel, offset in _kernels(up, down):
+    for kernel, offset in _kernels(up, down):
         low = start // up * down + offset
         source = _cut(waveform, low, low + (rounds - 1) * down + kernel.shape[-1]).float()
-        made = functional.conv1d(source.reshape(-1, 1, source.shape[-1]), kernel, stride=down)
-        parts.append((first_phase, made))  # (N, phases, rounds)
-    phases = torch.cat([made for _, made in sorted(parts, key=lambda part: part[0])], dim=1)
-    flat = phases.transpose(1, 2).reshape(*shape, rounds * up)
+        source = source.reshape(-1, 1, source.shape[-1])
+        parts.append(functional.conv1d(source, kernel, stride=down))  # [N, phases, rounds]
+    flat = torch.cat(parts, dim=1).transpose(1, 2).reshape(*shape, rounds * up)
     return flat[..., : stop - start]
 
 
 @functools.lru_cache(maxsize=4)
-def _kernels(up: int, down: int) -> list[tuple[int, torch.Tensor, int]]:
+def _kernels(up: int, down: int) -> list[tuple[torch.Tensor, int]]:
     """The filters of all `up` phases in groups of neighbours, so that none is mostly zeros.
 
-    Each group: first phase, kernel float32 [phases, 1, taps], offset of its first tap in samples.
+    Each group, in order: kernel float32 [phases, 1, taps], offset of its first tap in samples.
     """
     cutoff = _cutoff(down, up)
     reach = math.ceil(_CROSSINGS / cutoff)
@@ -117,5 +109,5 @@ def _kernels(up: int, down: int) -> list[tuple[int, torch.Tensor, int]]:
             torch.tensor(_BETA, dtype=torch.float64)
         )
         kernel = torch.where(inside > 0, torch.sinc(argument) * window * cutoff, 0.0)
-        kernels.append((first, kernel.float().unsqueeze(1), offset))
+        kernels.append((kernel.float().unsqueeze(1), offset))
     return kernels

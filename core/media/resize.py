@@ -24,7 +24,7 @@ def resize(image: torch.Tensor, height: int, width: int, resample: Resample) -> 
         return image
     if resample == "area":
         return _resize_area(image, height, width)
-    planes = image.permute(2, 0, 1).unsqueeze(0)  # (1, 3, H, W), channels last in memory
+    planes = image.permute(2, 0, 1).unsqueeze(0)  # [1, 3, H, W], channels last in memory
     out = functional.interpolate(
         planes, (height, width), mode=resample, align_corners=False, antialias=True
     )
@@ -50,7 +50,7 @@ def _resize_area(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
         used = band.any(dim=0).nonzero()
         first, last = int(used[0]), int(used[-1]) + 1
         bands.append(band[:, first:last] @ flat[first:last].float())
-    tall = torch.cat(bands).reshape(height, source_width, channels)  # (height, W, 3)
+    tall = torch.cat(bands).reshape(height, source_width, channels)  # [height, W, 3]
     columns = box_weights(source_width, width)
     out = torch.einsum("wv,hvc->hwc", columns, tall)
     return (out + 0.5).clamp(0, 255).to(torch.uint8)
@@ -71,25 +71,18 @@ def frame_geometry(
     """
     out_height, out_width = target
     if crop == "stretch":
-        return out_height, out_width, 0, 0, out_height, out_width
-    tall = out_height * width >= out_width * height
+        return *target, 0, 0, *target
     if crop == "fit":
-        if tall:
+        if out_height * width >= out_width * height:
             out_height = max(1, round(height * out_width / width))
         else:
             out_width = max(1, round(width * out_height / height))
         return out_height, out_width, 0, 0, out_height, out_width
-    if shorter_side is not None:
-        scaled = (
-            (shorter_side, int(shorter_side * width / height))
-            if height <= width
-            else (int(shorter_side * height / width), shorter_side)
-        )
-    elif tall:
-        scaled = out_height, int(out_height * width / height)
+    tall, wide = target if shorter_side is None else (shorter_side, shorter_side)
+    if tall * width >= wide * height:
+        wide = int(tall * width / height)
     else:
-        scaled = int(out_width * height / width), out_width
-    scaled = max(scaled[0], out_height), max(scaled[1], out_width)
-    top = round((scaled[0] - out_height) / 2)
-    left = round((scaled[1] - out_width) / 2)
-    return *scaled, top, left, out_height, out_width
+        tall = int(wide * height / width)
+    tall, wide = max(tall, out_height), max(wide, out_width)
+    top, left = round((tall - out_height) / 2), round((wide - out_width) / 2)
+    return tall, wide, top, left, out_height, out_width

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
+from functools import cached_property
 from typing import Any, BinaryIO, Union
 
 import av
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 # Demuxers that make a "picture" of files that hold none: plain text becomes terminal art.
 _NOT_MEDIA = {"tty", "bin", "xbin", "adf", "idf"}
-_MAX_DECODER_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -44,66 +43,187 @@ class ImageFrames:
 Source = Union[str, "os.PathLike[str]", BinaryIO, ImageFrames]
 
 
+def to_bytes(image: torch.Tensor, name: str) -> torch.Tensor:
+    """A picture [H, W, 3 or 4], uint8 or float 0..1, as uint8 [H, W, 3] in a row of memory.
+
+    Raises FoleyError, which calls it `name`, for NaN and infinite values.
+    """
+    image = image[..., :3].detach().cpu()
+    if image.dtype != torch.uint8:
+        if not torch.isfinite(image).all():
+            raise FoleyError(f"{name} holds NaN or infinite values.")
+        image = (image.float() * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+    return image.contiguous()
+
+
+def file_name(source: Any) -> str | None:
+    """The path of a file, open or not; None where it has none."""
+    name = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+    return os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
+
+
 def describe(source: Source) -> str:
     """How a message calls `source`."""
     if isinstance(source, ImageFrames):
         return "the image batch"
-    if isinstance(source, (str, os.PathLike)):
-        return f"'{os.fspath(source)}'"
-    name = getattr(source, "name", None)
-    return f"'{name}'" if isinstance(name, str) else "the given file"
+    name = file_name(source)
+    return "the given file" if name is None else f"'{name}'"
+
+
+def undecodable(name: str) -> FoleyError:
+    """What to raise for a video of which no picture could be decoded."""
+    return FoleyError(
+        f"{name} holds no picture that can be decoded: it is cut off or damaged; "
+        "copy or export it again."
+    )
+
+
+class Decoder:
+    """Decodes one stream, packet by packet; what is damaged is left out and counted."""
+
+    def __init__(self, stream: av.stream.Stream, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._faults = 0
+
+    def __call__(self, packet: av.Packet | None) -> list:
+        """The frames that `packet` completes; None: the stream has ended."""
+        if packet is None:
+            packet = av.Packet()
+            packet.time_base = self._stream.time_base  # which its frames take over
+        try:
+            return self._stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            # A decoder that was flushed already says so on the second flush.
+            self._faults += not isinstance(error, av.error.EOFError)
+            return []
+
+    def report(self) -> None:
+        """Logs the damage, if there was any."""
+        if self._faults:
+            log.warning("%s: %d damaged parts are left out", self._name, self._faults)
+
+
+@dataclass(frozen=True)
+class Media:
+    """A file that is open. container: PyAV's; name: how messages call it."""
+
+    container: av.container.InputContainer
+    name: str
+
+    @property
+    def format(self) -> str:
+        """FFmpeg's names of the container, such as "matroska,webm"."""
+        return self.container.format.name
+
+    def find_picture(self) -> av.VideoStream | None:
+        """The stream that holds the moving picture; cover art of a song is none."""
+        cover = av.stream.Disposition.attached_pic
+        return next((s for s in self.container.streams.video if not s.disposition & cover), None)
+
+    @cached_property
+    def picture(self) -> av.VideoStream:
+        """The picture stream, or FoleyError when there is none or no decoder for it."""
+        stream = self.find_picture()
+        if stream is None:
+            held = "sound but no picture" if self.container.streams.audio else "no picture"
+            raise FoleyError(f"{self.name} holds {held}: give a video.")
+        if stream.codec_context is None:
+            raise FoleyError(
+                f"{self.name} uses a video codec that cannot be decoded: convert it to H.264."
+            )
+        return stream
+
+    def find_sound(self) -> av.AudioStream | None:
+        """The first sound track that can be decoded."""
+        streams = self.container.streams.audio
+        return next((s for s in streams if s.codec_context is not None), None)
+
+    @cached_property
+    def sound(self) -> av.AudioStream:
+        """The first sound track, or FoleyError when there is none."""
+        stream = self.find_sound()
+        if stream is None:
+            raise FoleyError(f"{self.name} has no sound track: choose a file with sound.")
+        return stream
+
+    @cached_property
+    def zero(self) -> Fraction:
+        """The time stamp, in seconds, that counts as 0: the first picture, else the first sound."""
+        stream = self.find_picture() or self.find_sound()
+        if stream is None or stream.start_time is None:
+            return Fraction(0)
+        return stream.start_time * stream.time_base
+
+    @property
+    def lacks_times(self) -> bool:
+        """AVI stores no time stamps, and with B-frames its order is not that of showing."""
+        return self.format == "avi" and bool(self.picture.codec_context.has_b_frames)
+
+    def packets(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
+        """Packets from the present position to the end, or to where the file breaks off."""
+        try:
+            for packet in self.container.demux(streams):
+                # The last packet of each stream is empty: it only flushes decoders.
+                if packet.size:
+                    yield packet
+        except (av.FFmpegError, OSError):
+            log.warning("%s is cut off or damaged: what could be read is used", self.name)
+
+    def decode(self, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
+        """Decoded frames of `stream` from the present position on; damage is logged and skipped."""
+        decoder = Decoder(stream, self.name)
+        try:
+            for packet in self.packets(stream):
+                yield from decoder(packet)
+            yield from decoder(None)
+        finally:
+            decoder.report()
 
 
 @contextlib.contextmanager
-def open_media(source: Source) -> Iterator[av.container.InputContainer]:
+def open_media(source: Source) -> Iterator[Media]:
     """Opens a path or a binary file-like object with PyAV.
 
     A file-like object is rewound first and stays open. Raises FoleyError, one sentence for each of:
     missing, directory, no permission, empty, cut off before its index, not media.
     """
     name = describe(source)
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-    head = _head_of_stream(source, name) if path is None else _head_of_path(Path(path), name)
+    head = _head(source, name)
+    # An absolute path cannot be mistaken for a network address or a protocol.
+    target = os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else source
     try:
-        # An absolute path cannot be mistaken for a network address or a protocol.
-        target = source if path is None else os.path.abspath(path)
         container = av.open(target, metadata_errors="replace", options={"fflags": "+genpts"})
     except (av.FFmpegError, ValueError) as error:
-        raise FoleyError(_unreadable(name, head)) from error
-    try:
+        raise _unreadable(name, head) from error
+    with container:
         if container.format.name in _NOT_MEDIA:
-            raise FoleyError(_unreadable(name, head))
-        yield container
-    finally:
-        container.close()
+            raise _unreadable(name, head)
+        yield Media(container, name)
 
 
-def _head_of_path(path: Path, name: str) -> bytes:
-    try:
-        if path.is_dir():
+def _head(source: Any, name: str) -> bytes:
+    """The first bytes of a file."""
+    if isinstance(source, (str, os.PathLike)):
+        if os.path.isdir(source):
             raise FoleyError(f"{name} is a folder: give the video or sound file inside it.")
-        with open(path, "rb") as file:
-            head = file.read(16)
-    except FileNotFoundError:
-        raise FoleyError(f"There is no file {name}: check the path.") from None
-    except PermissionError:
-        raise FoleyError(f"{name} may not be read: check its permissions.") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FoleyError(f"{name} cannot be opened ({reason}): check the path.") from None
-    if not head:
-        raise FoleyError(f"{name} is empty: copy or export it again.")
-    return head
-
-
-def _head_of_stream(source: Any, name: str) -> bytes:
-    if not hasattr(source, "read") or not hasattr(source, "seek"):
+        try:
+            with open(source, "rb") as file:
+                head = file.read(16)
+        except FileNotFoundError:
+            raise FoleyError(f"There is no file {name}: check the path.") from None
+        except PermissionError:
+            raise FoleyError(f"{name} may not be read: check its permissions.") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise FoleyError(f"{name} cannot be opened ({reason}): check the path.") from None
+    elif hasattr(source, "read") and hasattr(source, "seek"):
+        source.seek(0)
+        head = source.read(16)
+        source.seek(0)
+    else:
         raise FoleyError(
             f"A video must be a path, a seekable binary file or an image batch, not {type(source)}."
         )
-    source.seek(0)
-    head = source.read(16)
-    source.seek(0)
     if not isinstance(head, bytes):
         raise FoleyError(f"{name} is open as text: open it in binary mode.")
     if not head:
@@ -111,86 +231,11 @@ def _head_of_stream(source: Any, name: str) -> bytes:
     return head
 
 
-def _unreadable(name: str, head: bytes) -> str:
+def _unreadable(name: str, head: bytes) -> FoleyError:
     known = head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
-    known = known or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"fLaC")
-    if known:
-        return (
+    if known or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"fLaC"):
+        return FoleyError(
             f"{name} is cut off or damaged beyond use: its index is missing or broken; "
             "copy or export it again."
         )
-    return f"{name} is not a video or sound file that can be read: give a media file."
-
-
-def picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The stream that holds the moving picture; cover art of a song is none."""
-    cover = av.stream.Disposition.attached_pic
-    streams = [s for s in container.streams.video if not s.disposition & cover]
-    return streams[0] if streams else None
-
-
-def require_picture(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    """The picture stream, or FoleyError when there is none or no decoder for it."""
-    stream = picture_stream(container)
-    if stream is None:
-        if container.streams.audio:
-            raise FoleyError(f"{name} holds sound but no picture: give a video.")
-        raise FoleyError(f"{name} holds no picture: give a video.")
-    if stream.codec_context is None:
-        raise FoleyError(f"{name} uses a video codec that cannot be decoded: convert it to H.264.")
-    return stream
-
-
-def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The first sound track that can be decoded."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
-
-
-def clock_zero(container: av.container.InputContainer) -> Fraction:
-    """The time stamp, in seconds, that counts as 0: the first picture, else the first sound."""
-    stream = picture_stream(container) or sound_stream(container)
-    if stream is None or stream.start_time is None:
-        return Fraction(0)
-    return stream.start_time * stream.time_base
-
-
-def lacks_times(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> bool:
-    """AVI stores no time stamps, and with B-frames its order is not that of showing."""
-    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
-
-
-def use_threads(stream: av.stream.Stream) -> None:
-    """Decode several frames at once, with a bound on how many lie in memory."""
-    stream.codec_context.thread_type = "AUTO"
-    stream.codec_context.thread_count = min(os.cpu_count() or 1, _MAX_DECODER_THREADS)
-
-
-def decode(
-    container: av.container.InputContainer, stream: av.stream.Stream, name: str
-) -> Iterator[av.frame.Frame]:
-    """Decoded frames of `stream` from the present position on; damage is logged and skipped."""
-    faults = 0
-    packets = container.demux(stream)
-    try:
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError):
-                faults += 1
-                packet = None
-            try:
-                frames = stream.codec_context.decode(packet)
-            except av.FFmpegError as error:
-                # A decoder that was flushed already says so on the second flush.
-                faults += not isinstance(error, av.error.EOFError)
-                frames = []
-            yield from frames
-            if packet is None:
-                return
-    finally:
-        if faults:
-            log.warning(
-                "%s is damaged: %d parts could not be decoded and are left out", name, faults
-            )
+    return FoleyError(f"{name} is not a video or sound file that can be read: give a media file.")

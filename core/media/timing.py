@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Literal
 
 # What an artist chooses for a take. "nearest": each instant is shown by the frame nearest in time.
@@ -11,16 +10,14 @@ from typing import Literal
 Timing = Literal["nearest", "published"]
 # What a request may ask for: also "fps filter", see `FpsFilterPicker`.
 FrameRule = Literal["nearest", "published", "fps filter"]
-# Words that earlier versions had.
-_OLD_WORDS = {"reference": "published"}
 
-# Time stamps are rationals; two roads to the same instant differ by less than this, in seconds.
+# Time stamps are rationals; two sums for the same instant differ by less than this, in seconds.
 _SAME_INSTANT = 1e-6
 
 
 def current_word(timing: str) -> str:
     """A timing's name of today: "reference" was what "published" is."""
-    return _OLD_WORDS.get(timing, timing)
+    return "published" if timing == "reference" else timing
 
 
 def frame_count(seconds: float, fps: float) -> int:
@@ -28,37 +25,23 @@ def frame_count(seconds: float, fps: float) -> int:
     return max(1, math.floor(seconds * fps + 0.5 + _SAME_INSTANT))
 
 
-def common_length(
-    counts: Mapping[str, int], rates: Mapping[str, float], seconds: float
-) -> tuple[float, dict[str, int]]:
-    """MMAudio's rule for clips shorter than the window: one length that all rates can fill.
-
-    counts: frames read at each rate (by name); rates: the frames a second; seconds: the length
-    asked for. Returns the length in seconds and the frames kept at each rate, floor(rate * length)
-    in float64 as published (so 29 frames at 25 fps keep 28).
-    """
-    for name, count in counts.items():
-        seconds = min(seconds, count / rates[name])
-    return seconds, {name: int(rates[name] * seconds) for name in counts}
-
-
 class NearestPicker:
     """Output frame n is the source frame nearest in time to n / fps, the earlier of two as near.
 
-    fps: output rate; limit: output frames wanted, None for all.
+    fps: output rate; seconds: length of the window, None for all. taken: output frames up to now.
     """
 
-    def __init__(self, fps: float, limit: int | None) -> None:
+    def __init__(self, fps: float, seconds: float | None) -> None:
         self.fps = fps
-        self.limit = math.inf if limit is None else limit
         self.taken = 0
+        self._limit = math.inf if seconds is None else frame_count(seconds, fps)
         self._previous: float | None = None
 
     @property
     def done(self) -> bool:
-        return self.taken >= self.limit
+        return self.taken >= self._limit
 
-    def see(self, time: float) -> tuple[int, int]:
+    def advance(self, time: float) -> tuple[int, int]:
         """A source frame at `time` seconds of the window: how often the one before it and it itself
         are taken now."""
         previous, self._previous = self._previous, time
@@ -68,7 +51,7 @@ class NearestPicker:
         return self._take(math.floor(border * self.fps) + 1), 0
 
     def _border(self, previous: float, time: float) -> float:
-        """The last instant for which the frame at `previous` stands, now that `time` is seen."""
+        """The last instant for which the frame at `previous` stands when the next is at `time`."""
         return (previous + time) / 2
 
     def finish(self, seconds: float) -> int:
@@ -83,7 +66,7 @@ class NearestPicker:
         return self._take(count)
 
     def _take(self, upto: int) -> int:
-        count = max(0, int(min(upto, self.limit)) - self.taken)
+        count = max(0, int(min(upto, self._limit)) - self.taken)
         self.taken += count
         return count
 
@@ -92,27 +75,23 @@ class PublishedPicker:
     """MMAudio's published rule: a float64 threshold that each taken frame moves on by 1 / fps.
 
     A frame at or after the threshold is taken as often as it takes to pass it: the first frame at
-    or after n / fps, with the drift of the running sum. With `seconds`, frames after it are not
-    looked at; what is taken may pass it by a frame, since `common_length` cuts later.
+    or after n / fps, with the drift of the running sum. With `seconds`, frames after it do
+    not count; what is taken may pass it by a frame, since `kept_frames` cuts later.
     """
 
     def __init__(self, fps: float, seconds: float | None) -> None:
         self.fps = fps
         self.taken = 0
+        self.done = False
         self._seconds = math.inf if seconds is None else seconds
         self._threshold = 0.0
-        self._ended = False
 
-    @property
-    def done(self) -> bool:
-        return self._ended
-
-    def see(self, time: float) -> tuple[int, int]:
-        """As `NearestPicker.see`."""
+    def advance(self, time: float) -> tuple[int, int]:
+        """As `NearestPicker.advance`."""
         if time < 0:
             return 0, 0
         if time > self._seconds:
-            self._ended = True
+            self.done = True
             return 0, 0
         count = 0
         while time >= self._threshold:
@@ -122,7 +101,7 @@ class PublishedPicker:
         return 0, count
 
     def finish(self, seconds: float) -> int:
-        """As `NearestPicker.finish`: the rule never looks back."""
+        """As `NearestPicker.finish`: the rule never goes back."""
         return 0
 
 
@@ -139,3 +118,10 @@ class FpsFilterPicker(NearestPicker):
     def _border(self, previous: float, time: float) -> float:
         # Output frame n is decided once a source frame at or after (n + 1/2) / fps has come.
         return time - 0.5 / self.fps
+
+
+PICKERS: dict[FrameRule, type[NearestPicker] | type[PublishedPicker]] = {
+    "nearest": NearestPicker,
+    "published": PublishedPicker,
+    "fps filter": FpsFilterPicker,
+}

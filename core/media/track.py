@@ -10,6 +10,7 @@ import torch
 
 from ..errors import FoleyError
 
+# FFmpeg's names, by the number of channels.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -23,13 +24,6 @@ def encoder_rate(codec: str, sample_rate: int) -> int:
     """The rate at which `codec` takes a sound of `sample_rate`: the same where it can."""
     rates = _RATES.get(codec)
     return sample_rate if rates is None or sample_rate in rates else 48000
-
-
-def layout_name(channels: int) -> str:
-    """FFmpeg's name for a number of channels."""
-    if channels not in _LAYOUTS:
-        raise FoleyError(f"A sound of {channels} channels cannot be written: mix it to 1 or 2.")
-    return _LAYOUTS[channels]
 
 
 class SoundTrack:
@@ -47,9 +41,11 @@ class SoundTrack:
         channels: int,
         first: Fraction = Fraction(0),
     ) -> None:
+        if channels not in _LAYOUTS:
+            raise FoleyError(f"A sound of {channels} channels cannot be written: mix it to 1 or 2.")
         self.sample_rate = sample_rate
         self._integer = codec in ("flac", "pcm_s24le")
-        self._layout = layout_name(channels)
+        self._layout = _LAYOUTS[channels]
         self._container = container
         self._stream = container.add_stream(codec, rate=sample_rate)
         self._stream.codec_context.layout = self._layout
@@ -64,7 +60,12 @@ class SoundTrack:
         """piece: float [C, n], -1..1."""
         for start in range(0, piece.shape[-1], _CHUNK):
             part = piece[:, start : start + _CHUNK].clamp(-1, 1).contiguous()
-            frame = self._frame(part.cpu().numpy().astype(np.float32))
+            samples = part.cpu().numpy().astype(np.float32)
+            if self._integer:
+                steps = np.rint(samples.astype(np.float64) * (2**23 - 1)).astype(np.int32) << 8
+                samples = np.ascontiguousarray(steps.T).reshape(1, -1)
+            form = "s32" if self._integer else "fltp"
+            frame = av.AudioFrame.from_ndarray(samples, format=form, layout=self._layout)
             frame.sample_rate = self.sample_rate
             frame.time_base = Fraction(1, self.sample_rate)
             frame.pts = self._pts
@@ -74,10 +75,3 @@ class SoundTrack:
     def finish(self) -> None:
         """Writes what the encoder still holds."""
         self._container.mux(self._stream.encode(None))
-
-    def _frame(self, samples: np.ndarray) -> av.AudioFrame:
-        if not self._integer:
-            return av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
-        steps = np.rint(samples.astype(np.float64) * (2**23 - 1)).astype(np.int32) << 8
-        packed = np.ascontiguousarray(steps.T).reshape(1, -1)
-        return av.AudioFrame.from_ndarray(packed, format="s32", layout=self._layout)

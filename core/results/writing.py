@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import FoleyError
 from ..media import Source, fit_length, mux, write_audio
-from ..media.files import check_suffix, refuse_same_file
+from ..media.files import check_place, check_suffix, refuse_same_file
 from ..media.formats import SOUND_FILES
 from ..request import Takes
 
 
 def check_output(
     path: str | os.PathLike[str],
-    suffixes: Iterable[str],
+    suffixes: Collection[str],
     source: str | os.PathLike[str] | None,
 ) -> None:
     """Refuse, before any work is done, a place that could not be written.
@@ -25,17 +25,8 @@ def check_output(
         itself.
     """
     check_suffix(path, suffixes)
-    if source is not None:
-        refuse_same_file(source, path)
-    target = Path(path)
-    if target.is_dir():
-        raise FoleyError(f"'{target}' is a folder: give the name of a file in it.")
-    if not target.parent.is_dir():
-        raise FoleyError(
-            f"There is no folder '{target.parent}' to write '{target.name}' to: make it."
-        )
-    if not os.access(target.parent, os.W_OK):
-        raise FoleyError(f"'{target.parent}' may not be written to: choose another folder.")
+    refuse_same_file(source, path)
+    check_place(Path(path))
 
 
 def take_paths(output: str | os.PathLike[str], takes: int) -> list[Path]:

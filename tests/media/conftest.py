@@ -100,6 +100,37 @@ def _write_sound(container, track, sound: torch.Tensor, rate: int) -> None:
     container.mux(track.encode(None))
 
 
+def write_samples(
+    path: Path,
+    pieces: dict[int, np.ndarray],
+    codec: str = "pcm_s16le",
+    form: str = "s16",
+    layout: str = "mono",
+    rate: int = 44100,
+    pictures: int = 0,
+) -> Path:
+    """Samples of the codec's own format, packed [1, n * C] or planar [C, n], by the sample at which
+    they begin; under so many `pictures` at 25 a second."""
+    with av.open(str(path), "w") as container:
+        if pictures:
+            video = container.add_stream("mpeg4", rate=25)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        track = container.add_stream(codec, rate=rate)
+        track.codec_context.layout = layout
+        track.codec_context.format = form
+        if pictures:
+            for n in range(pictures):
+                container.mux(video.encode(av.VideoFrame.from_ndarray(numbered(n))))
+            container.mux(video.encode(None))
+        for first, piece in pieces.items():
+            array = np.ascontiguousarray(piece)
+            frame = av.AudioFrame.from_ndarray(array, format=form, layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    return path
+
+
 def packets(path: Path) -> list[tuple]:
     """(bytes, pts, dts, duration in seconds, keyframe) of every video packet."""
     with av.open(str(path)) as container:
@@ -126,6 +157,7 @@ def media() -> SimpleNamespace:
         number_of=number_of,
         numbers=numbers,
         click_track=click_track,
+        write_samples=write_samples,
         packets=packets,
     )
 
@@ -153,8 +185,6 @@ def bad_files(tmp_path: Path, clip: Path) -> dict[str, Path]:
     files["truncated"].write_bytes(whole[: len(whole) // 2])
     files["garbage"].write_bytes(np.random.default_rng(0).bytes(20000))
     files["text"].write_text("To be or not to be, that is the question. " * 50)
-    with av.open(str(files["audio_only"]), "w") as container:
-        track = container.add_stream("pcm_s16le", rate=16000)
-        track.codec_context.layout = "mono"
-        _write_sound(container, track, click_track(1, 16000, 0.5), 16000)
+    loud = np.full((1, 16000), 10000, np.int16)
+    write_samples(files["audio_only"], {0: loud}, rate=16000)
     return files

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import io
 import math
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -17,19 +15,6 @@ RATE = 44100
 def noise(channels: int, samples: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand(channels, samples, generator=generator) - 0.5) * 1.5
-
-
-def write_raw(path, array, codec, form, rate=RATE, layout="stereo", first=0):
-    """Writes samples of the codec's own format, packed [1, n * C] or planar [C, n]."""
-    with av.open(str(path), "w") as container:
-        track = container.add_stream(codec, rate=rate)
-        track.codec_context.layout = layout
-        track.codec_context.format = form
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), format=form, layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
-        container.mux(track.encode(frame))
-        container.mux(track.encode(None))
-    return path
 
 
 def packed(sound: torch.Tensor) -> np.ndarray:
@@ -62,11 +47,14 @@ def test_values_beyond_full_scale_are_clipped_not_wrapped(tmp_path):
         ("pcm_f64le", "dbl", 1, 0, np.float64),
     ],
 )
-def test_every_sample_format_reads_as_the_same_sound(tmp_path, codec, form, scale, shift, dtype):
+def test_every_sample_format_reads_as_the_same_sound(
+    tmp_path, media, codec, form, scale, shift, dtype
+):
     sound = noise(2, 5000)
     array = packed(sound).astype(np.float64) * scale + shift
     array = array.astype(dtype) if form in ("flt", "dbl") else np.rint(array).astype(dtype)
-    got, rate = read_audio(write_raw(tmp_path / "a.wav", array, codec, form))
+    path = media.write_samples(tmp_path / "a.wav", {0: array}, codec, form, "stereo")
+    got, rate = read_audio(path)
     assert rate == RATE and got.shape == (2, 5000)
     assert (got - sound).abs().max() < 0.02 if form == "u8" else 1e-4
 
@@ -76,14 +64,12 @@ def test_the_sound_of_a_video_keeps_its_place(tmp_path, media, suffix):
     sound = media.click_track(2, RATE, 1.0, channels=2)
     codec = "mpeg4" if suffix == "avi" else "libx264"
     sound_codec = {"avi": "pcm_s16le", "ts": "ac3", "mkv": "flac"}.get(suffix, "aac")
-    path = (
-        media.make_clip(
-            tmp_path / f"a.{suffix}", codec=codec, sound=sound, sound_codec=sound_codec, b_frames=0
-        )
-        if sound_codec in ("aac", "ac3")
-        else media.make_clip(
-            tmp_path / f"a.{suffix}", codec=codec, sound=sound, sound_codec=sound_codec
-        )
+    path = media.make_clip(
+        tmp_path / f"a.{suffix}",
+        codec=codec,
+        sound=sound,
+        sound_codec=sound_codec,
+        b_frames=0 if sound_codec in ("aac", "ac3") else 2,
     )
     got, rate = read_audio(path)
     assert rate == RATE and got.shape[0] == 2
@@ -128,20 +114,8 @@ def test_a_late_window_of_a_video_equals_the_same_part_of_the_whole(tmp_path, me
 
 
 def test_sound_that_starts_after_the_picture_is_preceded_by_silence(tmp_path, media):
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("mpeg4", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        track = container.add_stream("pcm_s16le", rate=RATE)
-        track.codec_context.layout = "mono"
-        for n in range(50):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(media.numbered(n))))
-        container.mux(video.encode(None))
-        loud = np.full((1, RATE), 10000, np.int16)
-        frame = av.AudioFrame.from_ndarray(loud, format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, RATE // 2, Fraction(1, RATE)
-        container.mux(track.encode(frame))
-        container.mux(track.encode(None))
+    loud = np.full((1, RATE), 10000, np.int16)
+    path = media.write_samples(tmp_path / "a.mkv", {RATE // 2: loud}, pictures=50)
     got, _ = read_audio(path)
     first = int((got[0].abs() > 0.1).nonzero()[0])
     assert abs(first - RATE // 2) <= RATE // 1000 and (got[0, :first] == 0).all()
@@ -149,17 +123,9 @@ def test_sound_that_starts_after_the_picture_is_preceded_by_silence(tmp_path, me
     assert (late.abs() > 0.1).all()
 
 
-def test_a_pause_in_the_time_stamps_becomes_silence(tmp_path):
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("pcm_s16le", rate=RATE)
-        track.codec_context.layout = "mono"
-        for first in (0, RATE):
-            loud = np.full((1, RATE // 2), 10000, np.int16)
-            frame = av.AudioFrame.from_ndarray(loud, format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
-            container.mux(track.encode(frame))
-        container.mux(track.encode(None))
+def test_a_pause_in_the_time_stamps_becomes_silence(tmp_path, media):
+    loud = np.full((1, RATE // 2), 10000, np.int16)
+    path = media.write_samples(tmp_path / "a.mkv", {0: loud, RATE: loud})
     got, _ = read_audio(path)
     assert got.shape[1] == pytest.approx(1.5 * RATE, abs=45)
     assert (got[0, RATE // 2 + 50 : RATE - 50] == 0).all() and (got[0, RATE + 50 :] > 0.1).all()
@@ -186,10 +152,10 @@ def test_a_file_like_object_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_nan_in_a_file_is_refused(tmp_path, value):
+def test_nan_in_a_file_is_refused(tmp_path, media, value):
     array = packed(noise(1, 2000))
     array[0, 1000] = value
-    path = write_raw(tmp_path / "a.wav", array, "pcm_f32le", "flt", layout="mono")
+    path = media.write_samples(tmp_path / "a.wav", {0: array}, "pcm_f32le", "flt")
     with pytest.raises(FoleyError, match="NaN or infinite"):
         read_audio(path)
 

@@ -77,9 +77,7 @@ def test_pictures_hidden_by_an_edit_list_stay_hidden(tmp_path, media):
 @pytest.mark.parametrize("suffix", PICTURES)
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_click_is_heard_within_a_millisecond_of_its_place(
-    tmp_path, media, suffix, rate, channels
-):
+def test_a_click_comes_within_a_millisecond_of_its_place(tmp_path, media, suffix, rate, channels):
     source = media.make_clip(tmp_path / f"a.{suffix}", codec=PICTURES[suffix], count=50)
     mux(source, media.click_track(2, rate, 1.0, channels), rate, tmp_path / f"b.{suffix}")
     assert abs(peak_time(tmp_path / f"b.{suffix}") - 1.0) < 0.001
@@ -380,21 +378,10 @@ def test_the_waveform_is_not_changed(clip, tmp_path):
 
 
 def test_surround_originals_are_mixed_down(tmp_path, media):
-    source = tmp_path / "a.mkv"
-    with av.open(str(source), "w") as container:
-        video = container.add_stream("mpeg4", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        track = container.add_stream("flac", rate=RATE)
-        track.codec_context.layout = "5.1"
-        for n in range(50):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(media.numbered(n))))
-        container.mux(video.encode(None))
-        samples = (tone(2, 1000.0)[0] * 32767).to(torch.int16).numpy()
-        array = np.ascontiguousarray(np.repeat(samples[:, None], 6, axis=1).reshape(1, -1))
-        frame = av.AudioFrame.from_ndarray(array, format="s16", layout="5.1")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-        container.mux(track.encode(frame))
-        container.mux(track.encode(None))
+    samples = (tone(2, 1000.0)[0] * 32767).to(torch.int16).numpy()
+    packed = np.repeat(samples[:, None], 6, axis=1).reshape(1, -1)
+    path = tmp_path / "a.mkv"
+    source = media.write_samples(path, {0: packed}, "flac", "s16", "5.1", RATE, pictures=50)
     mux(source, tone(2, 440.0), RATE, tmp_path / "b.mp4", original_db=0.0)
     sound, rate = read_audio(tmp_path / "b.mp4")
     assert sound.shape[0] == 2 and level(sound, rate, 1000.0) > 0.05

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import threading
-import time
-
 import av
 import pytest
 import torch
@@ -10,6 +7,7 @@ from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.media import (
     FrameRequest,
     ImageFrames,
+    frames,
     preview,
     probe,
     read_frames,
@@ -122,45 +120,36 @@ def test_sizes_are_even_and_fit(shown, made):
     assert preview_size(*shown) == made
 
 
-def test_cancel_leaves_no_file_and_no_thread(tmp_path, media):
+def test_cancel_leaves_no_file(tmp_path, media):
     source = media.make_clip(tmp_path / "a.mp4", count=200, codec="mpeg4")
     asked = iter([False] * 5 + [True] * 999)
     with pytest.raises(Cancelled):
         write_preview(source, tmp_path / "p", start=0.0, seconds=8.0, cancelled=lambda: next(asked))
     assert not list(tmp_path.glob("*p.mp4"))
-    assert not [t for t in threading.enumerate() if t.name == "preview"]
 
 
 def test_progress_ends_at_its_total(tmp_path, media):
     source = media.make_clip(tmp_path / "a.mp4", codec="mpeg4")
-    told = []
+    steps = []
     write_preview(
-        source, tmp_path / "p", start=0.0, seconds=2.0, progress=lambda *step: told.append(step)
+        source, tmp_path / "p", start=0.0, seconds=2.0, progress=lambda *step: steps.append(step)
     )
-    assert told[0] == (1, 50) and told[-1] == (50, 50)
+    assert steps[0] == (1, 50) and steps[-1] == (50, 50)
 
 
 def test_decoding_waits_for_the_encoder(tmp_path, media, monkeypatch):
     source = media.make_clip(tmp_path / "a.mp4", count=100, codec="mpeg4")
     made, ahead = [], []
-    pour = preview.pour_frames
-
-    def counting(source, requests, sinks, **window):
-        def sink(image, times):
-            made.append(times)
-            sinks["preview"](image, times)
-
-        return pour(source, requests, {"preview": sink}, **window)
+    fit = frames._Reader.fit
 
     def slow(frames, *_, **__):
         for taken, _ in enumerate(frames, 1):
-            time.sleep(0.005)
             ahead.append(len(made) - taken)
 
-    monkeypatch.setattr(preview, "pour_frames", counting)
+    monkeypatch.setattr(frames._Reader, "fit", lambda *given: made.append(1) or fit(*given))
     monkeypatch.setattr(preview, "encode_frames", slow)
     write_preview(source, tmp_path / "p", start=0.0, seconds=4.0)
-    assert len(ahead) == 100 and 1 <= max(ahead) <= 9
+    assert len(ahead) == 100 and max(ahead) == 0
 
 
 def test_what_is_no_video_is_refused(tmp_path, bad_files):

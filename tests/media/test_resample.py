@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.media.resample import kernel_reach, output_length, resample, resample_span
+from foleystage.core.media.resample import kernel_reach, resample, resample_span
 
 RATES = [
     (22050, 44100),
@@ -44,7 +44,6 @@ def test_what_the_new_rate_cannot_hold_is_removed(source, target):
 def test_length_is_every_sample_that_lies_inside_the_sound(source, target, length):
     got = resample(torch.zeros(2, length), source, target)
     assert got.shape == (2, math.ceil(length * target / source))
-    assert output_length(length, source, target) == got.shape[1]
 
 
 @pytest.mark.parametrize(("source", "target"), RATES)

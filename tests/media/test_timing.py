@@ -7,7 +7,6 @@ from foleystage.core.media.timing import (
     FpsFilterPicker,
     NearestPicker,
     PublishedPicker,
-    common_length,
     frame_count,
 )
 
@@ -15,7 +14,7 @@ from foleystage.core.media.timing import (
 def picks(picker, times, seconds):
     taken = []
     for index, time in enumerate(times):
-        before, now = picker.see(time)
+        before, now = picker.advance(time)
         taken += [index - 1] * before + [index] * now
         if picker.done:
             return taken
@@ -44,7 +43,7 @@ def test_nearest_agrees_with_a_search_over_all_frames(fps, seed):
 @pytest.mark.parametrize("rate", [25.0, 50.0, 100.0])
 def test_nearest_is_exact_where_the_source_has_the_instants(rate):
     times = [n / rate for n in range(int(8 * rate))]
-    got = picks(NearestPicker(25.0, 200), times, 8.0)
+    got = picks(NearestPicker(25.0, 8.0), times, 8.0)
     assert got == [round(n * rate / 25) for n in range(200)]
 
 
@@ -105,18 +104,19 @@ def test_published_rule_takes_the_first_frame_at_or_after_the_drifting_threshold
     assert len(got) == 199 and got[:8] == [0, 1, 2, 3, 4, 5, 7, 7]
 
 
-def test_common_length_shortens_to_what_every_rate_can_fill():
-    assert common_length({"clip": 20, "sync": 62}, {"clip": 8, "sync": 25}, 8.0) == (
-        2.48,
-        {"clip": 19, "sync": 62},
-    )
-    assert common_length({"clip": 64, "sync": 200}, {"clip": 8, "sync": 25}, 8.0) == (
-        8.0,
-        {"clip": 64, "sync": 200},
-    )
+def kept(counts: dict[str, int]) -> tuple[float, dict[str, int]]:
+    """Seconds and frames that are kept of 8 s with published timing."""
+    rates = {"clip": 8.0, "sync": 25.0}
+    requests = {name: FrameRequest(rates[name], 16, timing="published") for name in counts}
+    made = made_seconds(counts, requests, 8.0)
+    return made, kept_frames(counts, requests, made, made=made)
+
+
+def test_a_take_is_shortened_to_what_every_rate_can_fill():
+    assert kept({"clip": 20, "sync": 62}) == (2.48, {"clip": 19, "sync": 62})
+    assert kept({"clip": 64, "sync": 200}) == (8.0, {"clip": 64, "sync": 200})
 
 
 @pytest.mark.parametrize("count", [29, 57, 58, 113])
-def test_common_length_keeps_the_published_float64_loss_of_one_frame(count):
-    _, kept = common_length({"sync": count}, {"sync": 25}, 8.0)
-    assert kept == {"sync": count - 1}
+def test_published_lengths_lose_one_frame_in_float64(count):
+    assert kept({"sync": count})[1] == {"sync": count - 1}
