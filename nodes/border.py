@@ -15,7 +15,7 @@ from comfy_api.latest import InputImpl
 from torch import Tensor
 
 from ..core.errors import FoleyError
-from ..core.media import ImageFrames, Source, read_audio
+from ..core.media import ImageFrames, Source, probe, read_audio
 from ..core.media.formats import VIDEO_FILES
 
 # No sound has more channels, and none is as short as this in samples.
@@ -180,15 +180,9 @@ def original_sound(source: Any) -> tuple[Tensor, int] | None:
         audio = source.get_components().audio
         return None if audio is None else one_sound(audio, "original sound")
     picture = picture_of(source)
-    if not _has_sound(picture.source):
+    if not probe(picture.source).has_audio:
         return None
     return read_audio(picture.source, start=picture.start, seconds=picture.seconds)
-
-
-def _has_sound(source: Source) -> bool:
-    from ..core.media import probe
-
-    return probe(source).has_audio
 
 
 def audio_value(waveforms: Tensor, sample_rate: int) -> dict:

@@ -68,7 +68,7 @@ def find_row(table: Table, choice: str) -> tuple[Any, dict[str, Path]]:
 
 
 def _row_of(table: Table, path: Path) -> Any:
-    """The row of a file, told by what is in it."""
+    """The row of a file, by what is in it."""
     if any(isinstance(row, SystemSpec) for row in table.values()):
         return system_of_file(path)
     found = detect(path)

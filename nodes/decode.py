@@ -7,51 +7,40 @@ from comfy_api.latest import io
 
 from ..core.media import finish, fit_length, resample
 from ..core.media.finish import LOUDNESS
-from . import common
+from . import widgets
 from .border import audio_value, sound_of, with_channels
 from .choices import require
-from .common import schema
+from .common import Node
 from .native.latents import latent_value, sound_of_latent, with_range
 from .native.managed import Managed
 from .progress import progress_bar, stop_if_cancelled
 from .values import Sound
 
 
-class Decode(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "Decode",
-            "Foley Decode",
-            "Turns latents into sound, exactly as long as the window of the video.",
-            [
-                io.Latent.Input("samples", tooltip="From a sampler."),
-                common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
-                io.Boolean.Input(
-                    "normalize",
-                    default=True,
-                    tooltip="On: every take is brought to the loudness below. Off: it stays as the "
-                    "model made it, only held under full scale.",
-                ),
-                io.Float.Input(
-                    "loudness",
-                    default=LOUDNESS,
-                    min=-60.0,
-                    max=-5.0,
-                    step=0.5,
-                    tooltip="Loudness in LUFS (ITU-R BS.1770): -20 for foley in a mix, -14 for the "
-                    "web. Peaks never pass -1 dB, so a take of a few sharp hits stays quieter.",
-                ),
-            ],
-            [
-                io.Audio.Output("audio", display_name="audio", tooltip="All takes, one after one."),
-                io.Float.Output(
-                    "start", display_name="start", tooltip="For the start of Foley Mux."
-                ),
-            ],
-            folder="sample",
-            aliases=("vae decode audio", "vocoder"),
-        )
+class Decode(Node):
+    TITLE = "Foley Decode"
+    ABOUT = "Turns latents into sound, exactly as long as the window of the video."
+    INPUTS = [
+        io.Latent.Input("samples", tooltip="From a sampler."),
+        widgets.codec(),
+        io.Boolean.Input(
+            "normalize",
+            default=True,
+            tooltip="On: every take is brought to the loudness below. Off: it stays as the model "
+            "made it, only held under full scale.",
+        ),
+        widgets.loudness(
+            LOUDNESS,
+            "Loudness in LUFS (ITU-R BS.1770): -20 for foley in a mix, -14 for the web. Peaks "
+            "never pass -1 dB, so a take of a few sharp hits stays quieter.",
+        ),
+    ]
+    OUTPUTS = [
+        io.Audio.Output("audio", tooltip="All takes, one after one."),
+        io.Float.Output("start", tooltip="For the start of Foley Mux."),
+    ]
+    FOLDER = "sample"
+    ALIASES = ("vae decode audio", "vocoder")
 
     @classmethod
     def execute(cls, samples, codec: Managed, normalize: bool, loudness: float) -> io.NodeOutput:
@@ -61,7 +50,7 @@ class Decode(io.ComfyNode):
         latents, takes = samples["samples"], []
         for latent in latents:
             stop_if_cancelled()
-            coded = latent.T[None].to(codec.device).float()  # (1, T, C)
+            coded = latent.T[None].to(codec.device).float()  # [1, T, C]
             coded = coded[..., 0].round().long() if sound.tokens else coded
             decoded = module.decode(coded)[0].float().cpu()
             level = loudness if normalize else None
@@ -70,45 +59,35 @@ class Decode(io.ComfyNode):
         return io.NodeOutput(audio_value(torch.stack(takes), module.sample_rate), sound.start)
 
 
-class EncodeAudio(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "EncodeAudio",
-            "Foley Encode Audio",
-            "Turns a sound into a latent, to change it: all of it with denoise below 1, or a range "
-            "of it anew while the rest stays.",
-            [
-                io.Audio.Input("audio", tooltip="The sound to change."),
-                common.Codec.Input("codec", tooltip="The codec that the model was trained with."),
-                io.Latent.Input(
-                    "like",
-                    optional=True,
-                    tooltip="latent of Foley Conditioning: the sound is cut, or followed by "
-                    "silence, to its length, so that both fit in a sampler.",
-                ),
-                io.Float.Input(
-                    "regenerate_from",
-                    default=0.0,
-                    min=0.0,
-                    max=3600.0,
-                    step=0.01,
-                    tooltip="Where the range that is made anew begins, in seconds of the sound.",
-                ),
-                io.Float.Input(
-                    "regenerate_to",
-                    default=0.0,
-                    min=0.0,
-                    max=3600.0,
-                    step=0.01,
-                    tooltip="Where that range ends, in seconds. 0 makes no range: the whole latent "
-                    "is sampled.",
-                ),
-            ],
-            [io.Latent.Output("latent", display_name="latent", tooltip="For a sampler.")],
-            folder="sample",
-            aliases=("vae encode audio", "inpaint audio", "audio to audio"),
-        )
+class EncodeAudio(Node):
+    TITLE = "Foley Encode Audio"
+    ABOUT = (
+        "Turns a sound into a latent, to change it: all of it with denoise below 1, or a range of "
+        "it anew while the rest stays."
+    )
+    INPUTS = [
+        io.Audio.Input("audio", tooltip="The sound to change."),
+        widgets.codec(),
+        io.Latent.Input(
+            "like",
+            optional=True,
+            tooltip="latent of Foley Conditioning: the sound is cut, or followed by silence, to "
+            "its length, so that both fit in a sampler.",
+        ),
+        widgets.seconds(
+            "regenerate_from",
+            "Where the range that is made anew begins, in seconds of the sound.",
+            max=widgets.HOUR,
+        ),
+        widgets.seconds(
+            "regenerate_to",
+            "Where that range ends, in seconds. 0 makes no range: the whole latent is sampled.",
+            max=widgets.HOUR,
+        ),
+    ]
+    OUTPUTS = [io.Latent.Output("latent", tooltip="For a sampler.")]
+    FOLDER = "sample"
+    ALIASES = ("vae encode audio", "inpaint audio", "audio to audio")
 
     @classmethod
     def execute(

@@ -7,48 +7,39 @@ from pathlib import Path
 from comfy_api.latest import InputImpl, io
 
 from ..core.media import read_audio
+from . import widgets
 from .border import audio_value
-from .common import known_choices, schema
+from .common import Node
 
 MEDIA = Path(__file__).resolve().parents[1] / "workflows" / "media"
 CLIPS = {"silent": "example.mp4", "with its own sound": "example_with_sound.mp4"}
 SOUNDS = {name: f"reference_{name}.flac" for name in ("bell", "wood", "metal", "glass", "drum")}
 
 
-class Example(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "Example",
-            "Foley Example",
-            "A clip and a sound to try things with, made by FoleyStage's own renderer. Put Load "
-            "Video and Load Audio in its place for your own.",
-            [
-                io.Combo.Input(
-                    "clip",
-                    options=list(CLIPS),
-                    default="silent",
-                    tooltip="The clip: 8 s, without sound or with some of its own.",
-                ),
-                io.Combo.Input(
-                    "sound",
-                    options=list(SOUNDS),
-                    default="bell",
-                    tooltip="The sound, about 2 s: for Encode Foley Reference, or reference of "
-                    "Quick Foley.",
-                ),
-            ],
-            [
-                io.Video.Output("video", display_name="video", tooltip="The clip."),
-                io.Audio.Output("audio", display_name="sound", tooltip="The sound."),
-            ],
-            folder="load",
-            aliases=("demo", "test video", "sample"),
-        )
+class Example(Node):
+    TITLE = "Foley Example"
+    ABOUT = (
+        "A clip and a sound to try things with, made by FoleyStage's own renderer. Put Load Video "
+        "and Load Audio in its place for your own."
+    )
+    INPUTS = [
+        widgets.choice("clip", CLIPS, "The clip: 8 s, without sound or with some of its own."),
+        widgets.choice(
+            "sound",
+            SOUNDS,
+            "The sound, about 2 s: for Encode Foley Reference, or reference of Quick Foley.",
+        ),
+    ]
+    OUTPUTS = [
+        io.Video.Output("video", tooltip="The clip."),
+        io.Audio.Output("audio", "sound", tooltip="The sound."),
+    ]
+    FOLDER = "load"
+    ALIASES = ("demo", "test video", "sample")
 
     @classmethod
-    def validate_inputs(cls, clip: str | None = None, sound: str | None = None) -> bool | str:
-        return known_choices(cls, clip=clip, sound=sound)
+    def validate_inputs(cls, clip=None, sound=None) -> bool | str:
+        return cls.check_choices(clip=clip, sound=sound)
 
     @classmethod
     def execute(cls, clip: str, sound: str) -> io.NodeOutput:

@@ -1,4 +1,4 @@
-"""Guidance: who is listened to, and how much. Every node here gives a GUIDER or a part of one."""
+"""Guidance: what is followed, and how strictly. Nodes that give a GUIDER or a part of one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from comfy_api.latest import io
 
 from ..core.catalog import SYSTEMS
 from ..core.errors import FoleyError
-from ..core.sampling import Term, interval, per_stream, power_cosine
-from . import common
-from .common import known_choices, schema
-from .native.guider import TermGuider, guider_of, terms_of, unconditional, until
+from ..core.sampling import Term, per_stream, power_cosine
+from . import common, widgets
+from .common import Node
+from .native.guider import (
+    TermGuider,
+    between,
+    guider_of,
+    terms_of,
+    two_sided,
+    unconditional,
+    until,
+)
 from .native.model import foley_model
 from .native.rescale import rescaling
-from .scale import FIRST, SCALE, own_scale_input, scale_input
-from .values import TermList, entry_of
+from .values import entry_of
 
 
 def streams() -> dict[str, str]:
@@ -26,156 +33,115 @@ def streams() -> dict[str, str]:
     return found
 
 
-def _own_scale(stream: str) -> float:
-    """The scale that the system of a new graph has for a stream."""
-    kept = {spec.name for spec in FIRST.streams if spec.always_conditioned}
-    return 1.0 if stream in kept else SCALE
-
-
-def _moments() -> list:
+def _span() -> list:
     return [
-        io.Float.Input(
-            "start",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="When it begins to count: 0 is pure noise, 1 the finished sound.",
+        widgets.number(
+            "start", 0.0, "When it begins to count: 0 is pure noise, 1 the finished sound."
         ),
-        io.Float.Input(
-            "stop",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="When it ends to count. 1 is the end; 0.8 leaves the last details free.",
+        widgets.number(
+            "stop", 1.0, "When it ends to count. 1 is the end; 0.8 leaves the last details free."
         ),
     ]
 
 
-def _guider_output() -> list:
-    return [
-        io.Guider.Output(
-            "guider", display_name="guider", tooltip="For Foley Sampler or SamplerCustomAdvanced."
-        )
-    ]
+_GUIDER = io.Guider.Output("guider", tooltip="For Foley Sampler or SamplerCustomAdvanced.")
 
 
-def _model_and(*conditionings: tuple[str, str]) -> list:
-    sides = [io.Conditioning.Input(name, tooltip=tip) for name, tip in conditionings]
-    return [io.Model.Input("model", tooltip="From Load Foley Model."), *sides]
-
-
-class Guider(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "Guider",
-            "Foley Guider",
-            "Plain guidance: away from the negative side, towards the positive one, between two "
-            "moments of the sampling.",
-            [
-                *_model_and(
-                    ("positive", "positive of Foley Conditioning."),
-                    ("negative", "negative of Foley Conditioning."),
-                ),
-                own_scale_input(),
-                *_moments(),
-            ],
-            _guider_output(),
-            folder="guide",
-            aliases=("cfg guider", "guidance interval"),
-        )
+class Guider(Node):
+    TITLE = "Foley Guider"
+    ABOUT = (
+        "Plain guidance: away from the negative side, towards the positive one, between two "
+        "moments of the sampling."
+    )
+    INPUTS = [*widgets.model_and("positive", "negative"), widgets.own_scale(), *_span()]
+    OUTPUTS = [_GUIDER]
+    FOLDER = "guide"
+    ALIASES = ("cfg guider", "guidance interval")
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, start, stop) -> io.NodeOutput:
         return io.NodeOutput(guider_of(model, positive, negative, cfg, start, stop))
 
 
-class PowerCosineGuider(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "PowerCosineGuider",
-            "Foley Power-Cosine Guider",
-            "Guidance that rises while the sound takes shape: loose in the noise, firm at the end, "
-            "as MDSGen was published.",
-            [
-                *_model_and(
-                    ("positive", "positive of Foley Conditioning."),
-                    ("negative", "negative of Foley Conditioning."),
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=5.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How strictly the take follows what it is told at the end: 5 as "
-                    "published, 3 is freer, above 8 harsh.",
-                ),
-                io.Float.Input(
-                    "power",
-                    default=0.01,
-                    min=0.01,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="How late it rises: 0.01 as published is firm almost from the start, 1 "
-                    "rises evenly, 4 leaves the outline free and firms up the details.",
-                ),
-            ],
-            _guider_output(),
-            folder="guide",
-            aliases=("dynamic cfg", "mdsgen guidance"),
-        )
+class PowerCosineGuider(Node):
+    TITLE = "Foley Power-Cosine Guider"
+    ABOUT = (
+        "Guidance that rises while the sound takes shape: loose in the noise, firm at the end, as "
+        "MDSGen was published."
+    )
+    INPUTS = [
+        *widgets.model_and("positive", "negative"),
+        widgets.number(
+            "cfg",
+            5.0,
+            "How strictly the take follows what it is told at the end: 5 as published, 3 is "
+            "freer, above 8 harsh.",
+            max=100.0,
+            step=0.1,
+        ),
+        widgets.number(
+            "power",
+            0.01,
+            "How late it rises: 0.01 as published is firm almost from the start, 1 rises evenly, "
+            "4 leaves the outline free and firms up the details.",
+            min=0.01,
+            max=10.0,
+        ),
+    ]
+    OUTPUTS = [_GUIDER]
+    FOLDER = "guide"
+    ALIASES = ("dynamic cfg", "mdsgen guidance")
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, power) -> io.NodeOutput:
-        foley_model(model)
-        conditional, null = power_cosine(cfg, power)
-        guider = TermGuider(model)
-        guider.set_terms([(positive, conditional.at), (negative, null.at)])
-        return io.NodeOutput(guider)
+        return io.NodeOutput(two_sided(model, power_cosine(cfg, power), positive, negative))
 
 
-class StreamGuider(io.ComfyNode):
+class StreamGuider(Node):
+    TITLE = "Foley Guider per Stream"
+    ABOUT = (
+        "One scale for each thing the model is told: let the picture set the time and the "
+        "reference the timbre. Equal scales are plain guidance."
+    )
+    OUTPUTS = [_GUIDER]
+    FOLDER = "guide"
+    ALIASES = ("multi cfg", "guidance per condition")
+
     @classmethod
-    def define_schema(cls) -> io.Schema:
+    def inputs(cls) -> list:
+        # What the system of a new graph follows without guidance counts once.
+        kept = {spec.name for spec in widgets.FIRST.streams if spec.always_conditioned}
         scales = [
-            scale_input(stream, meaning, _own_scale(stream))
+            widgets.scale(stream, meaning, 1.0 if stream in kept else widgets.SCALE)
             for stream, meaning in streams().items()
         ]
-        return schema(
-            "StreamGuider",
-            "Foley Guider per Stream",
-            "One scale for each thing the model is told: let the picture set the time and the "
-            "reference the timbre. Equal scales are plain guidance.",
-            [
-                *_model_and(("positive", "positive of Foley Conditioning.")),
-                *_moments(),
-                *scales,
-            ],
-            _guider_output(),
-            folder="guide",
-            aliases=("multi cfg", "guidance per condition"),
-        )
+        return [*widgets.model_and("positive"), *_span(), *scales]
 
     @classmethod
     def execute(cls, model, positive, start, stop, **scales) -> io.NodeOutput:
         known = foley_model(model).diffusion_model.stream_names
         given = {name for _, options in positive for name in entry_of(options).streams}
         chosen = {name: scales[name] for name in streams() if name in given.intersection(known)}
-        guidance = per_stream(chosen)
-        if (start, stop) != (0.0, 1.0):
-            guidance = interval(guidance, start, until(stop))
-        guider = TermGuider(model)
-        guider.set_terms(terms_of(guidance, positive))
-        return io.NodeOutput(guider)
+        guidance = between(per_stream(chosen), start, stop)
+        return io.NodeOutput(TermGuider(model, terms_of(guidance, positive)))
 
 
-class GuidanceTerm(io.ComfyNode):
+class GuidanceTerm(Node):
+    TITLE = "Foley Guidance Term"
+    ABOUT = (
+        "One prediction of a sum of your own: what it hears and how much it counts. Chain terms, "
+        "then join them with Combine Foley Guidance."
+    )
+    OUTPUTS = [
+        common.Terms.Output(
+            "all_terms", "terms", tooltip="For Combine Foley Guidance or the next term."
+        )
+    ]
+    FOLDER = "guide"
+    ALIASES = ("guidance weight", "multi cfg")
+
     @classmethod
-    def define_schema(cls) -> io.Schema:
+    def inputs(cls) -> list:
         keeps = [
             io.Boolean.Input(
                 f"hear_{stream}",
@@ -184,131 +150,91 @@ class GuidanceTerm(io.ComfyNode):
             )
             for stream, meaning in streams().items()
         ]
-        return schema(
-            "GuidanceTerm",
-            "Foley Guidance Term",
-            "One prediction of a sum of your own: what it hears and how much it counts. Chain "
-            "terms, then join them with Combine Foley Guidance.",
-            [
-                io.Conditioning.Input(
-                    "conditioning", tooltip="What it may hear: an output of Foley Conditioning."
-                ),
-                common.Terms.Input(
-                    "terms", optional=True, tooltip="Terms before this one, to chain them."
-                ),
-                io.Float.Input(
-                    "weight",
-                    default=SCALE,
-                    min=-100.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How much it counts. Below 0 leads away from it.",
-                ),
-                *_moments(),
-                *keeps,
-            ],
-            [
-                common.Terms.Output(
-                    "all_terms",
-                    display_name="terms",
-                    tooltip="For Combine Foley Guidance or the next term.",
-                )
-            ],
-            folder="guide",
-            aliases=("guidance weight", "multi cfg"),
-        )
+        return [
+            io.Conditioning.Input(
+                "conditioning", tooltip="What it may hear: an output of Foley Conditioning."
+            ),
+            common.Terms.Input(
+                "terms", optional=True, tooltip="Terms before this one, to chain them."
+            ),
+            widgets.number(
+                "weight",
+                widgets.SCALE,
+                "How much it counts. Below 0 leads away from it.",
+                min=-100.0,
+                max=100.0,
+                step=0.1,
+            ),
+            *_span(),
+            *keeps,
+        ]
 
     @classmethod
-    def execute(
-        cls, conditioning, weight, start, stop, terms: TermList | None = None, **hears
-    ) -> io.NodeOutput:
+    def execute(cls, conditioning, weight, start, stop, terms: tuple = (), **kept) -> io.NodeOutput:
         if not start < stop:
             raise FoleyError(
                 f"The term counts from {start:g} to {stop:g}, which is nowhere: let it stop after "
                 "it starts."
             )
-        left_out = frozenset(name for name in streams() if not hears[f"hear_{name}"])
+        left_out = frozenset(name for name in streams() if not kept[f"hear_{name}"])
 
         def counts(t: float) -> float:
             return weight if start <= t < until(stop) else 0.0
 
-        own = terms_of([Term(counts, drop=left_out)], conditioning)
-        before = terms.terms if terms is not None else ()
-        return io.NodeOutput(TermList((*before, *own)))
+        return io.NodeOutput((*terms, *terms_of([Term(counts, drop=left_out)], conditioning)))
 
 
-class CombineGuidance(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "CombineGuidance",
-            "Combine Foley Guidance",
-            "Sums terms to one GUIDER. At every moment the weights must sum to 1; the rest can go "
-            "to the prediction that is told nothing, so one term of 3 is plain guidance of 3.",
-            [
-                io.Model.Input("model", tooltip="From Load Foley Model."),
-                common.Terms.Input("terms", tooltip="From Foley Guidance Term."),
-                io.Combo.Input(
-                    "rest",
-                    options=["to the unconditioned", "refuse"],
-                    default="to the unconditioned",
-                    tooltip="What happens with weights that do not sum to 1: the prediction that "
-                    "is told nothing gets the rest, or it is an error.",
-                ),
-            ],
-            _guider_output(),
-            folder="guide",
-            aliases=("sum of guidance", "compose"),
-        )
+class CombineGuidance(Node):
+    TITLE = "Combine Foley Guidance"
+    ABOUT = (
+        "Sums terms to one GUIDER. At every moment the weights must sum to 1; the rest can go to "
+        "the prediction that is told nothing, so one term of 3 is plain guidance of 3."
+    )
+    INPUTS = [
+        *widgets.model_and(),
+        common.Terms.Input("terms", tooltip="From Foley Guidance Term."),
+        widgets.choice(
+            "rest",
+            ["to the unconditioned", "refuse"],
+            "What happens with weights that do not sum to 1: the prediction that is told nothing "
+            "gets the rest, or it is an error.",
+        ),
+    ]
+    OUTPUTS = [_GUIDER]
+    FOLDER = "guide"
+    ALIASES = ("sum of guidance", "compose")
 
     @classmethod
-    def validate_inputs(cls, rest: str | None = None) -> bool | str:
-        return known_choices(cls, rest=rest)
+    def validate_inputs(cls, rest=None) -> bool | str:
+        return cls.check_choices(rest=rest)
 
     @classmethod
-    def execute(cls, model, terms: TermList, rest: str) -> io.NodeOutput:
-        foley_model(model)
-        parts = list(terms.terms)
-        if rest != "refuse":
+    def execute(cls, model, terms: tuple, rest: str) -> io.NodeOutput:
+        def missing(t: float) -> float:
+            return 1.0 - sum(weight(t) for _, weight in terms)
 
-            def missing(t: float, weights=tuple(weight for _, weight in parts)) -> float:
-                return 1.0 - sum(weight(t) for weight in weights)
-
-            parts.append((unconditional(parts[0][0]), missing))
-        guider = TermGuider(model)
-        guider.set_terms(parts)
-        return io.NodeOutput(guider)
+        added = () if rest == "refuse" else ((unconditional(terms[0][0]), missing),)
+        return io.NodeOutput(TermGuider(model, (*terms, *added)))
 
 
-class RescaleGuidance(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "RescaleGuidance",
-            "Rescale Foley Guidance",
-            "Keeps a high cfg from making the sound too loud and coarse, with every sampler and "
-            "guider that gets this MODEL.",
-            [
-                io.Model.Input("model", tooltip="From Load Foley Model."),
-                io.Float.Input(
-                    "share",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How far the strength that guidance adds is taken back: 1 wholly, 0.7 "
-                    "mostly, 0 not at all. ac_foley_mini has 1 by itself, the others 0 as "
-                    "published.",
-                ),
-            ],
-            [
-                io.Model.Output(
-                    "rescaled", display_name="model", tooltip="For a sampler or a guider."
-                )
-            ],
-            folder="guide",
-            aliases=("rescale cfg", "guidance rescale", "too loud"),
-        )
+class RescaleGuidance(Node):
+    TITLE = "Rescale Foley Guidance"
+    ABOUT = (
+        "Keeps a high cfg from making the sound too loud and coarse, with every sampler and "
+        "guider that gets this MODEL."
+    )
+    INPUTS = [
+        *widgets.model_and(),
+        widgets.number(
+            "share",
+            1.0,
+            "How far the strength that guidance adds is taken back: 1 wholly, 0.7 mostly, 0 not "
+            "at all. ac_foley_mini has 1 by itself, the others 0 as published.",
+        ),
+    ]
+    OUTPUTS = [io.Model.Output("rescaled", "model", tooltip="For a sampler or a guider.")]
+    FOLDER = "guide"
+    ALIASES = ("rescale cfg", "guidance rescale", "too loud")
 
     @classmethod
     def execute(cls, model, share) -> io.NodeOutput:

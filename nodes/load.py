@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import comfy.model_management
 import torch
 from comfy_api.latest import io
@@ -9,50 +12,39 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from ..core.catalog import CODECS, SYSTEMS, TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
 from ..core.precision import compute_dtype
-from . import common
+from . import common, widgets
 from .choices import choices, fetch, find_row, licences, present
-from .common import known_choices, schema
+from .common import Node
 from .folders import stamp
 from .native.managed import managed
 from .native.model import DTYPES, load_model
 
-
-def _choice(table, name: str, what: str) -> io.Combo.Input:
-    options = choices(table, absent=True)
-    return io.Combo.Input(
-        name,
-        options=options,
-        default=options[0],
-        tooltip=f"{what} Files in models/foley are listed too; at the end stands what can be "
-        f"downloaded.\n{licences(table)}",
-    )
+_LOADED = io.String.Output("about", tooltip="What was loaded, and the licence of its weights.")
 
 
-def _download() -> io.Boolean.Input:
-    return io.Boolean.Input(
-        "download",
-        optional=True,
-        default=False,
-        tooltip="On: weights that are not on this machine are fetched from where they are "
-        "published, often some GB, on the terms below name. Off: nothing is fetched.",
-    )
-
-
-def _encoder_dtype() -> torch.dtype:
-    """What encoders are stored and computed in on this machine."""
-    return compute_dtype("auto", comfy.model_management.get_torch_device())
-
-
-def _about() -> io.String.Output:
-    return io.String.Output(
-        "about", display_name="about", tooltip="What was loaded, and the licence of its weights."
-    )
-
-
-class _Loader(io.ComfyNode):
-    """What the four loaders share: they load again only when the file has changed."""
+class _Loader(Node):
+    """What the loaders share: they load again only when the file has changed."""
 
     TABLE: dict = {}
+    CHOICE: str
+    FOLDER = "load"
+
+    @classmethod
+    def inputs(cls) -> list:
+        name = widgets.choice(
+            "name",
+            choices(cls.TABLE, absent=True),
+            f"{cls.CHOICE} Files in models/foley are listed too; at the end stands what can be "
+            f"downloaded.\n{licences(cls.TABLE)}",
+        )
+        download = io.Boolean.Input(
+            "download",
+            optional=True,
+            default=False,
+            tooltip="On: weights that are not on this machine are fetched from where they are "
+            "published, often some GB, on the terms below name. Off: nothing is fetched.",
+        )
+        return [name, *cls.INPUTS, download]
 
     @classmethod
     def _find(cls, name: str, download: bool) -> tuple:
@@ -68,45 +60,29 @@ class _Loader(io.ComfyNode):
             return f"{name} missing"
         return stamp(next(iter(find_row(cls.TABLE, name)[1].values())))
 
-    @classmethod
-    def validate_inputs(cls, name: str | None = None) -> bool | str:
-        return known_choices(cls, name=name)
-
 
 class LoadModel(_Loader):
+    TITLE = "Load Foley Model"
+    ABOUT = (
+        "Loads the network that imagines the sound. Its MODEL works with KSampler, "
+        "SamplerCustomAdvanced, LoRA loaders and everything else that takes a MODEL."
+    )
     TABLE = SYSTEMS
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "LoadModel",
-            "Load Foley Model",
-            "Loads the network that imagines the sound. Its MODEL works with KSampler, "
-            "SamplerCustomAdvanced, LoRA loaders and everything else that takes a MODEL.",
-            [
-                _choice(SYSTEMS, "name", "The model that makes the sound."),
-                io.Combo.Input(
-                    "weight_dtype",
-                    options=list(DTYPES),
-                    default="default",
-                    tooltip="Number format of the weights. default suits the machine; bfloat16 "
-                    "halves and fp8_e4m3fn quarters the memory of float32, at a small loss.",
-                ),
-                _download(),
-            ],
-            [
-                io.Model.Output("model", display_name="model", tooltip="For guiders and samplers."),
-                _about(),
-            ],
-            folder="load",
-            aliases=("v2a loader", "video to audio", "sound model", "mmaudio", "ac-foley"),
+    CHOICE = "The model that makes the sound."
+    INPUTS = [
+        widgets.choice(
+            "weight_dtype",
+            DTYPES,
+            "Number format of the weights. default suits the machine; bfloat16 halves and "
+            "fp8_e4m3fn quarters the memory of float32, at a small loss.",
         )
+    ]
+    OUTPUTS = [io.Model.Output("model", tooltip="For guiders and samplers."), _LOADED]
+    ALIASES = ("v2a loader", "video to audio", "sound model", "mmaudio", "ac-foley")
 
     @classmethod
-    def validate_inputs(
-        cls, name: str | None = None, weight_dtype: str | None = None
-    ) -> bool | str:
-        return known_choices(cls, name=name, weight_dtype=weight_dtype)
+    def validate_inputs(cls, name=None, weight_dtype=None) -> bool | str:
+        return cls.check_choices(name=name, weight_dtype=weight_dtype)
 
     @classmethod
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
@@ -114,66 +90,129 @@ class LoadModel(_Loader):
         return io.NodeOutput(load_model(row, files["generator"], weight_dtype), row.about)
 
 
-class LoadSystem(io.ComfyNode):
+class _PartLoader(_Loader):
+    """A loader of an encoder or a codec."""
+
+    @classmethod
+    def validate_inputs(cls, name=None) -> bool | str:
+        return cls.check_choices(name=name)
+
+    @classmethod
+    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
+        part, files = cls._find(name, download)
+        return io.NodeOutput(managed(part, cls._load(part, files)), part.about)
+
+    @classmethod
+    def _load(cls, part: Any, files: dict[str, Path]) -> torch.nn.Module:
+        raise NotImplementedError
+
+
+class LoadVideoEncoder(_PartLoader):
+    TABLE = VIDEO_ENCODERS
+    TITLE = "Load Foley Video Encoder"
+    ABOUT = (
+        "Loads the network that looks at the video. Each model was trained with one encoder; "
+        "Foley Conditioning says which when another is connected."
+    )
+    CHOICE = "The encoder that watches the video."
+    OUTPUTS = [
+        common.VideoEncoder.Output(
+            "video_encoder", "video encoder", tooltip="For Encode Foley Video."
+        ),
+        _LOADED,
+    ]
+    ALIASES = ("synchformer", "clip vision", "cavp")
+
+    @classmethod
+    def _load(cls, part, files):
+        loaders = part.loaders(files, dtype=_encoder_dtype(), device="cpu")
+        loaded = {role: load() for role, load in loaders.items()}
+        # Each by its stream, or the one network that there is.
+        return torch.nn.ModuleDict(loaded) if part.encoders else loaded["video"]
+
+
+class LoadTextEncoder(_PartLoader):
+    TABLE = TEXT_ENCODERS
+    TITLE = "Load Foley Text Encoder"
+    ABOUT = "Loads the network that reads prompts. Each model was trained with one."
+    CHOICE = "The encoder that reads the prompt."
+    OUTPUTS = [
+        common.TextEncoder.Output("text_encoder", "text encoder", tooltip="For Encode Foley Text."),
+        _LOADED,
+    ]
+    ALIASES = ("clip text", "prompt encoder")
+
+    @classmethod
+    def _load(cls, part, files):
+        path = next(iter(files.values()))
+        module = part.load(path, dtype=_encoder_dtype(), device="cpu")
+        # In a module of its own: ComfyUI gives what it manages a `device`, an encoder has its own.
+        return torch.nn.ModuleDict({"text": module})
+
+
+class LoadCodec(_PartLoader):
+    TABLE = CODECS
+    TITLE = "Load Foley Codec"
+    ABOUT = "Loads what turns latents into sound and sound into latents."
+    CHOICE = "The codec that the model was trained with."
+    OUTPUTS = [
+        common.Codec.Output(
+            "codec", tooltip="For Foley Decode, Foley Encode Audio and Encode Foley Reference."
+        ),
+        _LOADED,
+    ]
+    ALIASES = ("audio vae", "vocoder", "bigvgan")
+
+    @classmethod
+    def _load(cls, part, files):
+        return part.load(files)
+
+
+def _encoder_dtype() -> torch.dtype:
+    """What encoders are stored and computed in on this machine."""
+    return compute_dtype("auto", comfy.model_management.get_torch_device())
+
+
+class LoadSystem(LoadModel):
     """Unfolds into the four loaders, so that another size of a model keeps the other parts."""
 
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        one = LoadModel.define_schema()
-        model, about = one.outputs
-        video, codec = (part.define_schema().outputs[0] for part in (LoadVideoEncoder, LoadCodec))
-        return schema(
-            "LoadSystem",
-            "Load Foley System",
-            "Loads a model together with the encoders and the codec that it was trained with. To "
-            "mix parts of your own, use the four loaders.",
-            one.inputs,
-            [
-                model,
-                video,
-                common.TextEncoder.Output(
-                    "text_encoder",
-                    display_name="text encoder",
-                    tooltip="For Encode Foley Text. A model that follows the picture alone has "
-                    "none.",
-                ),
-                codec,
-                about,
-            ],
-            folder="load",
-            aliases=("v2a loader", "load everything", "checkpoint loader", "mmaudio", "ac-foley"),
-            enable_expand=True,
-        )
-
-    @classmethod
-    def validate_inputs(
-        cls, name: str | None = None, weight_dtype: str | None = None
-    ) -> bool | str:
-        return known_choices(cls, name=name, weight_dtype=weight_dtype)
+    TITLE = "Load Foley System"
+    ABOUT = (
+        "Loads a model together with the encoders and the codec that it was trained with. To mix "
+        "parts of your own, use the four loaders."
+    )
+    OUTPUTS = [
+        LoadModel.OUTPUTS[0],
+        LoadVideoEncoder.OUTPUTS[0],
+        common.TextEncoder.Output(
+            "text_encoder",
+            "text encoder",
+            tooltip="For Encode Foley Text. A model that follows the picture alone has none.",
+        ),
+        LoadCodec.OUTPUTS[0],
+        _LOADED,
+    ]
+    ALIASES = ("v2a loader", "load everything", "checkpoint loader", "mmaudio", "ac-foley")
+    OTHER = {"enable_expand": True}
 
     @classmethod
     def fingerprint_inputs(cls, name: str, **_) -> str:
-        parts = cls._parts(name)
-        stamps = [LoadModel.fingerprint_inputs(name)]
-        stamps += [loader.fingerprint_inputs(parts[loader]) for loader in parts]
-        return " ".join(stamps)
+        parts = [(LoadModel, name), *cls._parts(name).items()]
+        return " ".join(loader.fingerprint_inputs(choice) for loader, choice in parts)
 
     @classmethod
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
         graph = GraphBuilder()
-        kind = LoadModel.GET_SCHEMA().node_id
-        model = graph.node(kind, name=name, weight_dtype=weight_dtype, download=download)
-        loaded: dict[type, object] = {}
-        for loader, choice in cls._parts(name).items():
+
+        def load(loader: type[_Loader], choice: str, **more: str):
             kind = loader.GET_SCHEMA().node_id
-            loaded[loader] = graph.node(kind, name=choice, download=download).out(0)
+            return graph.node(kind, name=choice, download=download, **more)
+
+        model = load(LoadModel, name, weight_dtype=weight_dtype)
+        parts = {loader: load(loader, own).out(0) for loader, own in cls._parts(name).items()}
+        video, text, codec = map(parts.get, (LoadVideoEncoder, LoadTextEncoder, LoadCodec))
         return io.NodeOutput(
-            model.out(0),
-            loaded[LoadVideoEncoder],
-            loaded.get(LoadTextEncoder),
-            loaded[LoadCodec],
-            model.out(1),
-            expand=graph.finalize(),
+            model.out(0), video, text, codec, model.out(1), expand=graph.finalize()
         )
 
     @classmethod
@@ -192,94 +231,6 @@ def text_encoder_of(row: SystemSpec, choice: str) -> str:
     own file. choice: what the system was loaded as."""
     inside = row.text and TEXT_ENCODERS[row.text].inside
     return choice if inside and choice != row.name else row.text
-
-
-class LoadVideoEncoder(_Loader):
-    TABLE = VIDEO_ENCODERS
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "LoadVideoEncoder",
-            "Load Foley Video Encoder",
-            "Loads the network that looks at the video. Each model was trained with one encoder; "
-            "Foley Conditioning says which when another is connected.",
-            [_choice(VIDEO_ENCODERS, "name", "The encoder that watches the video."), _download()],
-            [
-                common.VideoEncoder.Output(
-                    "video_encoder", display_name="video encoder", tooltip="For Encode Foley Video."
-                ),
-                _about(),
-            ],
-            folder="load",
-            aliases=("synchformer", "clip vision", "cavp"),
-        )
-
-    @classmethod
-    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, files = cls._find(name, download)
-        made = {"dtype": _encoder_dtype(), "device": "cpu"}
-        loaded = {role: load() for role, load in part.loaders(files, **made).items()}
-        # Each by its stream, or the one network that there is.
-        module = torch.nn.ModuleDict(loaded) if part.encoders else loaded["video"]
-        return io.NodeOutput(managed(part, module), part.about)
-
-
-class LoadTextEncoder(_Loader):
-    TABLE = TEXT_ENCODERS
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "LoadTextEncoder",
-            "Load Foley Text Encoder",
-            "Loads the network that reads prompts. Each model was trained with one.",
-            [_choice(TEXT_ENCODERS, "name", "The encoder that reads the prompt."), _download()],
-            [
-                common.TextEncoder.Output(
-                    "text_encoder", display_name="text encoder", tooltip="For Encode Foley Text."
-                ),
-                _about(),
-            ],
-            folder="load",
-            aliases=("clip text", "prompt encoder"),
-        )
-
-    @classmethod
-    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, files = cls._find(name, download)
-        path = next(iter(files.values()))
-        module = part.load(path, dtype=_encoder_dtype(), device="cpu")
-        # In a module of its own: ComfyUI gives what it manages a `device`, an encoder has its own.
-        return io.NodeOutput(managed(part, torch.nn.ModuleDict({"text": module})), part.about)
-
-
-class LoadCodec(_Loader):
-    TABLE = CODECS
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "LoadCodec",
-            "Load Foley Codec",
-            "Loads what turns latents into sound and sound into latents.",
-            [_choice(CODECS, "name", "The codec that the model was trained with."), _download()],
-            [
-                common.Codec.Output(
-                    "codec",
-                    display_name="codec",
-                    tooltip="For Foley Decode, Foley Encode Audio and Encode Foley Reference.",
-                ),
-                _about(),
-            ],
-            folder="load",
-            aliases=("audio vae", "vocoder", "bigvgan"),
-        )
-
-    @classmethod
-    def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, files = cls._find(name, download)
-        return io.NodeOutput(managed(part, part.load(files)), part.about)
 
 
 NODES = [LoadSystem, LoadModel, LoadVideoEncoder, LoadTextEncoder, LoadCodec]

@@ -30,15 +30,11 @@ def shown_on(node_id: str | None) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(collector)
-    _say(collector.lines, node_id)
-
-
-def _say(lines: list[str], node_id: str | None) -> None:
-    if not lines or node_id is None:
+    if not collector.lines or node_id is None:
         return
     from server import PromptServer
 
     show = getattr(getattr(PromptServer, "instance", None), "send_progress_text", None)
     if show is not None:
         # Steps that unfold from a node are shown in its place.
-        show("\n".join(lines), node_id.partition(".")[0])
+        show("\n".join(collector.lines), node_id.partition(".")[0])

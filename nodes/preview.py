@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import folder_paths
@@ -11,7 +10,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from ..core.media import write_preview
 from .border import check_seconds, picture_of, temporary_file
-from .progress import progress_bar, stop_if_cancelled
+from .progress import callbacks
 
 # VIDEO or IMAGE -> what was asked of it -> its file. Another pick shows the same picture again.
 _MADE: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -23,19 +22,9 @@ def preview_of(video: Any, fps: float, start: float, seconds: float) -> ui.Saved
     made = _MADE.setdefault(video, {})
     key = (fps, start, seconds)
     if key not in made or not made[key].is_file():
-        made[key] = _written(video, fps, start, seconds)
+        picture = picture_of(video, fps)
+        first, length = picture.window(start, seconds)
+        path = temporary_file("preview", "")
+        made[key] = write_preview(picture.source, path, start=first, seconds=length, **callbacks())
     folder = made[key].parent.relative_to(folder_paths.get_temp_directory())
     return ui.SavedResult(made[key].name, folder.as_posix(), io.FolderType.temp)
-
-
-def _written(video: Any, fps: float, start: float, seconds: float) -> Path:
-    picture = picture_of(video, fps)
-    begin, length = picture.window(start, seconds)
-    return write_preview(
-        picture.source,
-        temporary_file("preview", ""),
-        start=begin,
-        seconds=length,
-        progress=progress_bar(),
-        cancelled=stop_if_cancelled,
-    )

@@ -22,3 +22,8 @@ def progress_bar() -> Callable[[int, int], None]:
         bar.update_absolute(step, max(total, 1))
 
     return show
+
+
+def callbacks() -> dict[str, Callable]:
+    """Both, under the names that core has for them."""
+    return {"progress": progress_bar(), "cancelled": stop_if_cancelled}

@@ -10,81 +10,69 @@ from comfy_api.latest import io
 
 from ..core.errors import FoleyError
 from ..core.sampling import draw_noise
-from .common import known_choices, schema, seed_input
+from . import widgets
+from .common import Node
 from .native.guider import guider_of
 from .native.latents import repeated, sound_of_latent
 from .native.model import foley_model
 from .native.tokens import TokenSampler
-from .scale import OWN, OWN_STEPS, own_scale_input, own_steps_input
+from .widgets import OWN, OWN_STEPS
 
 PUBLISHED = "published"
 
 
-class Sampler(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "Sampler",
-            "Foley Sampler",
-            "Makes the sound, still as a latent: connect it to Foley Decode. With a guider "
-            "connected, that decides instead of cfg.",
-            [
-                io.Model.Input("model", tooltip="From Load Foley Model."),
-                io.Conditioning.Input("positive", tooltip="positive of Foley Conditioning."),
-                io.Conditioning.Input("negative", tooltip="negative of Foley Conditioning."),
-                io.Latent.Input(
-                    "latent",
-                    tooltip="latent of Foley Conditioning; or of Foley Encode Audio, to change a "
-                    "sound with denoise below 1 or a range.",
-                ),
-                io.Guider.Input(
-                    "guider",
-                    optional=True,
-                    tooltip="Guidance of your own, from a Foley guider node. It brings its own "
-                    "model and conditioning.",
-                ),
-                seed_input(),
-                own_steps_input(),
-                own_scale_input(),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=[OWN, *comfy.samplers.SAMPLER_NAMES],
-                    default=OWN,
-                    tooltip="How the way from noise to sound is walked. the model's own: as it was "
-                    "published.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=[PUBLISHED, *comfy.samplers.SCHEDULER_NAMES],
-                    default=PUBLISHED,
-                    tooltip="How the steps are spread. published: evenly, as the model was made.",
-                ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.01,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of the latent is made anew: 1 all, 0.5 keeps its outline.",
-                ),
-                io.Int.Input(
-                    "takes",
-                    default=1,
-                    min=1,
-                    max=64,
-                    tooltip="How many takes are made at once. Take 1 is the same however many.",
-                ),
-            ],
-            [io.Latent.Output("samples", display_name="latent", tooltip="For Foley Decode.")],
-            folder="sample",
-            aliases=("ksampler", "generate sound", "v2a sampler"),
-        )
+class Sampler(Node):
+    TITLE = "Foley Sampler"
+    ABOUT = (
+        "Makes the sound, still as a latent: connect it to Foley Decode. With a guider connected, "
+        "that decides instead of cfg."
+    )
+    OUTPUTS = [io.Latent.Output("samples", "latent", tooltip="For Foley Decode.")]
+    FOLDER = "sample"
+    ALIASES = ("ksampler", "generate sound", "v2a sampler")
 
     @classmethod
-    def validate_inputs(
-        cls, sampler_name: str | None = None, scheduler: str | None = None
-    ) -> bool | str:
-        return known_choices(cls, sampler_name=sampler_name, scheduler=scheduler)
+    def inputs(cls) -> list:
+        return [
+            *widgets.model_and("positive", "negative"),
+            io.Latent.Input(
+                "latent",
+                tooltip="latent of Foley Conditioning; or of Foley Encode Audio, to change a "
+                "sound with denoise below 1 or a range.",
+            ),
+            io.Guider.Input(
+                "guider",
+                optional=True,
+                tooltip="Guidance of your own, from a Foley guider node. It brings its own model "
+                "and conditioning.",
+            ),
+            widgets.seed(),
+            widgets.own_steps(),
+            widgets.own_scale(),
+            widgets.choice(
+                "sampler_name",
+                [OWN, *comfy.samplers.SAMPLER_NAMES],
+                "How the way from noise to sound is walked. the model's own: as it was published.",
+            ),
+            widgets.choice(
+                "scheduler",
+                [PUBLISHED, *comfy.samplers.SCHEDULER_NAMES],
+                "How the steps are spread. published: evenly, as the model was made.",
+            ),
+            widgets.number(
+                "denoise",
+                1.0,
+                "How much of the latent is made anew: 1 all, 0.5 keeps its outline.",
+                min=0.01,
+            ),
+            widgets.count(
+                "takes", "How many takes are made at once. Take 1 is the same however many."
+            ),
+        ]
+
+    @classmethod
+    def validate_inputs(cls, sampler_name=None, scheduler=None) -> bool | str:
+        return cls.check_choices(sampler_name=sampler_name, scheduler=scheduler)
 
     @classmethod
     def execute(

@@ -79,10 +79,3 @@ class Sound:
     seconds: float
     start: float = 0.0
     tokens: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class TermList:
-    """FOLEY_GUIDANCE_TERMS: (conditioning, weight) pairs; a weight is a function of flow time."""
-
-    terms: tuple[tuple[list, Any], ...]

@@ -1,4 +1,4 @@
-"""A look at a take, and a choice between takes."""
+"""A picture of a take, and a choice between takes."""
 
 from __future__ import annotations
 
@@ -7,44 +7,34 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..core.errors import FoleyError
-from . import common
+from . import common, widgets
 from .border import audio_value, one_sound, picture_of, sound_of, temporary_file
-from .common import fps_input, picture_input, schema
+from .common import Node
 from .preview import preview_of
 from .values import EncodedFeatures
 
 
-class Plot(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "Plot",
-            "Foley Plot",
-            "One picture of a take: frames, what the encoder saw, waveform and spectrogram, with a "
-            "red line at every onset that is heard.",
-            [
-                io.Audio.Input("audio", tooltip="The sound, one take."),
-                picture_input("The VIDEO it belongs to, or the IMAGE batch."),
-                common.Features.Input(
-                    "features",
-                    optional=True,
-                    tooltip="From Encode Foley Video: draws the chance of a hit too.",
-                ),
-                io.Float.Input(
-                    "start",
-                    default=0.0,
-                    min=0.0,
-                    max=86400.0,
-                    step=0.01,
-                    tooltip="When the sound begins, in seconds of the video.",
-                ),
-                fps_input(),
-            ],
-            [io.Image.Output("image", display_name="image", tooltip="The plot.")],
-            folder="finish",
-            aliases=("spectrogram", "waveform", "onsets"),
-            is_output_node=True,
-        )
+class Plot(Node):
+    TITLE = "Foley Plot"
+    ABOUT = (
+        "One picture of a take: frames, what the encoder saw, waveform and spectrogram, with a "
+        "red line at every onset that is heard."
+    )
+    INPUTS = [
+        io.Audio.Input("audio", tooltip="The sound, one take."),
+        widgets.picture("The VIDEO it belongs to, or the IMAGE batch."),
+        common.Features.Input(
+            "features",
+            optional=True,
+            tooltip="From Encode Foley Video: draws the chance of a hit too.",
+        ),
+        widgets.seconds("start", "When the sound begins, in seconds of the video."),
+        widgets.fps(),
+    ]
+    OUTPUTS = [io.Image.Output("image", tooltip="The plot.")]
+    FOLDER = "finish"
+    ALIASES = ("spectrogram", "waveform", "onsets")
+    OTHER = {"is_output_node": True}
 
     @classmethod
     def execute(
@@ -58,14 +48,8 @@ class Plot(io.ComfyNode):
         picture = picture_of(video, fps)
         path = temporary_file("plot", ".png")
         chance = None if features is None else features.chance
-        plot_take(
-            picture.source,
-            waveform,
-            rate,
-            path,
-            start=picture.window(start, None)[0],
-            chance=chance,
-        )
+        first, _ = picture.window(start, None)
+        plot_take(picture.source, waveform, rate, path, start=first, chance=chance)
         try:
             with Image.open(path) as drawn:
                 pixels = np.asarray(drawn.convert("RGB"), dtype=np.float32) / 255
@@ -75,49 +59,31 @@ class Plot(io.ComfyNode):
         return io.NodeOutput(image, ui=ui.PreviewImage(image, cls=cls))
 
 
-class Takes(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            "Takes",
-            "Foley Takes",
-            "Plays the takes under their picture and switches between them at the same moment; "
-            "pick the one that goes on.",
-            [
-                io.Audio.Input("audio", tooltip="Several takes: from Foley Decode."),
-                io.Int.Input(
-                    "pick",
-                    default=1,
-                    min=1,
-                    max=64,
-                    tooltip="The take that goes on, from 1. Picking another makes nothing anew.",
-                ),
-                picture_input(
-                    "The VIDEO that the takes belong to, or the IMAGE batch, to see it while "
-                    "choosing. Without it the takes are only heard.",
-                    optional=True,
-                ),
-                io.Float.Input(
-                    "start",
-                    default=0.0,
-                    min=0.0,
-                    max=86400.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="When the takes begin, in seconds of the video. Connect start of Foley "
-                    "Decode.",
-                ),
-                fps_input(optional=True),
-            ],
-            [
-                io.Audio.Output(
-                    "picked", display_name="audio", tooltip="The take that was picked."
-                ),
-            ],
-            folder="finish",
-            aliases=("pick take", "audio batch", "choose"),
-            is_output_node=True,
-        )
+class Takes(Node):
+    TITLE = "Foley Takes"
+    ABOUT = (
+        "Plays the takes under their picture and switches between them at the same moment; pick "
+        "the one that goes on."
+    )
+    INPUTS = [
+        io.Audio.Input("audio", tooltip="Several takes: from Foley Decode."),
+        widgets.count("pick", "The take that goes on, from 1. Picking another makes nothing anew."),
+        widgets.picture(
+            "The VIDEO that the takes belong to, or the IMAGE batch, to see it while choosing. "
+            "Without it the takes are only heard.",
+            optional=True,
+        ),
+        widgets.seconds(
+            "start",
+            "When the takes begin, in seconds of the video. Connect start of Foley Decode.",
+            optional=True,
+        ),
+        widgets.fps(optional=True),
+    ]
+    OUTPUTS = [io.Audio.Output("picked", "audio", tooltip="The take that was picked.")]
+    FOLDER = "finish"
+    ALIASES = ("pick take", "audio batch", "choose")
+    OTHER = {"is_output_node": True}
 
     @classmethod
     def execute(

@@ -12,16 +12,21 @@ from torch import Tensor
 from ...core.errors import FoleyError
 from ...core.generators import Conditions
 from ...core.sampling import Guidance, Term, dynamics_of, interval, preset
+from ...core.sampling.guidance import SUM_TOLERANCE, ZERO_WEIGHT
 from ..values import KEY, entry_of
 from .model import foley_model
 
 _NOTHING = Term(1.0, frozenset())
-Weight = float | Callable[[float], float]
-WeightedConditioning = tuple[list, Weight]
+# A conditioning, and its weight as a function of flow time.
+WeightedConditioning = tuple[list, Callable[[float], float]]
 
 
 class FoleyGuider(comfy.samplers.CFGGuider):
-    """What all our guiders share."""
+    """What all our guiders share. Raises FoleyError for a MODEL that makes no sound."""
+
+    def __init__(self, model) -> None:
+        foley_model(model)
+        super().__init__(model)
 
     def sample(self, noise, latent_image, sampler, sigmas, denoise_mask=None, **options):
         # Mask nodes make pictures [B, 1, H, W]; along a sound only their width means anything.
@@ -41,34 +46,38 @@ def until(stop: float) -> float:
     return stop if stop < 1.0 else math.inf
 
 
-class IntervalGuider(FoleyGuider):
-    """Plain guidance between two moments, the positive side alone outside.
+def between(guidance: Guidance, start: float, stop: float) -> Guidance:
+    """A guidance of core that counts from flow time `start` up to `stop`."""
+    if (start, stop) == (0.0, 1.0):
+        return guidance
+    return interval(guidance, start, until(stop))
 
-    It is ComfyUI's own sampling function, so patches of that (rescale and the like) work.
+
+class IntervalGuider(FoleyGuider):
+    """Plain guidance from flow time `start` up to `stop`, the positive side alone outside.
+
+    It is ComfyUI's own sampling function, so patches of that (rescale and the like) work. Raises
+    FoleyError when nothing lies between the two.
     """
 
-    def set_interval(self, start: float = 0.0, stop: float = 1.0) -> None:
-        """Guides from flow time `start` up to `stop`; FoleyError when nothing lies between them."""
-        stop = until(stop)
-        if not 0.0 <= start < stop:
+    def __init__(
+        self, model, positive: list, negative: list, scale: float, start: float, stop: float
+    ) -> None:
+        super().__init__(model)
+        self.start, self.stop = start, until(stop)
+        if not 0.0 <= start < self.stop:
             raise FoleyError(
                 f"The guidance interval from {start:g} to {stop:g} is empty: let it stop after it "
                 "starts."
             )
-        self.start, self.stop = start, stop
+        self.set_conds(positive, negative)
+        self.set_cfg(scale)
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
-        inside = self.start <= self.flow_time(timestep) < self.stop
-        negative, positive = self.conds.get("negative"), self.conds.get("positive")
+        scale = self.cfg if self.start <= self.flow_time(timestep) < self.stop else 1.0
+        sides = self.conds.get("negative"), self.conds.get("positive")
         return comfy.samplers.sampling_function(
-            self.inner_model,
-            x,
-            timestep,
-            negative,
-            positive,
-            self.cfg if inside else 1.0,
-            model_options=model_options,
-            seed=seed,
+            self.inner_model, x, timestep, *sides, scale, model_options=model_options, seed=seed
         )
 
 
@@ -78,21 +87,21 @@ class TermGuider(FoleyGuider):
     Terms of weight 0 are not computed; the others run in one batch where memory allows.
     """
 
-    def set_terms(self, terms: Sequence[WeightedConditioning]) -> None:
-        """Sums these predictions."""
+    def __init__(self, model, terms: Sequence[WeightedConditioning]) -> None:
+        super().__init__(model)
         self.weights = [weight for _, weight in terms]
         self.streams = [max(len(entry_of(options).streams) for _, options in c) for c, _ in terms]
         self.inner_set_conds({f"term {i}": cond for i, (cond, _) in enumerate(terms)})
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006
         t = self.flow_time(timestep)
-        weights = [float(w(t)) if callable(w) else float(w) for w in self.weights]
-        if not math.isclose(sum(weights), 1.0, abs_tol=1e-4):
+        weights = [float(weight(t)) for weight in self.weights]
+        if abs(sum(weights) - 1.0) > SUM_TOLERANCE:
             raise FoleyError(
-                f"The guidance weights sum to {sum(weights):g} at moment {t:.2f}; they must sum to "
+                f"The guidance weights sum to {sum(weights):g} at time {t:.2f}; they must sum to "
                 "1: let Combine Foley Guidance give the rest to the unconditioned prediction."
             )
-        active = [i for i, weight in enumerate(weights) if abs(weight) > 1e-9]
+        active = [i for i, weight in enumerate(weights) if abs(weight) > ZERO_WEIGHT]
         weights = [weights[i] for i in active]
         conds = [self.conds[f"term {i}"] for i in active]
         parts = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
@@ -119,33 +128,26 @@ class TermGuider(FoleyGuider):
 
 
 def guider_of(
-    model,
-    positive: list,
-    negative: list,
-    scale: float,
-    start: float = 0.0,
-    stop: float = 1.0,
+    model, positive: list, negative: list, scale: float, start: float = 0.0, stop: float = 1.0
 ) -> FoleyGuider:
-    """The guidance of a MODEL between two moments; below 0 the scale is the model's own, else
+    """The guidance of a MODEL between two flow times; below 0 the scale is the model's own, else
     guidance is plain. Rescaling is the MODEL's.
 
     Raises:
-        FoleyError: a MODEL that makes no sound, or nothing lies between the moments.
+        FoleyError: a MODEL that makes no sound, or nothing lies between the times.
     """
     sampling = foley_model(model).row.sampling
-    own = scale < 0
-    if own and sampling.guidance != "plain":
-        guidance = preset(replace(sampling, rescale=0.0))
-        if (start, stop) != (0.0, 1.0):
-            guidance = interval(guidance, start, until(stop))
-        guider = TermGuider(model)
-        guider.set_terms([(positive if t.is_conditional else negative, t.at) for t in guidance])
-        return guider
-    guider = IntervalGuider(model)
-    guider.set_conds(positive, negative)
-    guider.set_cfg(sampling.scale if own else scale)
-    guider.set_interval(start, stop)
-    return guider
+    if scale < 0 and sampling.guidance != "plain":
+        guidance = between(preset(replace(sampling, rescale=0.0)), start, stop)
+        return two_sided(model, guidance, positive, negative)
+    scale = sampling.scale if scale < 0 else scale
+    return IntervalGuider(model, positive, negative, scale, start, stop)
+
+
+def two_sided(model, guidance: Guidance, positive: list, negative: list) -> TermGuider:
+    """A guidance of core whose terms have all streams, or those of the negative side."""
+    terms = [(positive if term.is_conditional else negative, term.at) for term in guidance]
+    return TermGuider(model, terms)
 
 
 def terms_of(guidance: Guidance, conditioning: list) -> list[WeightedConditioning]:

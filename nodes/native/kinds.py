@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import comfy.model_base
@@ -15,6 +15,10 @@ from ...core.errors import FoleyError
 from ...core.sampling import DYNAMICS, LINEAR
 
 
+def _denoised(sampling, sigma: Tensor, prediction: Tensor, x: Tensor) -> Tensor:
+    return sampling.calculate_denoised(sigma, prediction, x)
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a kind of dynamics reads in ComfyUI.
@@ -22,19 +26,19 @@ class Kind:
     Attributes:
         model_type, settings: of ComfyUI's sampling of it.
         time(sampling, sigma): the network's time of a sigma.
-        denoised(sampling, sigma, prediction, x): what ComfyUI's samplers take, all [B, C, T].
         sigmas(sampling, steps): `steps + 1` noise levels as the kind is published.
         samplers: ComfyUI's name of each solver of core that it has.
+        denoised(sampling, sigma, prediction, x): what ComfyUI's samplers take, all [B, C, T].
         schedulers: whether ComfyUI's schedulers mean something to it.
     """
 
     name: str
     model_type: comfy.model_base.ModelType
     time: Callable[[Any, Tensor], Tensor]
-    denoised: Callable[[Any, Tensor, Tensor, Tensor], Tensor]
     sigmas: Callable[[Any, int], Tensor]
     samplers: Mapping[str, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    denoised: Callable[[Any, Tensor, Tensor, Tensor], Tensor] = _denoised
     schedulers: bool = True
 
     def sampler_of(self, solver: str) -> str:
@@ -73,63 +77,51 @@ def _even_flow(sampling, steps: int) -> Tensor:
 
 
 def _even_epsilon(sampling, steps: int) -> Tensor:
-    # The published solver stops at the first step's noise, which cannot be heard.
+    # The published solver stops at the first step's noise, which is inaudible.
     return sampling.sigma(torch.linspace(len(sampling.sigmas) - 1, 0, steps + 1))
 
 
-def _denoised(sampling, sigma: Tensor, prediction: Tensor, x: Tensor) -> Tensor:
-    return sampling.calculate_denoised(sigma, prediction, x)
-
-
 _TYPES = comfy.model_base.ModelType
-KINDS = {
-    kind.name: kind
-    for kind in (
-        # sigma runs from 1 (noise) to 0, flow time from 0 to 1, so the velocity turns round.
-        Kind(
-            "flow",
-            _TYPES.FLOW,
-            lambda sampling, sigma: 1 - sigma,
-            lambda sampling, sigma, velocity, x: _denoised(sampling, sigma, -1.0 * velocity, x),
-            _even_flow,
-            {"euler": "euler"},
-            {"shift": 1.0, "multiplier": 1000},
-        ),
-        # What ComfyUI calls sqrt_linear are betas that rise evenly.
-        Kind(
-            "epsilon",
-            _TYPES.EPS,
-            _between_steps,
-            _denoised,
-            _even_epsilon,
-            {"dpm_solver_2m": "dpmpp_2m"},
-            {
-                "beta_schedule": "sqrt_linear",
-                "linear_start": LINEAR.first_beta,
-                "linear_end": LINEAR.last_beta,
-            },
-        ),
-        Kind(
-            "v",
-            _TYPES.V_PREDICTION_CONTINUOUS,
-            lambda sampling, sigma: sampling.timestep(sigma),
-            _denoised,
-            lambda sampling, steps: torch.tensor(DYNAMICS["v"].times(steps)),
-            {"dpmpp_3m_sde": "dpmpp_3m_sde"},
-        ),
-        # A sigma is the share of the steps that is left; what is predicted are logits.
-        Kind(
-            "tokens",
-            _TYPES.FLOW,
-            lambda sampling, sigma: 1 - sigma,
-            lambda sampling, sigma, logits, x: logits,
-            lambda sampling, steps: torch.linspace(1, 0, steps + 1),
-            {"maskgit": "maskgit"},
-            {"shift": 1.0, "multiplier": 1000},
-            schedulers=False,
-        ),
-    )
-}
+_FLOW = Kind(
+    "flow",
+    _TYPES.FLOW,
+    lambda sampling, sigma: 1 - sigma,
+    _even_flow,
+    {"euler": "euler"},
+    {"shift": 1.0, "multiplier": 1000},
+    # sigma runs from 1 (noise) to 0, flow time from 0 to 1, so the velocity turns round.
+    lambda sampling, sigma, velocity, x: _denoised(sampling, sigma, -1.0 * velocity, x),
+)
+_EPSILON = Kind(
+    "epsilon",
+    _TYPES.EPS,
+    _between_steps,
+    _even_epsilon,
+    {"dpm_solver_2m": "dpmpp_2m"},
+    # What ComfyUI calls sqrt_linear are betas that rise evenly.
+    {
+        "beta_schedule": "sqrt_linear",
+        "linear_start": LINEAR.first_beta,
+        "linear_end": LINEAR.last_beta,
+    },
+)
+_V = Kind(
+    "v",
+    _TYPES.V_PREDICTION_CONTINUOUS,
+    lambda sampling, sigma: sampling.timestep(sigma),
+    lambda sampling, steps: torch.tensor(DYNAMICS["v"].times(steps)),
+    {"dpmpp_3m_sde": "dpmpp_3m_sde"},
+)
+# A sigma is the share of the steps that is left; what is predicted are logits.
+_TOKENS = replace(
+    _FLOW,
+    name="tokens",
+    sigmas=lambda sampling, steps: torch.linspace(1, 0, steps + 1),
+    samplers={"maskgit": "maskgit"},
+    denoised=lambda sampling, sigma, logits, x: logits,
+    schedulers=False,
+)
+KINDS = {kind.name: kind for kind in (_FLOW, _EPSILON, _V, _TOKENS)}
 
 
 def kind_of(name: str) -> Kind:

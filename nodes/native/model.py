@@ -109,9 +109,9 @@ class FoleyModel(comfy.model_base.BaseModel):
         network = self.diffusion_model
         if network.config.latent.codes:
             require_token_sampler(transformer_options)
-            noisy = x[:, 0].round().long()  # (B, T)
+            noisy = x[:, 0].round().long()  # [B, T]
         else:
-            noisy = sampling.calculate_input(t, x).to(dtype).transpose(1, 2)  # (B, T, C)
+            noisy = sampling.calculate_input(t, x).to(dtype).transpose(1, 2)  # [B, T, C]
         times = self.kind.time(sampling, t).float()
         takes = len(x) // (1 + len(others))
         joined = first.together(others, network, takes, x.device, dtype)

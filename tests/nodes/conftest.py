@@ -5,7 +5,6 @@ FOLEYSTAGE_DYNAMIC_VRAM=1 has layers come without weights, as ComfyUI does with 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -65,32 +64,20 @@ def weights(tmp_path_factory):
     """The models folder, with random minis in it."""
     import folder_paths
     from foleystage.nodes import extension  # noqa: F401 - registers the folder
+    from random_minis import write_random_minis
 
-    spec = importlib.util.spec_from_file_location(
-        "random_minis", Path(__file__).parent / "random_minis.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("foley")
     with torch.inference_mode(False):
-        module.write_random_minis(folder)
+        write_random_minis(folder)
     folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
     folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
     return folder
 
 
 @pytest.fixture(scope="session")
-def call():
+def call(nodes):
     """Runs a node as the executor does: `call("Decode", samples=..., codec=...)`."""
-    import asyncio
-
     from comfy_api.latest import io
-    from foleystage.nodes.extension import FoleyStageExtension
-
-    nodes = {
-        node.GET_SCHEMA().node_id: node
-        for node in asyncio.run(FoleyStageExtension().get_node_list())
-    }
 
     # Older ComfyUIs want the hidden inputs themselves, newer ones a dictionary that holds them.
     hidden = {io.Hidden.unique_id: None}
@@ -166,7 +153,7 @@ def made_first(random_model, features, text):
 
 
 @pytest.fixture(scope="session")
-def told(model, features, text, call):
+def conds(model, features, text, call):
     """positive, negative, latent of Foley Conditioning."""
     with torch.inference_mode():
         return call(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
+from native_helpers import models_in, relative
 from small_mdsgen import small_sizes, stand_in, write_mdsgen
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "workflows" / "media" / "example.mp4"
@@ -16,15 +17,11 @@ PLAIN_STEPS, PLAIN_SCALE = 25, 3.0  # what the widgets of the first version held
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """Small files of every model that is not bundled, where core and the loaders find them."""
-    import folder_paths
     from family import OTHERS, write_family, write_generator
-    from foleystage.nodes import extension  # noqa: F401 - registers the folder
 
     folder = tmp_path_factory.mktemp("everything")
-    before = dict(folder_paths.folder_names_and_paths)
-    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
     patch = pytest.MonkeyPatch()
-    with small_sizes():
+    with small_sizes(), models_in(folder):
         with torch.inference_mode(False):
             write_family(folder)
             for name, config in OTHERS.items():
@@ -33,8 +30,6 @@ def everything(tmp_path_factory):
         stand_in(patch, folder)
         yield folder
     patch.undo()
-    folder_paths.folder_names_and_paths.clear()
-    folder_paths.folder_names_and_paths.update(before)
 
 
 def names() -> list[str]:
@@ -53,19 +48,16 @@ def take(call, clip):
         row = SYSTEMS[name]
         model = call("LoadModel", name=name)[0]
         encoder = call("LoadVideoEncoder", name=row.video)[0]
-        seen = call("EncodeVideo", video_encoder=encoder, video=InputImpl.VideoFromFile(str(video)))
-        positive, negative, latent = call("Conditioning", model=model, video=seen[0])
+        features = call(
+            "EncodeVideo", video_encoder=encoder, video=InputImpl.VideoFromFile(str(video))
+        )
+        positive, negative, latent = call("Conditioning", model=model, video=features[0])
         sides = {"model": model, "positive": positive, "negative": negative}
         made = call("Sampler", **sides, latent=latent, **widgets)[0]
         codec = call("LoadCodec", name=model.model.row.codec)[0]
         return call("Decode", samples=made, codec=codec)[0]["waveform"][0]
 
     return make
-
-
-def relative(a: torch.Tensor, b: torch.Tensor) -> float:
-    assert a.shape == b.shape
-    return float((a - b).norm() / b.norm())
 
 
 def test_core_and_the_nodes_have_the_same_models():
@@ -115,18 +107,18 @@ def test_the_models_own_is_of_the_model(everything, call):
         assert model.model.row.sampling == sampling
 
 
-def test_a_model_of_pictures_has_none_of_its_own(told, call):
+def test_a_model_of_pictures_has_none_of_its_own(conds, call):
     class Pictures:
         model = torch.nn.Linear(1, 1)
 
-    sides = {"positive": told[0], "negative": told[1], "latent": told[2]}
+    sides = {"positive": conds[0], "negative": conds[1], "latent": conds[2]}
     with pytest.raises(FoleyError, match="does not make sound"):
         call("Sampler", model=Pictures(), **sides)
     with pytest.raises(FoleyError, match="does not make sound"):
-        call("Guider", model=Pictures(), positive=told[0], negative=told[1])
+        call("Guider", model=Pictures(), positive=conds[0], negative=conds[1])
 
 
-def test_guidance_between_two_moments_keeps_the_models_own_preset(everything, take, call):
+def test_guidance_between_two_times_keeps_the_models_own_preset(everything, take, call):
     from foleystage.nodes.native.guider import guider_of
 
     model = call("LoadModel", name="mdsgen_mini")[0]

@@ -5,23 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
+from native_helpers import models_in
 from small_mdsgen import Levels, small_sizes, stand_in, write_mdsgen
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Small files where the loaders find them."""
-    import folder_paths
-    from foleystage.nodes import extension  # noqa: F401 - registers the folder
-
     folder = tmp_path_factory.mktemp("mdsgen")
-    before = dict(folder_paths.folder_names_and_paths)
-    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
-    with small_sizes():
+    with small_sizes(), models_in(folder):
         write_mdsgen(folder)
         yield folder
-    folder_paths.folder_names_and_paths.clear()
-    folder_paths.folder_names_and_paths.update(before)
 
 
 @pytest.fixture
@@ -51,16 +45,16 @@ def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
     images = torch.rand(round(seconds * 4), 8, 8, 3, generator=torch.Generator().manual_seed(0))
     model, codec = load(call), call("LoadCodec", name="audioldm_codec")[0]
     encoder = call("LoadVideoEncoder", name="cavp")[0]
-    seen = call("EncodeVideo", video_encoder=encoder, video=images, fps=4.0)[0]
-    told = call("Conditioning", model=model, video=seen)
+    features = call("EncodeVideo", video_encoder=encoder, video=images, fps=4.0)[0]
+    conds = call("Conditioning", model=model, video=features)
     guider = call(
-        "PowerCosineGuider", model=model, positive=told[0], negative=told[1], cfg=5.0, power=0.01
+        "PowerCosineGuider", model=model, positive=conds[0], negative=conds[1], cfg=5.0, power=0.01
     )[0]
     from foleystage.nodes.sample import OWN, PUBLISHED, sampled, sampler_of, sigmas_of
 
     sampler, sigmas = sampler_of(model, OWN), sigmas_of(model, PUBLISHED, 10, 1.0)
-    latent = sampled(guider, told[2], sampler, sigmas, 3)
-    native = call("Decode", samples={**told[2], "samples": latent}, codec=codec)[0]["waveform"][0]
+    latent = sampled(guider, conds[2], sampler, sigmas, 3)
+    native = call("Decode", samples={**conds[2], "samples": latent}, codec=codec)[0]["waveform"][0]
     core = generate(
         ImageFrames(images, 4.0), load_model("mdsgen_b"), Request(seed=3, steps=10)
     ).waveforms[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import comfy.model_management as management
 import comfy.ops
-import comfy.sd
 import pytest
 import torch
 from foleystage.core.catalog import SYSTEMS
+from native_helpers import with_random_lora
 
 EULER = {"sampler_name": "euler", "scheduler": "published", "steps": 2}
 # Smaller weights are moved whole, whatever layer holds them.
@@ -15,15 +15,15 @@ SMALL = 2**20
 WHOLE = management.LoadedModel.model_load
 
 
-def take(call, model, told):
-    sides = {"model": model, "positive": told[0], "negative": told[1], "latent": told[2]}
+def take(call, model, conds):
+    sides = {"model": model, "positive": conds[0], "negative": conds[1], "latent": conds[2]}
     return call("Sampler", **sides, seed=4, **EULER)[0]["samples"]
 
 
-def take_whole(call, model, told):
+def take_whole(call, model, conds):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(management.LoadedModel, "model_load", WHOLE)
-        return take(call, model, told)
+        return take(call, model, conds)
 
 
 def loaded(patcher):
@@ -34,15 +34,15 @@ def loaded(patcher):
 def little_room(monkeypatch):
     """ComfyUI finds room for a third of every network that it loads."""
     load = management.LoadedModel.model_load
-    told = []
+    moved = []
 
     def partly(self, lowvram_model_memory=0, force_patch_weights=False):
-        told.append(self.model)
+        moved.append(self.model)
         return load(self, self.model.model_size() // 3, force_patch_weights)
 
     management.unload_all_models()
     monkeypatch.setattr(management.LoadedModel, "model_load", partly)
-    yield told
+    yield moved
     management.unload_all_models()
 
 
@@ -51,12 +51,12 @@ def left_outside(model):
     return [m for m in model.model.modules() if getattr(m, "comfy_cast_weights", False)]
 
 
-def test_unloaded_models_make_the_same_take_again(call, model, told):
-    before = take(call, model, told)
+def test_unloaded_models_make_the_same_take_again(call, model, conds):
+    before = take(call, model, conds)
     assert any(entry.model.is_clone(model) for entry in management.current_loaded_models)
     management.unload_all_models()
     assert not management.current_loaded_models
-    assert torch.equal(take(call, model, told), before)
+    assert torch.equal(take(call, model, conds), before)
 
 
 def test_an_unloaded_codec_decodes_the_same_again(call, weights):
@@ -69,31 +69,24 @@ def test_an_unloaded_codec_decodes_the_same_again(call, weights):
     assert torch.equal(codec.ready().decode(latent), before)
 
 
-def test_a_model_loaded_in_part_makes_the_same_take(call, told, weights, little_room, model):
+def test_a_model_loaded_in_part_makes_the_same_take(call, conds, weights, little_room, model):
     fresh = call("LoadModel", name="random_mini.safetensors", weight_dtype="float32")[0]
-    part = take(call, fresh, told)
+    part = take(call, fresh, conds)
     assert little_room and fresh.model.model_lowvram and len(left_outside(fresh)) > 10
     little_room.clear()
     management.unload_all_models()
     assert not left_outside(fresh)
-    assert torch.allclose(part, take_whole(call, model, told), atol=1e-5)
+    assert torch.allclose(part, take_whole(call, model, conds), atol=1e-5)
 
 
-def test_a_lora_on_a_model_loaded_in_part_counts_in_full(call, told, weights, little_room, model):
-    key = "diffusion_model.joint_blocks.0.latent_block.attn.qkv"
-    weight = model.model.diffusion_model.joint_blocks[0].latent_block.attn.qkv.weight
-    rng = torch.Generator().manual_seed(0)
-    lora = {
-        f"{key}.lora_A.weight": torch.randn(4, weight.shape[1], generator=rng),
-        f"{key}.lora_B.weight": torch.randn(weight.shape[0], 4, generator=rng),
-    }
-    patched, _ = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0)
-    part = take(call, patched, told)
+def test_a_lora_on_a_model_loaded_in_part_counts_in_full(call, conds, weights, little_room, model):
+    patched = with_random_lora(model)
+    part = take(call, patched, conds)
     management.unload_all_models()
-    whole = take_whole(call, patched, told)
+    whole = take_whole(call, patched, conds)
     assert torch.allclose(part, whole, atol=1e-4)
     management.unload_all_models()
-    assert not torch.allclose(whole, take_whole(call, model, told), atol=1e-2)
+    assert not torch.allclose(whole, take_whole(call, model, conds), atol=1e-2)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

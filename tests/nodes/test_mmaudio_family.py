@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
+from native_helpers import models_in
 
 ABSENT = "mmaudio_medium_44k"
 
@@ -15,18 +16,13 @@ ABSENT = "mmaudio_medium_44k"
 @pytest.fixture(scope="module")
 def family(tmp_path_factory):
     """Reduced files in the folders foley and mmaudio, where the loaders find them."""
-    import folder_paths
     from family import write_family
-    from foleystage.nodes import extension  # noqa: F401 - registers the folder
 
     folder = tmp_path_factory.mktemp("family")
     with torch.inference_mode(False):
         write_family(folder)
-    before = dict(folder_paths.folder_names_and_paths)
-    folder_paths.folder_names_and_paths["foley"] = ([str(folder)], set())
-    yield folder
-    folder_paths.folder_names_and_paths.clear()
-    folder_paths.folder_names_and_paths.update(before)
+    with models_in(folder):
+        yield folder
 
 
 def test_found_files_are_offered_by_name(family, nodes):
@@ -50,7 +46,9 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, ti
     model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
     codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
     encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
-    seen = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8, timing=timing)[0]
+    features = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8, timing=timing)[
+        0
+    ]
     words = call(
         "EncodeText",
         text_encoder=call("LoadTextEncoder", name="clip_text")[0],
@@ -60,21 +58,21 @@ def test_a_take_of_the_nodes_is_that_of_core(family, call, clip, monkeypatch, ti
     audio = {"waveform": sound, "sample_rate": 48000}
     # Published timing draws a reference's noise from the take's generator, which no node has.
     given = timing == "nearest"
-    heard = call("EncodeReference", audio=audio, codec=codec, model=model)[0] if given else None
-    told = call(
+    encoded = call("EncodeReference", audio=audio, codec=codec, model=model)[0] if given else None
+    conds = call(
         "Conditioning",
         model=model,
-        video=seen,
+        video=features,
         text=words[0],
         negative_text=words[1],
-        reference=heard,
+        reference=encoded,
     )
     latent = call(
         "Sampler",
         model=model,
-        positive=told[0],
-        negative=told[1],
-        latent=told[2],
+        positive=conds[0],
+        negative=conds[1],
+        latent=conds[2],
         seed=3,
         steps=2,
         cfg=4.5,
@@ -95,12 +93,12 @@ def test_what_the_picture_shows_can_be_left_out(family, call, clip):
     model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
     encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
     video = InputImpl.VideoFromFile(str(clip))
-    seen = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8)[0]
-    plain, deaf = (
-        call("Conditioning", model=model, video=seen, ignore_look=ignore)[0][0][1][KEY]
+    features = call("EncodeVideo", video_encoder=encoder, video=video, seconds=0.8)[0]
+    plain, moving = (
+        call("Conditioning", model=model, video=features, ignore_look=ignore)[0][0][1][KEY]
         for ignore in (False, True)
     )
-    assert set(plain.streams) == {"clip", "sync"} and set(deaf.streams) == {"sync"}
+    assert set(plain.streams) == {"clip", "sync"} and set(moving.streams) == {"sync"}
 
 
 def test_the_rule_that_picks_frames_can_be_chosen(family, call, clip):
@@ -124,13 +122,13 @@ def test_a_saved_graph_that_says_reference_means_published(family, call, clip, n
 def test_a_mask_that_hides_nothing_changes_nothing(family, call, clip, timing):
     _, encode = encoded(call, clip, seconds=0.8, timing=timing)
     _, masked = encoded(call, clip, seconds=0.8, timing=timing, mask=torch.ones(1, 36, 64))
-    plain, seen = encode(), masked()
+    plain, hidden = encode(), masked()
     for name in ("clip", "sync"):
-        assert torch.allclose(plain.streams[name], seen.streams[name], atol=1e-5)
-    assert plain.seconds == seen.seconds
+        assert torch.allclose(plain.streams[name], hidden.streams[name], atol=1e-5)
+    assert plain.seconds == hidden.seconds
 
 
-def test_a_single_picture_says_what_is_heard(family, call, monkeypatch):
+def test_a_single_picture_makes_the_take_of_core(family, call, monkeypatch):
     from foleystage.core.loading import load_model
     from foleystage.core.media import ImageFrames
     from foleystage.core.pipeline import generate
@@ -140,14 +138,20 @@ def test_a_single_picture_says_what_is_heard(family, call, monkeypatch):
     image = torch.rand(1, 48, 64, 3, generator=torch.Generator().manual_seed(0))
     model = call("LoadModel", name="ac_foley", weight_dtype="float32")[0]
     encoder = call("LoadVideoEncoder", name="clip_and_synchformer")[0]
-    look = partial(call, "EncodeVideo", video_encoder=encoder, video=image)
-    seen, seconds, start = look(seconds=0.8)
-    assert set(seen.streams) == {"clip"} and (seconds, start) == (0.8, 0)
-    assert look(seconds=0.0)[1] == 8.0
-    dark = look(seconds=0.8, mask=torch.zeros(1, 48, 64))[0]
-    assert not torch.allclose(dark.streams["clip"], seen.streams["clip"], atol=1e-3)
-    told = call("Conditioning", model=model, video=seen)
-    sampled = {"positive": told[0], "negative": told[1], "latent": told[2], "seed": 3, "steps": 2}
+    encode = partial(call, "EncodeVideo", video_encoder=encoder, video=image)
+    features, seconds, start = encode(seconds=0.8)
+    assert set(features.streams) == {"clip"} and (seconds, start) == (0.8, 0)
+    assert encode(seconds=0.0)[1] == 8.0
+    dark = encode(seconds=0.8, mask=torch.zeros(1, 48, 64))[0]
+    assert not torch.allclose(dark.streams["clip"], features.streams["clip"], atol=1e-3)
+    conds = call("Conditioning", model=model, video=features)
+    sampled = {
+        "positive": conds[0],
+        "negative": conds[1],
+        "latent": conds[2],
+        "seed": 3,
+        "steps": 2,
+    }
     latent = call("Sampler", model=model, cfg=4.5, **sampled)[0]
     codec = call("LoadCodec", name="mmaudio_codec_44k")[0]
     native = call("Decode", samples=latent, codec=codec)[0]["waveform"][0]
@@ -188,17 +192,19 @@ def encoded(call, clip, **options):
     return encoder, lambda: call("EncodeVideo", video_encoder=encoder, video=video, **options)[0]
 
 
-def test_a_video_that_was_seen_is_not_looked_at_again(family, call, clip, monkeypatch):
+def test_a_video_that_was_encoded_is_not_encoded_again(family, call, clip, monkeypatch):
     from foleystage.core.encoders.base import VideoEncoder
     from foleystage.nodes.encode import cache
 
     cache().clear()
-    looks = []
-    look = VideoEncoder.encode_windows
+    calls = []
+    encode_windows = VideoEncoder.encode_windows
     monkeypatch.setattr(
-        VideoEncoder, "encode_windows", lambda self, *a, **k: looks.append(1) or look(self, *a, **k)
+        VideoEncoder,
+        "encode_windows",
+        lambda self, *a, **k: calls.append(1) or encode_windows(self, *a, **k),
     )
     _, encode = encoded(call, clip, seconds=0.8)
     first, again = encode(), encode()
-    assert len(looks) == 2
+    assert len(calls) == 2
     assert all(torch.equal(first.streams[n], again.streams[n]) for n in ("clip", "sync"))

@@ -10,16 +10,11 @@ from foleystage.core.catalog import SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import Conditions
 from foleystage.core.parts import load_generator
-from foleystage.core.sampling import (
-    LINEAR,
-    Windows,
-    cfg,
-    power_cosine,
-    sample,
-)
+from foleystage.core.sampling import LINEAR, Windows, cfg, power_cosine, sample
 from foleystage.core.weights.minis import mini_path
 from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
 from foleystage.nodes.values import KEY
+from native_helpers import relative
 
 STEPS = 10
 
@@ -30,7 +25,7 @@ def model(weights, call):
 
 
 @pytest.fixture(scope="module", params=[2.0, 8.0])
-def told(request, model, call, features):
+def conds(request, model, call, features):
     """Conditioning of a clip shorter, and of one longer, than a window."""
     bins = round(request.param * 50)
     rng = torch.Generator().manual_seed(0)
@@ -41,26 +36,22 @@ def told(request, model, call, features):
     return call("Conditioning", model=model, video=video)
 
 
-def core_take(told, guidance):
-    return core_sample(told, guidance, STEPS)
+def core_take(conds, guidance):
+    return core_sample(conds, guidance, STEPS)
 
 
-def core_sample(told, guidance, steps):
-    entry, path = told[0][0][1][KEY], mini_path("mdsgen_mini")
+def core_sample(conds, guidance, steps):
+    entry, path = conds[0][0][1][KEY], mini_path("mdsgen_mini")
     network = load_generator(SYSTEMS["mdsgen_mini"].of_file(path).generator, path)
     conditions = Conditions(entry.streams, entry.seconds)
     return sample(network, conditions, guidance, steps=steps, seed=3, windows=Windows())
 
 
-def native_take(guider, model, told, sampler="dpmpp_2m"):
+def native_take(guider, model, conds, sampler="dpmpp_2m"):
     sigmas = sigmas_of(model, PUBLISHED, STEPS, 1.0)
-    return sampled(guider, told[2], comfy.samplers.sampler_object(sampler), sigmas, 3).transpose(
+    return sampled(guider, conds[2], comfy.samplers.sampler_object(sampler), sigmas, 3).transpose(
         1, 2
     )
-
-
-def relative(a, b):
-    return float((a - b).norm() / b.norm())
 
 
 def test_it_is_an_eps_model_with_the_published_noise(model):
@@ -77,28 +68,28 @@ def test_the_network_is_asked_at_times_between_steps(model):
     assert torch.allclose(kind.time(sampling, sampling.sigma(times)), times, atol=2e-2)
 
 
-def test_power_cosine_equals_core(model, told, call):
+def test_power_cosine_equals_core(model, conds, call):
     guider = call(
-        "PowerCosineGuider", model=model, positive=told[0], negative=told[1], cfg=4.0, power=0.5
+        "PowerCosineGuider", model=model, positive=conds[0], negative=conds[1], cfg=4.0, power=0.5
     )[0]
-    made, expected = native_take(guider, model, told), core_take(told, power_cosine(4.0, 0.5))
+    made, expected = (native_take(guider, model, conds), core_take(conds, power_cosine(4.0, 0.5)))
     assert made.shape == expected.shape
     assert relative(made, expected) < 1e-3
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m_sde"])
-def test_other_samplers_make_finite_sound(model, told, call, sampler):
-    guider = call("Guider", model=model, positive=told[0], negative=told[1], cfg=3.0)[0]
-    made = native_take(guider, model, told, sampler)
+def test_other_samplers_make_finite_sound(model, conds, call, sampler):
+    guider = call("Guider", model=model, positive=conds[0], negative=conds[1], cfg=3.0)[0]
+    made = native_take(guider, model, conds, sampler)
     assert torch.isfinite(made).all() and float(made.std()) > 0.05
 
 
-def test_first_order_equals_core(model, told, call):
-    guider = call("Guider", model=model, positive=told[0], negative=told[1], cfg=3.0)[0]
+def test_first_order_equals_core(model, conds, call):
+    guider = call("Guider", model=model, positive=conds[0], negative=conds[1], cfg=3.0)[0]
     sigmas = sigmas_of(model, PUBLISHED, 1, 1.0)
     solver = comfy.samplers.sampler_object("dpmpp_2m")
-    made = sampled(guider, told[2], solver, sigmas, 3).transpose(1, 2)
-    assert relative(made, core_sample(told, cfg(3.0), 1)) < 1e-3
+    made = sampled(guider, conds[2], solver, sigmas, 3).transpose(1, 2)
+    assert relative(made, core_sample(conds, cfg(3.0), 1)) < 1e-3
 
 
 def test_words_are_refused(model, call, text):
@@ -106,10 +97,10 @@ def test_words_are_refused(model, call, text):
         call("Conditioning", model=model, text=text[0])
 
 
-def test_the_other_codec_is_refused(model, told, call):
+def test_the_other_codec_is_refused(model, conds, call):
     codec = call("LoadCodec", name="foley_mini_codec")[0]
     with pytest.raises(FoleyError, match="mel_picture_codec"):
-        call("Decode", samples=told[2], codec=codec)
+        call("Decode", samples=conds[2], codec=codec)
 
 
 def test_one_pass_of_more_than_its_length_is_refused(model, call):

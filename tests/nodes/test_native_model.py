@@ -27,6 +27,7 @@ from foleystage.nodes.native.model import DTYPES
 from foleystage.nodes.native.terms import prepare
 from foleystage.nodes.sample import sigmas_of
 from foleystage.nodes.values import KEY
+from native_helpers import relative, with_random_lora
 
 STEPS = 6
 FINE = 64
@@ -40,13 +41,13 @@ def network(weights):
 
 
 @pytest.fixture(scope="module")
-def noise(told):
-    samples = told[2]["samples"]
+def noise(conds):
+    samples = conds[2]["samples"]
     return draw_noise(torch.Generator().manual_seed(5), 2, samples.shape[2], samples.shape[1])
 
 
-def core_take(network, told, guidance, noise, seconds, share=1.0):
-    positive, negative = (told[side][0][1][KEY].streams for side in (0, 1))
+def core_take(network, conds, guidance, noise, seconds, share=1.0):
+    positive, negative = (conds[side][0][1][KEY].streams for side in (0, 1))
     conditions = Conditions(positive, seconds, negative)
     return sample(network, conditions, rescaled(guidance, share), steps=STEPS, noise=noise)
 
@@ -63,61 +64,51 @@ def native_take(guider, noise, sampler="euler", steps=STEPS, sigmas=None):
     ).transpose(1, 2)
 
 
-def relative(a, b):
-    return float((a - b).norm() / b.norm())
+def cfg_guider(model, conds, scale=4.5, start=0.0, stop=2.0):
+    return IntervalGuider(model, *conds[:2], scale, start, stop)
 
 
-def cfg_guider(model, told, scale=4.5, start=0.0, stop=2.0):
-    guider = IntervalGuider(model)
-    guider.set_conds(told[0], told[1])
-    guider.set_cfg(scale)
-    guider.set_interval(start, stop)
-    return guider
-
-
-def test_native_euler_equals_core_with_a_negative_prompt(model, network, told, noise):
-    entry = told[0][0][1][KEY]
-    expected = core_take(network, told, cfg(4.5), noise, entry.seconds)
-    made = native_take(cfg_guider(model, told), noise)
+def test_native_euler_equals_core_with_a_negative_prompt(model, network, conds, noise):
+    entry = conds[0][0][1][KEY]
+    expected = core_take(network, conds, cfg(4.5), noise, entry.seconds)
+    made = native_take(cfg_guider(model, conds), noise)
     assert expected.std() > 0.1
     assert relative(made, expected) < 1e-3
 
 
-def test_guidance_is_rescaled_as_core_does_it(model, network, told, noise, call):
-    entry = told[0][0][1][KEY]
+def test_guidance_is_rescaled_as_core_does_it(model, network, conds, noise, call):
+    entry = conds[0][0][1][KEY]
     plain, half, whole = (
-        core_take(network, told, cfg(60.0), noise, entry.seconds, share)
+        core_take(network, conds, cfg(60.0), noise, entry.seconds, share)
         for share in (0.0, 0.5, 1.0)
     )
     assert relative(plain, whole) > 0.05
     assert model.model.row.sampling.rescale == 1.0, "what its MODEL does by itself"
     halfway = call("RescaleGuidance", model=model, share=0.5)[0]
     for patched, expected in ((model, whole), (halfway, half)):
-        assert relative(native_take(cfg_guider(patched, told, 60.0), noise), expected) < 1e-3
+        assert relative(native_take(cfg_guider(patched, conds, 60.0), noise), expected) < 1e-3
     off = call("RescaleGuidance", model=halfway, share=0.0)[0]
-    assert relative(native_take(cfg_guider(off, told, 60.0), noise), plain) < 1e-3
+    assert relative(native_take(cfg_guider(off, conds, 60.0), noise), plain) < 1e-3
 
 
-def test_guidance_inside_an_interval_equals_core(model, network, told, noise):
-    entry = told[0][0][1][KEY]
+def test_guidance_inside_an_interval_equals_core(model, network, conds, noise):
+    entry = conds[0][0][1][KEY]
     guidance = interval(cfg(4.5), 0.3, 0.7)
-    expected = core_take(network, told, guidance, noise, entry.seconds)
-    assert relative(native_take(cfg_guider(model, told, 4.5, 0.3, 0.7), noise), expected) < 1e-3
+    expected = core_take(network, conds, guidance, noise, entry.seconds)
+    assert relative(native_take(cfg_guider(model, conds, 4.5, 0.3, 0.7), noise), expected) < 1e-3
 
 
-def test_one_scale_a_stream_equals_core(model, network, told, noise):
+def test_one_scale_a_stream_equals_core(model, network, conds, noise):
     guidance = per_stream({"sync": 6.0, "clip": 2.0, "text": 2.0})
-    expected = core_take(network, told, guidance, noise, told[0][0][1][KEY].seconds)
-    guider = TermGuider(model)
-    guider.set_terms(terms_of(guidance, told[0]))
+    expected = core_take(network, conds, guidance, noise, conds[0][0][1][KEY].seconds)
+    guider = TermGuider(model, terms_of(guidance, conds[0]))
     assert relative(native_take(guider, noise), expected) < 1e-3
 
 
-def test_plain_cfg_as_terms_equals_the_interval_guider(model, told, noise):
-    guider = TermGuider(model)
-    guider.set_terms(terms_of(cfg(3.0), told[0]))
-    silent = [[t, {**o, KEY: o[KEY].with_streams({})}] for t, o in told[1]]
-    plain = cfg_guider(model, (told[0], silent), 3.0)
+def test_plain_cfg_as_terms_equals_the_interval_guider(model, conds, noise):
+    guider = TermGuider(model, terms_of(cfg(3.0), conds[0]))
+    empty = [[t, {**o, KEY: o[KEY].with_streams({})}] for t, o in conds[1]]
+    plain = cfg_guider(model, (conds[0], empty), 3.0)
     assert relative(native_take(guider, noise), native_take(plain, noise)) < 1e-5
 
 
@@ -130,49 +121,49 @@ def test_a_take_longer_than_trained_equals_core(model, network, call, seconds, l
     rng = torch.Generator().manual_seed(0)
     streams = {"sync": torch.randn(1, round(seconds * 50), 3, generator=rng)}
     entry = replace(positive[0][1][KEY], streams=streams, every=streams)
-    told, silent = ([[positive[0][0], {KEY: side}]] for side in (entry, replace(entry, streams={})))
+    full, empty = ([[positive[0][0], {KEY: side}]] for side in (entry, replace(entry, streams={})))
     x = draw_noise(torch.Generator().manual_seed(1), 1, latent["samples"].shape[2], 32)
     cut = Windows() if windows else None
     assert not windows or len(Windows().cut(network.config, seconds)) == windows
     conditions = Conditions(streams, seconds)
     expected = sample(network, conditions, rescaled(cfg(4.5)), steps=2, noise=x, windows=cut)
-    made = native_take(cfg_guider(model, (told, silent)), x, steps=2)
+    made = native_take(cfg_guider(model, (full, empty)), x, steps=2)
     assert relative(made, expected) < 1e-3
 
 
-def test_conditions_are_prepared_once_a_run(model, told, noise, monkeypatch):
+def test_conditions_are_prepared_once_a_run(model, conds, noise, monkeypatch):
     calls = []
     generator = model.model.diffusion_model
     prepare = type(generator).prepare
     monkeypatch.setattr(
         type(generator), "prepare", lambda self, *a, **k: calls.append(1) or prepare(self, *a, **k)
     )
-    native_take(cfg_guider(model, told), noise)
+    native_take(cfg_guider(model, conds), noise)
     assert len(calls) == 2
 
 
-def test_positive_and_negative_run_in_one_batch(model, told, noise, monkeypatch):
+def test_positive_and_negative_run_in_one_batch(model, conds, noise, monkeypatch):
     sizes = []
     generator = type(model.model.diffusion_model)
     forward = generator.forward
     monkeypatch.setattr(
         generator, "forward", lambda self, x, *a: sizes.append(len(x)) or forward(self, x, *a)
     )
-    native_take(cfg_guider(model, told), noise)
+    native_take(cfg_guider(model, conds), noise)
     assert sizes == [4] * STEPS
 
 
 @pytest.mark.parametrize("sampler", comfy.samplers.SAMPLER_NAMES)
-def test_every_sampler_of_comfyui_works(model, told, noise, sampler):
-    made = native_take(cfg_guider(model, told), noise[:1], sampler, steps=4)
+def test_every_sampler_of_comfyui_works(model, conds, noise, sampler):
+    made = native_take(cfg_guider(model, conds), noise[:1], sampler, steps=4)
     assert torch.isfinite(made).all() and made.std() > 0.1
 
 
 @pytest.mark.parametrize("scheduler", comfy.samplers.SCHEDULER_NAMES)
 def test_every_scheduler_of_comfyui_ends_where_the_published_one_does(
-    model, told, noise, scheduler
+    model, conds, noise, scheduler
 ):
-    guider = cfg_guider(model, told, 1.0)
+    guider = cfg_guider(model, conds, 1.0)
     limit = native_take(guider, noise[:1], steps=FINE)
     coarse, fine = (sigmas_of(model, scheduler, steps, 1.0) for steps in (8, FINE))
     assert len(coarse) >= 6 and coarse[-1] == 0 and (coarse.diff() < 0).all()
@@ -181,48 +172,41 @@ def test_every_scheduler_of_comfyui_ends_where_the_published_one_does(
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "fp8_e4m3fn"])
-def test_narrow_weights_are_the_stored_ones_rounded(call, told, network, noise, dtype):
-    narrow = call("LoadModel", name="random_mini.safetensors", weight_dtype=dtype)[0]
-    stored, compute = DTYPES[dtype], narrow.model.compute_dtype
+def test_weights_of_fewer_bits_are_the_stored_ones_rounded(call, conds, network, noise, dtype):
+    rounding = call("LoadModel", name="random_mini.safetensors", weight_dtype=dtype)[0]
+    stored, compute = DTYPES[dtype], rounding.model.compute_dtype
     rounded = copy.deepcopy(network)
     for name, value in rounded.named_parameters():
         # What is no layer's weight keeps the type that is computed in.
         value.data = value.to(stored if "." in name else compute).float()
-    expected = core_take(rounded, told, cfg(4.5), noise, told[0][0][1][KEY].seconds)
-    made = native_take(cfg_guider(narrow, told), noise)
+    expected = core_take(rounded, conds, cfg(4.5), noise, conds[0][0][1][KEY].seconds)
+    made = native_take(cfg_guider(rounding, conds), noise)
     # In 16 bits the sums are rounded too.
     assert relative(made, expected) < (1e-3 if compute == torch.float32 else 0.02)
 
 
 @pytest.mark.parametrize("shift", ["ModelSamplingSD3", "ModelSamplingAuraFlow"])
-def test_shift_nodes_of_comfyui_do_not_change_what_the_network_is_told(model, told, noise, shift):
+def test_shift_nodes_of_comfyui_do_not_change_the_network_s_time(model, conds, noise, shift):
     from comfy_extras import nodes_model_advanced
 
     patch = getattr(nodes_model_advanced, shift)()
     shifted = (patch.patch if shift == "ModelSamplingSD3" else patch.patch_aura)(model, 3.0)[0]
-    plain = native_take(cfg_guider(model, told), noise)
-    assert relative(native_take(cfg_guider(shifted, told), noise), plain) < 1e-4
+    plain = native_take(cfg_guider(model, conds), noise)
+    assert relative(native_take(cfg_guider(shifted, conds), noise), plain) < 1e-4
 
 
-def test_a_lora_changes_the_take_and_leaves_the_model_as_it_was(model, told, noise):
-    before = native_take(cfg_guider(model, told), noise)
-    key = "diffusion_model.joint_blocks.0.latent_block.attn.qkv"
-    weight = model.model.diffusion_model.joint_blocks[0].latent_block.attn.qkv.weight
-    rng = torch.Generator().manual_seed(0)
-    lora = {
-        f"{key}.lora_A.weight": torch.randn(4, weight.shape[1], generator=rng),
-        f"{key}.lora_B.weight": torch.randn(weight.shape[0], 4, generator=rng),
-    }
-    patched, _ = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0)
-    assert relative(native_take(cfg_guider(patched, told), noise), before) > 0.01
-    assert torch.equal(native_take(cfg_guider(model, told), noise), before)
+def test_a_lora_changes_the_take_and_leaves_the_model_as_it_was(model, conds, noise):
+    before = native_take(cfg_guider(model, conds), noise)
+    patched = with_random_lora(model)
+    assert relative(native_take(cfg_guider(patched, conds), noise), before) > 0.01
+    assert torch.equal(native_take(cfg_guider(model, conds), noise), before)
 
 
-def test_a_mask_over_time_keeps_the_rest(model, told, noise):
+def test_a_mask_over_time_keeps_the_rest(model, conds, noise):
     kept = torch.randn(noise.transpose(1, 2).shape, generator=torch.Generator().manual_seed(2))
     mask = torch.zeros(1, 1, kept.shape[-1])
     mask[..., 20:40] = 1.0
-    made = cfg_guider(model, told).sample(
+    made = cfg_guider(model, conds).sample(
         noise.transpose(1, 2),
         kept,
         comfy.samplers.sampler_object("euler"),
@@ -236,7 +220,7 @@ def test_a_mask_over_time_keeps_the_rest(model, told, noise):
     assert not torch.allclose(made[..., 20:40], kept[..., 20:40], atol=0.1)
 
 
-def test_a_picture_mask_counts_by_its_width(model, told, noise):
+def test_a_picture_mask_counts_by_its_width(model, conds, noise):
     wide = torch.zeros(1, 1, 8, noise.shape[1])
     wide[..., 20:40] = 1.0
     options = {"disable_pbar": True, "seed": 0}
@@ -244,7 +228,7 @@ def test_a_picture_mask_counts_by_its_width(model, told, noise):
     sigmas = torch.linspace(1, 0, 3)
     euler = comfy.samplers.sampler_object("euler")
     made = [
-        cfg_guider(model, told).sample(
+        cfg_guider(model, conds).sample(
             noise.transpose(1, 2), latent, euler, sigmas, denoise_mask=mask, **options
         )
         for mask in (wide, wide[:, :, 0])
@@ -252,9 +236,8 @@ def test_a_picture_mask_counts_by_its_width(model, told, noise):
     assert torch.equal(*made)
 
 
-def test_weights_that_do_not_sum_to_one_are_refused(model, told, noise):
-    guider = TermGuider(model)
-    guider.set_terms([(told[0], 2.0)])
+def test_weights_that_do_not_sum_to_one_are_refused(model, conds, noise):
+    guider = TermGuider(model, [(conds[0], lambda t: 2.0)])
     with pytest.raises(FoleyError, match="sum to 2"):
         native_take(guider, noise)
 
@@ -265,33 +248,33 @@ def test_a_conditioning_of_pictures_is_refused(model, noise):
         native_take(cfg_guider(model, (foreign, foreign)), noise)
 
 
-def test_a_latent_of_another_length_is_refused(model, told, noise):
+def test_a_latent_of_another_length_is_refused(model, conds, noise):
     with pytest.raises(FoleyError, match="latent has"):
-        native_take(cfg_guider(model, told), noise[:, :10])
+        native_take(cfg_guider(model, conds), noise[:, :10])
 
 
-def test_another_model_of_the_same_file_is_made_for_what_cannot_be_dynamic(model, told, noise):
+def test_another_model_of_the_same_file_is_made_for_what_cannot_be_dynamic(model, conds, noise):
     factory, given = model.cached_patcher_init
     plain = factory(*given, disable_dynamic=True)
     assert type(plain) is comfy.model_patcher.ModelPatcher
     assert plain.model is not model.model
-    again = native_take(cfg_guider(plain, told), noise)
-    assert torch.equal(again, native_take(cfg_guider(model, told), noise))
+    again = native_take(cfg_guider(plain, conds), noise)
+    assert torch.equal(again, native_take(cfg_guider(model, conds), noise))
 
 
 @pytest.mark.skipif(
     not hasattr(comfy.model_patcher.ModelPatcher, "deepclone_multigpu"),
     reason="this ComfyUI samples on one GPU",
 )
-def test_a_clone_for_a_second_device_makes_the_same_take(model, told, noise):
+def test_a_clone_for_a_second_device_makes_the_same_take(model, conds, noise):
     other = model.deepclone_multigpu(new_load_device=torch.device("cpu"))
     assert other.model is not model.model
-    expected = native_take(cfg_guider(model, told), noise)
-    assert torch.equal(native_take(cfg_guider(other, told), noise), expected)
+    expected = native_take(cfg_guider(model, conds), noise)
+    assert torch.equal(native_take(cfg_guider(other, conds), noise), expected)
 
 
-def test_conditions_follow_the_latent_to_its_device(model, told):
-    entry = told[0][0][1][KEY]
+def test_conditions_follow_the_latent_to_its_device(model, conds):
+    entry = conds[0][0][1][KEY]
     term = prepare(model.model.diffusion_model, entry.streams, entry)
     joined = term.together((), MetaSettled(), 2, torch.device("meta"), torch.bfloat16)
     for prepared in joined:
@@ -308,15 +291,15 @@ class MetaSettled:
         return prepared
 
 
-def test_a_lora_of_another_model_changes_nothing(model, told, noise, caplog):
+def test_a_lora_of_another_model_changes_nothing(model, conds, noise, caplog):
     lora = {
         "diffusion_model.input_blocks.1.1.proj_in.lora_A.weight": torch.ones(4, 320),
         "diffusion_model.input_blocks.1.1.proj_in.lora_B.weight": torch.ones(320, 4),
     }
     patched, _ = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0)
     assert "not loaded" in caplog.text
-    expected = native_take(cfg_guider(model, told), noise)
-    assert torch.equal(native_take(cfg_guider(patched, told), noise), expected)
+    expected = native_take(cfg_guider(model, conds), noise)
+    assert torch.equal(native_take(cfg_guider(patched, conds), noise), expected)
 
 
 @pytest.mark.parametrize("wrong", ["name", "shape"])
@@ -337,12 +320,12 @@ def test_a_file_with_one_wrong_weight_is_refused_by_its_name(weights, call, wron
 
 
 @pytest.mark.slow
-def test_a_compiled_model_makes_the_same_take(model, told, noise):
+def test_a_compiled_model_makes_the_same_take(model, conds, noise):
     from comfy_api.torch_helpers import set_torch_compile_wrapper
 
     cloned = model.clone()
     set_torch_compile_wrapper(model=cloned, backend="eager")
     network = model.model.diffusion_model
-    made = native_take(cfg_guider(cloned, told), noise)
+    made = native_take(cfg_guider(cloned, conds), noise)
     assert model.model.diffusion_model is network
-    assert relative(made, native_take(cfg_guider(model, told), noise)) < 1e-5
+    assert relative(made, native_take(cfg_guider(model, conds), noise)) < 1e-5

@@ -35,7 +35,8 @@ def test_newer_fields_are_left_out_on_older_comfyuis(monkeypatch):
     from foleystage.nodes import common
 
     monkeypatch.setattr(common, "_SCHEMA_FIELDS", set())
-    schema = common.schema("X", "X", "x", [], [], aliases=("y",))
+    texts = {"TITLE": "X", "ABOUT": "x", "OUTPUTS": [], "ALIASES": ("y",)}
+    schema = type("X", (common.Node,), texts).define_schema()
     assert getattr(schema, "search_aliases", []) in ([], None)
 
 

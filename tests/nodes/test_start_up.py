@@ -32,14 +32,14 @@ def file_of(name: str) -> Path | None:
 
 
 def test_nodes_import_nothing_heavy():
-    todo, seen, names = [ROOT / "nodes" / "extension.py"], set(), set()
+    todo, visited, names = [ROOT / "nodes" / "extension.py"], set(), set()
     while todo:
         path = todo.pop()
-        if path in seen:
+        if path in visited:
             continue
-        seen.add(path)
+        visited.add(path)
         found = loaded_by(path)
         names |= found
         todo += [p for p in map(file_of, found) if p is not None]
-    assert len(seen) > 20
+    assert len(visited) > 20
     assert not [n for n in names if n.startswith(NEVER)]

@@ -16,7 +16,7 @@ LOCALES, PAGES = ROOT / "locales", ROOT / "web" / "docs"
 # ComfyUI Manager finds the pack of a missing node here: its scanner cannot run our schemas.
 NODE_LIST = ROOT / "node_list.json"
 # The frontend's own name for its audio player: nothing that an artist sets.
-UNSEEN = "audioUI"
+PLAYER = "audioUI"
 NUMBERS = (io.Int.Input, io.Float.Input)
 # What the tables of a help page say besides the texts of a locale.
 WORDS = {
@@ -71,7 +71,7 @@ def english(nodes: dict[str, Any]) -> dict[str, Any]:
         inputs = {
             value.id: {"name": value.display_name or value.id, "tooltip": value.tooltip}
             for value in schema.inputs
-            if value.id != UNSEEN
+            if value.id != PLAYER
         }
         outputs = {
             str(index): {"name": value.display_name, "tooltip": value.tooltip}
@@ -142,7 +142,7 @@ def own_words(page: str) -> str:
 def _inputs(schema: io.Schema, entry: dict[str, Any], words: dict[str, str]) -> str:
     rows = [_row(*(words[key] for key in ("name", "takes", "default", "meaning"))), _row(*4 * "-")]
     for value in schema.inputs:
-        if value.id != UNSEEN:
+        if value.id != PLAYER:
             text = entry["inputs"][value.id]
             name = text["name"] + (words[" (optional)"] if value.optional else "")
             rows.append(_row(name, _takes(value, words), _default(value, words), text["tooltip"]))
