@@ -52,7 +52,7 @@ def base(server):
 
 
 def write_settings(folder: Path) -> None:
-    """The frontend of somebody who has seen it before: no greeting lies over the graph."""
+    """The frontend of somebody who has used it before: no greeting lies over the graph."""
     folder.mkdir(parents=True)
     settings = {"Comfy.TutorialCompleted": True}
     (folder / "comfy.settings.json").write_text(json.dumps(settings), encoding="utf-8")

@@ -165,7 +165,7 @@ class Server:
         return run
 
     async def _outputs(self, prompt_id: str) -> dict[str, Any]:
-        """From the history, which is written a moment after the last message."""
+        """From the history, which is written shortly after the last message."""
         while prompt_id not in (history := self.get(f"/history/{prompt_id}")):
             await asyncio.sleep(0.02)
         return history[prompt_id].get("outputs", {})

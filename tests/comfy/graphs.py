@@ -33,12 +33,12 @@ def whole(
     return {
         "video": node("/LoadVideo", file=video),
         "model": node("LoadModel", name=model, weight_dtype="default"),
-        "eye": node("LoadVideoEncoder", name=encoder),
+        "encoder": node("LoadVideoEncoder", name=encoder),
         "words": node("LoadTextEncoder", name=words or model),
         "codec": node("LoadCodec", name=CODEC),
-        "seen": node(
+        "encoded": node(
             "EncodeVideo",
-            video_encoder=["eye", 0],
+            video_encoder=["encoder", 0],
             video=["video", 0],
             start=0.0,
             seconds=seconds,
@@ -47,10 +47,10 @@ def whole(
         "read": node(
             "EncodeText", text_encoder=["words", 0], prompt=prompt, negative_prompt="wood"
         ),
-        "told": node(
+        "conditioning": node(
             "Conditioning",
             model=["model", 0],
-            video=["seen", 0],
+            video=["encoded", 0],
             text=["read", 0],
             negative_text=["read", 1],
             seconds=8.0,
@@ -58,9 +58,9 @@ def whole(
         "sample": node(
             "Sampler",
             model=["model", 0],
-            positive=["told", 0],
-            negative=["told", 1],
-            latent=["told", 2],
+            positive=["conditioning", 0],
+            negative=["conditioning", 1],
+            latent=["conditioning", 2],
             seed=seed,
             steps=steps,
             **{
@@ -84,7 +84,7 @@ def whole(
 
 def with_system(graph: Graph, name: str) -> Graph:
     """The graph of `whole` with one loader in place of four."""
-    loaders = {"model": 0, "eye": 1, "words": 2, "codec": 3}
+    loaders = {"model": 0, "encoder": 1, "words": 2, "codec": 3}
     rest = {key: n for key, n in graph.items() if key not in loaders}
     rest = {
         key: {
@@ -130,6 +130,25 @@ def with_changes(graph: Graph, **changes: dict[str, Any]) -> Graph:
             else:
                 copy[name]["inputs"][key] = value
     return copy
+
+
+def with_reference(graph: Graph, sound: str | list) -> Graph:
+    """A copy whose take is to have the timbre of a sound file, or of a node's output."""
+    graph = with_changes(graph, conditioning={"reference": ["timbre", 0]})
+    if isinstance(sound, str):
+        graph["load"], sound = node("/LoadAudio", audio=sound, audioUI=""), ["load", 0]
+    graph["timbre"] = node("EncodeReference", audio=sound, codec=["codec", 0], model=["model", 0])
+    return graph
+
+
+SPAN = {"start": 0.0, "stop": 1.0}
+
+
+def term(weight: float, slot: int = 0, **more: Any) -> dict[str, Any]:
+    """A term of a guidance that keeps every stream of one side of the conditioning."""
+    keeps = {f"hear_{name}": True for name in ("sync", "clip", "text", "audio", "cavp")}
+    side = ["conditioning", slot]
+    return node("GuidanceTerm", conditioning=side, weight=weight, **keeps, **SPAN, **more)
 
 
 _WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from graphs import node, whole, with_changes, with_system
+from graphs import node, term, whole, with_changes, with_reference, with_system
 
 
 def frames_of(graph, length=None):
-    graph = with_changes(graph, seen={"video": ["frames", 0]}, mux={"video": ["frames", 0]})
+    graph = with_changes(graph, encoded={"video": ["frames", 0]}, mux={"video": ["frames", 0]})
     graph["parts"] = node("/GetVideoComponents", video=["video", 0])
     graph["frames"] = (
         node("/ImageFromBatch", image=["parts", 0], batch_index=0, length=length)
@@ -22,7 +22,7 @@ def one_frame():
 
 
 def frame_rate_zero():
-    return with_changes(frames_of(whole()), seen={"fps": 0.0})
+    return with_changes(frames_of(whole()), encoded={"fps": 0.0})
 
 
 def sound_without_picture():
@@ -35,11 +35,11 @@ def mask_of_another_length():
     graph["image"] = node("/MaskToImage", mask=["black", 0])
     graph["seven"] = node("/RepeatImageBatch", image=["image", 0], amount=7)
     graph["mask"] = node("/ImageToMask", image=["seven", 0], channel="red")
-    return with_changes(graph, seen={"mask": ["mask", 0]})
+    return with_changes(graph, encoded={"mask": ["mask", 0]})
 
 
 def window_past_the_end():
-    return with_changes(whole(), seen={"start": 9.0})
+    return with_changes(whole(), encoded={"start": 9.0})
 
 
 def latent_of_a_picture():
@@ -49,7 +49,7 @@ def latent_of_a_picture():
 
 
 def features_at_the_wrong_input():
-    return with_changes(whole(), told={"video": ["read", 0]})
+    return with_changes(whole(), conditioning={"video": ["read", 0]})
 
 
 def latent_of_another_length():
@@ -59,7 +59,7 @@ def latent_of_another_length():
 
 
 def generator_as_a_video_encoder():
-    return with_changes(whole(), eye={"name": "random_mini.safetensors"})
+    return with_changes(whole(), encoder={"name": "random_mini.safetensors"})
 
 
 def codec_of_another_model():
@@ -81,21 +81,13 @@ def take_that_is_not_there():
 
 
 def silent_reference():
-    graph = whole()
-    graph["load"] = node("/LoadAudio", audio="silent.wav", audioUI="")
-    graph["heard"] = node(
-        "EncodeReference", audio=["load", 0], codec=["codec", 0], model=["model", 0]
-    )
-    return with_changes(graph, told={"reference": ["heard", 0]})
+    return with_reference(whole(), "silent.wav")
 
 
 def video_without_sound_as_reference():
     graph = whole()
     graph["parts"] = node("/GetVideoComponents", video=["video", 0])
-    graph["heard"] = node(
-        "EncodeReference", audio=["parts", 1], codec=["codec", 0], model=["model", 0]
-    )
-    return with_changes(graph, told={"reference": ["heard", 0]})
+    return with_reference(graph, ["parts", 1])
 
 
 def words_for_a_model_without_any():
@@ -104,17 +96,7 @@ def words_for_a_model_without_any():
 
 def weights_that_miss_one():
     graph = whole()
-    graph["term"] = node(
-        "GuidanceTerm",
-        conditioning=["told", 0],
-        weight=4.5,
-        hear_sync=True,
-        hear_clip=True,
-        hear_text=True,
-        hear_audio=True,
-        start=0.0,
-        stop=1.0,
-    )
+    graph["term"] = term(4.5)
     graph["guider"] = node("CombineGuidance", model=["model", 0], terms=["term", 0], rest="refuse")
     return with_changes(graph, sample={"guider": ["guider", 0]})
 
@@ -154,10 +136,10 @@ def test_a_mistake_is_one_sentence_on_the_node(server, graph, words):
     [
         ("sample", {"steps": -1}),
         ("sample", {"seed": -1}),
-        ("seen", {"seconds": -1.0}),
-        ("seen", {"timing": "soonest"}),
+        ("encoded", {"seconds": -1.0}),
+        ("encoded", {"timing": "soonest"}),
         ("model", {"name": "no_such_model"}),
-        ("decode", {"samples": ["told", 0]}),
+        ("decode", {"samples": ["conditioning", 0]}),
     ],
 )
 def test_a_value_out_of_range_is_refused_before_the_run(server, name, inputs):
@@ -166,12 +148,7 @@ def test_a_value_out_of_range_is_refused_before_the_run(server, name, inputs):
 
 
 def test_a_short_stereo_reference_works_and_says_what_is_missing(server):
-    graph = whole()
-    graph["load"] = node("/LoadAudio", audio="short_stereo.wav", audioUI="")
-    graph["heard"] = node(
-        "EncodeReference", audio=["load", 0], codec=["codec", 0], model=["model", 0]
-    )
-    run = server.run(with_changes(graph, told={"reference": ["heard", 0]}))
+    run = server.run(with_reference(whole(), "short_stereo.wav"))
     assert run.ok, run.error or run.refusal
     assert any("0.10 s long" in text for text in run.texts)
 

@@ -58,8 +58,8 @@ def test_it_runs_as_it_is(server, path, hits):
     assert picture == pytest.approx(8.0, abs=0.1) and sound == pytest.approx(picture, abs=0.001)
     waveform, rate = read_audio(made)
     loudness, peak = integrated_loudness(waveform, rate), 20 * math.log10(true_peak(waveform, rate))
-    heard = detect_onsets(waveform, rate)
-    assert len(heard) == len(hits)
-    assert abs(heard - hits).max() < 0.05 and abs(np.median(heard - hits)) < 0.015
+    onsets = detect_onsets(waveform, rate)
+    assert len(onsets) == len(hits)
+    assert abs(onsets - hits).max() < 0.05 and abs(np.median(onsets - hits)) < 0.015
     # Brought to -20 LUFS, or as near as peaks of -1 dB let it come.
     assert loudness == pytest.approx(-20, abs=1.5) or (loudness < -20 and -3 < peak < 0)
