@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import SYSTEMS, TASKS, strictest
-from .weights.entries import Bundled, Licence, Manual, Source
-from .weights.registry import entry
-from .weights.store import Folders, Listed, find, list_models
+from .weights.entries import Entry, Licence
+from .weights.registry import ENTRIES, entry
+from .weights.store import Folders, find
 
 _STREAM = ("name", "width", "rate", "required", "meaning")
 _HEAD = ("system", "what it follows", "sound", "tasks", "licence", "weights")
@@ -33,7 +33,7 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
     """
     return {
         "systems": [_system(row, folders) for row in SYSTEMS.values()],
-        "weights": [_weights(listed) for listed in list_models(folders)],
+        "weights": [_weights(row, folders) for row in ENTRIES],
     }
 
 
@@ -97,24 +97,18 @@ def _part(role: str, part, folders: Folders | None) -> dict[str, Any]:
     }
 
 
-def _weights(listed: Listed) -> dict[str, Any]:
-    row = listed.entry
+def _weights(row: Entry, folders: Folders | None) -> dict[str, Any]:
+    path = find(row.name, folders)
     return {
         **_fields(row, "name", "part"),
         "licence": _licence(row.licence),
-        "found": None if listed.path is None else str(listed.path),
-        "bytes": listed.bytes,
+        "found": None if path is None else str(path),
+        "bytes": None if path is None else path.stat().st_size,
         "size": row.about,
         "source": str(row.source),
         "file": row.source.file,
-        "how": _how(row.source),
+        "how": row.source.how,
     }
-
-
-def _how(source: Source) -> str:
-    if isinstance(source, Bundled):
-        return "bundled"
-    return "by hand" if isinstance(source, Manual) else "download"
 
 
 def _licence(licence: Licence) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from .clips import Clip, clip_of, whole_reference
 from .distances import Distance, mcd_distances, mfcc_distance
 from .materials import classify
 from .onsets import condfoley_scores, mean_scores
-from .report import Progress, Settings, counted, grid, headline, write_report
+from .report import Progress, Settings, cell, counted, headline, write_report
 
 SOUND_RATE = 32000  # of the scenes' sound
 LONGEST = 60.0  # seconds
@@ -179,6 +179,11 @@ def _distances(sounds: Sequence[Tensor], targets: Sequence[Tensor]) -> dict[str,
 
 def table(report: dict) -> str:
     """The report as text."""
-    columns = {name: (name, 18, 3) for name in next(iter(report["rows"].values()))}
-    title = f"{report['model']}, protocol {report['protocol']}: {headline(report)}"
-    return "\n".join([title, *grid(report["rows"], columns, "", 28)])
+    columns = list(next(iter(report["rows"].values())))
+    lines = [
+        f"{report['model']}, protocol {report['protocol']}: {headline(report)}",
+        f"{'':<28}" + "".join(f"{name:>18}" for name in columns),
+    ]
+    for name, row in report["rows"].items():
+        lines.append(f"{name:<28}" + "".join(f"{cell(row[c]):>18}" for c in columns))
+    return "\n".join(lines)

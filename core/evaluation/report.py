@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,8 +28,8 @@ def counted(items: Sequence[Item], name: str, progress: Progress | None) -> Iter
 class Settings:
     """What is sampled of a system.
 
-    clips: held-out scenes of `seconds`; hard: as they look outside a studio; cfg_scale: None is the
-    system's own.
+    clips: held-out scenes of `seconds`; hard: as in `sample_scene`; cfg_scale: None is the system's
+    own.
 
     Raises:
         FoleyError: less than two clips.
@@ -73,23 +73,9 @@ def headline(report: dict[str, Any]) -> str:
     )
 
 
-def grid(
-    rows: Mapping[str, Mapping[str, float | None]],
-    columns: Mapping[str, tuple[str, int, int]],
-    corner: str,
-    width: int,
-) -> list[str]:
-    """Lines of a table. columns: by key of a row, their head, width and decimals."""
-    lines = [
-        f"{corner:<{width}}" + "".join(f"{head:>{size}}" for head, size, _ in columns.values())
-    ]
-    for name, row in rows.items():
-        cells = (
-            f"{'-' if row[key] is None else f'{row[key]:.{decimals}f}':>{size}}"
-            for key, (_, size, decimals) in columns.items()
-        )
-        lines.append(f"{name:<{width}}" + "".join(cells))
-    return lines
+def cell(value: float | None, decimals: int = 3) -> str:
+    """A figure in a table."""
+    return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def write_report(report: dict[str, Any], folder: Path, *parts: str) -> Path:

@@ -23,7 +23,7 @@ from .distances import Distance, log_mel_distance, mcd_distances, mfcc_distance
 from .matching import match_onsets, pool, shuffled_f1
 from .materials import classify
 from .onsets import condfoley_scores, mean_of, mean_scores
-from .report import Progress, Settings, counted, grid, headline, write_report
+from .report import Progress, Settings, cell, counted, headline, write_report
 
 _BATCH = 8
 # Of a `Matching`: head, width and decimals in the table.
@@ -227,11 +227,14 @@ def _level_match(sound: Tensor, scene: Scene, rate: int) -> float:
 
 def table(report: dict) -> str:
     """The report as text."""
-    rows = {_RUNS.get(name, name): row for name, row in report["onsets"].items()}
+    heads = (f"{head:>{width}}" for head, width, _ in _ONSET_FIGURES.values())
     lines = [
         f"{report['model']}: {headline(report)}",
-        *grid(rows, _ONSET_FIGURES, "onsets within 60 ms", 22),
+        f"{'onsets within 60 ms':<22}" + "".join(heads),
     ]
+    for run, row in report["onsets"].items():
+        cells = (f"{cell(row[k], d):>{width}}" for k, (_, width, d) in _ONSET_FIGURES.items())
+        lines.append(f"{_RUNS.get(run, run):<22}" + "".join(cells))
     lines.append(f"{'shuffled (control)':<22}{report['shuffled_f1']:>7.3f}")
     lines.append("by kind: " + "  ".join(f"{k} {v:.2f}" for k, v in report["by_kind"].items()))
     published = report["condfoley"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import FoleyError
-from .entries import Bundled, Entry
+from .entries import Entry
 from .families import Family, Shapes
 from .files import digests, read_metadata, save
 from .load import read_weights
@@ -69,12 +69,8 @@ def _metadata(path: Path, family: Family | None) -> dict[str, str]:
 
 def _row(path: Path, sha256: str, md5: str) -> Entry | None:
     """The registry's row of a file: by a published hash, else by a name that only it has."""
-    published = [
-        (row, source)
-        for row in ENTRIES
-        for source in row.sources
-        if not isinstance(source, Bundled)
-    ]
+    every = ((row, source) for row in ENTRIES for source in row.sources)
+    published = [(row, source) for row, source in every if source.how != "bundled"]
     for row, source in published:
         if sha256 == source.sha256 or md5 == source.md5:
             return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 Commercial = Literal["yes", "no", "conditional", "unknown"]
 COMMERCIAL_WORDS: dict[Commercial, str] = {
@@ -52,8 +52,10 @@ class Source:
     """Where a file is to be had.
 
     place: what holds it; file: its path there. bytes: exact size; sha256, md5: as published, blank
-    where they are not. also: small files that it needs beside it.
+    where they are not. also: small files that it needs beside it. how: it gets here.
     """
+
+    how: ClassVar[str] = "download"
 
     place: str
     file: str
@@ -88,9 +90,13 @@ class Url(Source):
 class Manual(Source):
     """A file that only a person can fetch; place: how to find it."""
 
+    how = "by hand"
+
 
 class Bundled(Source):
     """A file of this package."""
+
+    how = "bundled"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Finding, listing and downloading weights.
+"""Finding and downloading weights.
 
 Looked into, in order: the folders of FOLEYSTAGE_MODELS, ComfyUI's folders as the caller names
 them, the user's own cache; then the places where other packs keep the same files.
@@ -10,17 +10,16 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import FoleyError
 from .advice import download_advice
-from .entries import Bundled, Entry, Hub, Source, Url
+from .entries import Entry, Hub, Source
 from .fetch import CancelCheck, NotThere, Progress, Remote, Unreachable, fetch, refusal
 from .files import write_json
 from .minis import FOLDER as MINIS
-from .registry import ENTRIES, entry
+from .registry import entry
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +29,6 @@ RECORDS = "foleystage_downloads.json"
 OWN_FOLDERS = ("foleystage", "foley")
 
 Folders = Mapping[str, Sequence[Path | str]]
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A row of the registry and where it lies here, None when it does not."""
-
-    entry: Entry
-    path: Path | None
-
-    @property
-    def bytes(self) -> int | None:
-        """Size of the file here."""
-        return self.path.stat().st_size if self.path else None
-
-
-def list_models(folders: Folders | None = None) -> list[Listed]:
-    """Every row of the registry with its file, as `find` has it."""
-    return [Listed(row, find(row.name, folders)) for row in ENTRIES]
 
 
 def find(name: str, folders: Folders | None = None) -> Path | None:
@@ -60,7 +41,7 @@ def find(name: str, folders: Folders | None = None) -> Path | None:
         FoleyError: a name that the registry does not know.
     """
     row = entry(name)
-    if isinstance(row.source, Bundled):
+    if row.source.how == "bundled":
         path = MINIS / row.source.file
         return path if path.is_file() else None
     own = [folder / file for folder in _own_folders(folders) for file in row.file_names]
@@ -96,7 +77,7 @@ def download(
         Cancelled: as asked.
     """
     row = entry(name)
-    anywhere = folder is None or isinstance(row.source, Bundled)
+    anywhere = folder is None or row.source.how == "bundled"
     folder = download_folder(folders) if folder is None else Path(folder)
     there = [folder / file for file in row.file_names]
     found = find(name, folders) if anywhere else _first(there)
@@ -138,7 +119,7 @@ def missing_sentence(row: Entry, folders: Folders | None = None, folder: Path | 
 
 def _by_hand(row: Entry, folder: Path) -> str:
     source = row.source
-    if isinstance(source, Bundled):
+    if source.how == "bundled":
         return f"{source.file} comes with FoleyStage; install it again"
     place = next(n for n in row.file_names if n.rsplit("/", 1)[-1] == source.name)
     target = (folder / place).parent
@@ -147,7 +128,7 @@ def _by_hand(row: Entry, folder: Path) -> str:
 
 def _online(row: Entry) -> list[Source]:
     """The sources that need no person."""
-    return [source for source in row.sources if isinstance(source, (Hub, Url))]
+    return [source for source in row.sources if source.how == "download"]
 
 
 def _first(candidates: Sequence[Path]) -> Path | None:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from foleystage.core.errors import FoleyError
+from foleystage.core.listing import describe_systems
 from foleystage.core.weights import store
 from foleystage.core.weights.entries import Bundled
 from foleystage.core.weights.registry import ENTRIES, entry
@@ -118,7 +119,8 @@ def test_an_unknown_name_suggests_near_ones():
 
 def test_listing_shows_every_row_with_its_file(tmp_path):
     file = put(tmp_path / "v1-16.pth")
-    listed = {item.entry.name: item for item in store.list_models({"foleystage": [tmp_path]})}
-    assert len(listed) == len(ENTRIES)
-    assert listed["mmaudio_vae_16k"].path == file and listed["mmaudio_vae_16k"].bytes == 7
-    assert listed["ac_foley"].path is None and listed["ac_foley"].bytes is None
+    weights = describe_systems({"foleystage": [tmp_path]})["weights"]
+    listed = {row["name"]: (row["found"], row["bytes"]) for row in weights}
+    assert list(listed) == [row.name for row in ENTRIES]
+    assert listed["mmaudio_vae_16k"] == (str(file), 7)
+    assert listed["ac_foley"] == (None, None)
