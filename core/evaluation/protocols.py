@@ -143,10 +143,7 @@ def _reference(clips: Sequence[Clip], make: Make) -> Rows:
     return {name: _distances(sounds, truths) for name, sounds in made.items()}
 
 
-PROTOCOLS: dict[str, Callable[[Sequence[Clip], Make], Rows]] = {
-    "timbre": _timbre,
-    "reference": _reference,
-}
+PROTOCOLS = {"timbre": _timbre, "reference": _reference}
 
 
 def _takes(

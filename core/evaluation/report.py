@@ -53,12 +53,8 @@ class Settings:
             "scenes": "hard" if self.hard else "clean",
             "seconds": self.seconds,
             "steps": self.steps,
-            "cfg": self.scale(system),
+            "cfg": system.sampling.scale if self.cfg_scale is None else self.cfg_scale,
         }
-
-    def scale(self, system: System) -> float:
-        """Of its guidance."""
-        return system.sampling.scale if self.cfg_scale is None else self.cfg_scale
 
     def scene(self, seed: int, kinds: Sequence[str]) -> Scene:
         """A test scene, which no recipe trains on."""

@@ -182,7 +182,7 @@ def _generate(
         group = cases[start : start + _BATCH]
         latents = system.sample(
             Conditions(_streams(system, group, run), made),
-            cfg=settings.scale(system),
+            cfg=settings.cfg_scale,
             steps=settings.steps,
             noise=_noise(system, group, made),
         )
