@@ -5,7 +5,6 @@ The command line, the nodes, Quick Foley, the evaluation and the documentation r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Any
 from torch import nn
 
 from .encoders import mini_video
-from .encoders.base import CancelCheck, EncodedVideo
 from .encoders.cavp import CavpVideo
 from .encoders.clip import DFN5BClip
-from .encoders.foley_mini import BIN_RATE, MiniVideoEncoder
+from .encoders.foley_mini import MiniVideoEncoder
 from .encoders.mini_text import MiniTextEncoder, encode_prompt
 from .encoders.synchformer import SynchformerVisual
 from .generators import AC_FOLEY, AUDIO_GRID, L44, ac_foley_mini, mdsgen_config
@@ -53,14 +51,6 @@ from .weights.fill import fill_from
 # Video encoders
 
 
-def _encode_events(
-    encoder: nn.Module, frames: Mapping[str, Any], cancelled: CancelCheck | None = None
-) -> EncodedVideo:
-    events = mini_video.encode_events(encoder, frames["video"], cancelled=cancelled)
-    spanned = events.sync.shape[1] / BIN_RATE
-    return EncodedVideo({"sync": events.sync}, spanned, spanned, events.chance)
-
-
 def _load_mini_video(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
     return fill_from(MiniVideoEncoder(), path).to(device)
 
@@ -72,7 +62,7 @@ add(
         files={"video": "mini_video_encoder"},
         families={"video": Family("video_encoder")},
         load=_load_mini_video,
-        encode=_encode_events,
+        encode=mini_video.encode_events,
         frames={"video": mini_video.REQUEST},
         made=("sync",),
         round_up_seconds=mini_video.round_up_seconds,

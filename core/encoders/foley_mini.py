@@ -1,7 +1,7 @@
 """The mini video encoder: what happens when, from 25 grey frames a second.
 
 Trained by this repository on its synthetic scenes (recipe `mini_encoder`). It gives 96 features at
-50 Hz, and at each of these moments the chance of a hit and its strength.
+50 Hz, and at each of them the chance of a hit and its strength.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ WIDTH = 96
 
 
 def sync_from_events(chances: Tensor) -> Tensor:
-    """The `sync` stream (B, bins, 3) of `chances` of hit, strength and level, each 0..1."""
+    """The `sync` stream [B, bins, 3] of `chances` of hit, strength and level, each 0..1."""
     return 4 * chances - 1
 
 
-class _TimeResidual(nn.Module):
-    """x + conv over time at each place, (N, C, T, P)."""
+class _Residual(nn.Module):
+    """x + a convolution of its norm, [B, C, ...]; where there is a `mix`, it comes last."""
 
-    def __init__(self, width: int):
+    def __init__(self, conv: nn.Module, mix: nn.Module | None = None):
         super().__init__()
-        self.norm = nn.GroupNorm(1, width)
-        self.conv = nn.Conv2d(width, width, (3, 1), padding=(1, 0))
+        self.norm = nn.GroupNorm(1, conv.in_channels)
+        self.conv = conv
+        self.mix = mix or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + F.gelu(self.conv(self.norm(x)))
+        return x + self.mix(F.gelu(self.conv(self.norm(x))))
 
 
-class _SpaceResidual(nn.Module):
-    """x + 3 x 3 convolution of each frame, (N, C, H, W)."""
+def _over_time(width: int) -> _Residual:
+    """At each place, [B, C, T, P]."""
+    return _Residual(nn.Conv2d(width, width, (3, 1), padding=(1, 0)))
 
-    def __init__(self, width: int):
-        super().__init__()
-        self.norm = nn.GroupNorm(1, width)
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + F.gelu(self.conv(self.norm(x)))
+def _dilated(width: int, dilation: int) -> _Residual:
+    """Over time, [B, C, T]."""
+    conv = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+    return _Residual(conv, nn.Conv1d(width, width, 1))
 
 
 class _Pool(nn.Module):
@@ -56,49 +56,32 @@ class _Pool(nn.Module):
         self.out = nn.Linear(width * (heads + 2), out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, P) -> (B, T, out)."""
+        """[B, C, T, P] -> [B, T, out]."""
         attention = self.score(x).softmax(-1)
-        looked = torch.einsum("bhtp,bctp->bthc", attention, x).flatten(2)
+        weighted = torch.einsum("bhtp,bctp->bthc", attention, x).flatten(2)
         both = torch.cat([x.mean(-1), x.amax(-1)], 1).transpose(1, 2)
-        return self.out(torch.cat([looked, both], -1))
-
-
-class _DilatedResidual(nn.Module):
-    """x + convolution over time, (B, C, T)."""
-
-    def __init__(self, width: int, dilation: int):
-        super().__init__()
-        self.norm = nn.GroupNorm(1, width)
-        self.conv = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.mix = nn.Conv1d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.mix(F.gelu(self.conv(self.norm(x))))
+        return self.out(torch.cat([weighted, both], -1))
 
 
 class MiniVideoEncoder(nn.Module):
-    """Grey frames (B, T, 64, 64) at 25 fps to features (B, 2T, 96) at 50 Hz and logits (B, 2T, 3).
+    """Grey frames [B, T, 64, 64] at 25 fps to features [B, 2T, 96] at 50 Hz and logits [B, 2T, 3].
 
-    Bin k stands for the moment (k + 0.5) / 50 s after the first frame. Logits: a hit at that
-    moment,
-    its strength, and the level of a continuous sound, each 0..1 through a sigmoid.
+    Bin k stands for (k + 0.5) / 50 s after the first frame. Logits: a hit then, its strength, and
+    the level of a continuous sound, each 0..1 through a sigmoid.
     """
 
-    def __init__(self, narrow: int = 48, middle: int = 64, width: int = WIDTH):
+    def __init__(self):
         super().__init__()
-        self.see_pixels = nn.Conv2d(PIXEL_CHANNELS, narrow, 6, stride=4, padding=1)
-        self.see_blocks = nn.Conv2d(BLOCK_CHANNELS, narrow, 3, padding=1)
-        self.time1, self.space1, self.time2 = (
-            _TimeResidual(narrow),
-            _SpaceResidual(narrow),
-            _TimeResidual(narrow),
-        )
-        self.shrink = nn.Conv2d(narrow, middle, 3, stride=2, padding=1)
-        self.time3, self.time4 = _TimeResidual(middle), _TimeResidual(middle)
+        first, middle, width = 48, 64, WIDTH
+        self.embed_pixels = nn.Conv2d(PIXEL_CHANNELS, first, 6, stride=4, padding=1)
+        self.embed_blocks = nn.Conv2d(BLOCK_CHANNELS, first, 3, padding=1)
+        self.time1 = _over_time(first)
+        self.space1 = _Residual(nn.Conv2d(first, first, 3, padding=1))
+        self.time2 = _over_time(first)
+        self.shrink = nn.Conv2d(first, middle, 3, stride=2, padding=1)
+        self.time3, self.time4 = _over_time(middle), _over_time(middle)
         self.pool = _Pool(middle, width)
-        self.listen = nn.ModuleList(
-            _DilatedResidual(width, dilation) for dilation in (1, 2, 4, 8, 1)
-        )
+        self.temporal = nn.ModuleList(_dilated(width, dilation) for dilation in (1, 2, 4, 8, 1))
         self.halves = nn.Linear(width, 2 * width)
         self.events = nn.Linear(width, 3)
         nn.init.constant_(self.events.bias, -2.0)
@@ -111,23 +94,21 @@ class MiniVideoEncoder(nn.Module):
     def from_maps(self, pixels: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits from the maps of `motion_maps`."""
         batch, count = pixels.shape[:2]
-        x = self.see_pixels(pixels.flatten(0, 1)) + self.see_blocks(
-            blocks.flatten(0, 1)
-        )  # (BT, C, 8, 8)
-        x = self._over_time(F.gelu(x), batch, self.time1)
-        x = self._over_time(self.space1(x), batch, self.time2)
-        x = F.gelu(self.shrink(x))  # (BT, C, 4, 4)
-        x = x.view(batch, count, x.shape[1], -1).transpose(1, 2)  # (B, C, T, 16)
-        x = self.pool(self.time4(self.time3(x))).transpose(1, 2)  # (B, 96, T)
-        for block in self.listen:
+        x = self.embed_pixels(pixels.flatten(0, 1)) + self.embed_blocks(blocks.flatten(0, 1))
+        x = self._each_place(F.gelu(x), batch, self.time1)  # [BT, C, 8, 8]
+        x = self._each_place(self.space1(x), batch, self.time2)
+        x = F.gelu(self.shrink(x))  # [BT, C, 4, 4]
+        x = x.view(batch, count, x.shape[1], -1).transpose(1, 2)  # [B, C, T, 16]
+        x = self.pool(self.time4(self.time3(x))).transpose(1, 2)  # [B, 96, T]
+        for block in self.temporal:
             x = block(x)
         features = self.halves(x.transpose(1, 2)).reshape(batch, 2 * count, -1)
         features = F.layer_norm(features, features.shape[-1:])
         return features, self.events(features)
 
     @staticmethod
-    def _over_time(x: Tensor, batch: int, block: nn.Module) -> Tensor:
-        """Apply a time block to frames (BT, C, H, W)."""
+    def _each_place(x: Tensor, batch: int, block: nn.Module) -> Tensor:
+        """A block over time, of frames [BT, C, H, W]."""
         channels, height, width = x.shape[1:]
-        x = x.view(batch, -1, channels, height * width).transpose(1, 2)  # (B, C, T, HW)
+        x = x.view(batch, -1, channels, height * width).transpose(1, 2)  # [B, C, T, HW]
         return block(x).transpose(1, 2).reshape(-1, channels, height, width)

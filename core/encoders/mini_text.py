@@ -1,7 +1,7 @@
 """Text for the minis: a small learned vocabulary of materials and events.
 
 Words it does not know are matched to the nearest known spelling; what still means nothing is left
-out and named, so that nobody believes it was heard.
+out and named, so that nobody believes it has an effect.
 """
 
 from __future__ import annotations
@@ -27,17 +27,14 @@ _ENDINGS = ("ing", "ed", "es", "s", "er", "en", "y", "ic")
 
 @dataclass(frozen=True)
 class Reading:
-    """How a prompt was understood: token ids, the words they stand for, and the words left out."""
+    """How a prompt was understood: words of the vocabulary, and the words left out."""
 
-    ids: tuple[int, ...]
     known: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
 class MiniTextEncoder(nn.Module):
-    """Prompts to text features (B, 8, 64): one learned vector a known word, a learned pad
-    elsewhere.
-    """
+    """Prompts to text features [B, 8, 64]: a learned vector for each known word, then a pad."""
 
     def __init__(self, words: Sequence[str]):
         super().__init__()
@@ -49,30 +46,21 @@ class MiniTextEncoder(nn.Module):
     def read(self, prompt: str) -> Reading:
         """Known words in order, at most 8; words without meaning here are in `unknown`."""
         plain = unicodedata.normalize("NFKC", prompt[:_LONGEST_PROMPT]).lower()
-        known, unknown = [], []
+        known: list[str] = []
+        unknown: list[str] = []
         for word in re.findall(r"[^\W\d_]+", plain):
-            match = self._match(word)
-            if match is not None:
-                known.append(match)
-            elif word not in _STOP_WORDS:
-                unknown.append(word)
-        known = list(dict.fromkeys(known))[:TOKENS]
-        return Reading(
-            tuple(self._index[w] for w in known), tuple(known), tuple(dict.fromkeys(unknown))
-        )
-
-    def forward(self, ids: Sequence[Sequence[int]]) -> Tensor:
-        """Token ids of B prompts to features (B, 8, 64)."""
-        padded = [list(row)[:TOKENS] + [PAD] * (TOKENS - len(row)) for row in ids]
-        return self.table(torch.tensor(padded, device=self.table.weight.device))
+            if word not in _STOP_WORDS:
+                match = self._match(word)
+                (known if match else unknown).append(match or word)
+        return Reading(tuple(dict.fromkeys(known))[:TOKENS], tuple(dict.fromkeys(unknown)))
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts to features (B, 8, 64)."""
-        return self([self.read(prompt).ids for prompt in prompts])
+        """Prompts to features [B, 8, 64]."""
+        ids = [[self._index[word] for word in self.read(prompt).known] for prompt in prompts]
+        padded = [row + [PAD] * (TOKENS - len(row)) for row in ids]
+        return self.table(torch.tensor(padded, device=self.table.weight.device))
 
     def _match(self, word: str) -> str | None:
-        if word in _STOP_WORDS:
-            return None
         for candidate in (word, *_stems(word)):
             if candidate in self._index:
                 return candidate
@@ -86,22 +74,19 @@ def encode_prompt(encoder: MiniTextEncoder, prompt: str) -> Tensor | None:
     nothing is logged."""
     reading = encoder.read(prompt)
     if reading.unknown:
+        shown = ", ".join(f"'{word[:30]}'" for word in reading.unknown[:5])
+        more = " ..." if len(reading.unknown) > 5 else ""
         log.warning(
-            "The prompt's %s mean nothing to the mini text encoder and have no effect.",
-            _some(reading.unknown),
+            f"The prompt's words {shown}{more} mean nothing to the mini text encoder and have no "
+            "effect."
         )
     if reading.known:
-        return encoder([reading.ids])
+        return encoder.encode([prompt])
     if prompt.strip():
         log.warning(
             "No word of the prompt is known to the mini text encoder; the sound follows the rest."
         )
     return None
-
-
-def _some(words: tuple[str, ...]) -> str:
-    shown = ", ".join(f"'{word[:30]}'" for word in words[:5])
-    return f"words {shown}{' ...' if len(words) > 5 else ''}"
 
 
 def _stems(word: str) -> list[str]:
@@ -116,6 +101,5 @@ def _stems(word: str) -> list[str]:
 
 _STOP_WORDS = frozenset(
     "a an and the of on in at to with for by from or is are it its this that some very sound "
-    "sounds "
-    "noise audio foley video against into onto over under no not".split()
+    "sounds noise audio foley video against into onto over under no not".split()
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -13,31 +12,22 @@ from torch import Tensor
 
 from ..errors import Cancelled
 from ..media import FrameRequest
+from .base import CancelCheck, EncodedVideo
 from .foley_mini import BIN_RATE, FRAME_RATE, FRAME_SIZE, MiniVideoEncoder, sync_from_events
-from .motion import measure_motion, stop_curve
+from .motion import fastest_motion, measure_motion, stop_curve
 
 log = logging.getLogger(__name__)
 
 REQUEST = FrameRequest(FRAME_RATE, FRAME_SIZE, resample="area", gray=True)
 FRAMES_PER_STEP = 4  # a take is a whole number of 0.16 s
-SURE = 0.5  # chance from which a moment counts as a hit
-_BLIND = 0.1  # below this everywhere, the encoder saw nothing
+_SURE = 0.5  # chance from which there is a hit
+_NOTHING = 0.1  # below this everywhere, the encoder found nothing
 _STILL = 4 / 255  # mean |r| of the fastest 5 % of the picture below which nothing moves
 _FAINT = 0.1  # level below which there is no sweep
 _APART = 0.08  # seconds between two hits, at least
 _BUMP_SECONDS = 0.02
 _WHOLE_FRAMES = 750
 _CHUNK, _OVERLAP = 500, 40
-
-
-@dataclass(frozen=True)
-class Events:
-    """What happens when: `sync` stream `[1, bins, 3]`, chance of a hit at 50 Hz `[bins]`."""
-
-    sync: Tensor
-    chance: Tensor
-    times: np.ndarray  # of the hits, seconds
-    source: str  # "encoder", "motion curve" or "nothing"
 
 
 def round_up_seconds(seconds: float) -> float:
@@ -48,42 +38,42 @@ def round_up_seconds(seconds: float) -> float:
 
 @torch.inference_mode()
 def encode_events(
-    encoder: MiniVideoEncoder, frames: Tensor, *, cancelled: Callable[[], bool] | None = None
-) -> Events:
-    """Events of grey frames (T, 64, 64) uint8 at 25 fps; the last frame is held to fill 0.16 s.
+    encoder: MiniVideoEncoder, frames: Mapping[str, Tensor], cancelled: CancelCheck | None = None
+) -> EncodedVideo:
+    """The `sync` stream `[1, bins, 3]` and the chance of a hit `[bins]`, both at 50 Hz.
+
+    frames: "video", grey uint8 [T, 64, 64] at 25 fps; the last one is held to fill 0.16 s.
 
     The mean counts of eight views: the picture mirrored, turned upside down and transposed. Where
     it finds no hit and no sweep although something moves, the weight-free stop curve takes its
     place (and the log says so).
     """
-    missing = -len(frames) % FRAMES_PER_STEP
-    frames = torch.cat([frames, frames[-1:].expand(missing, -1, -1)])
-    frames = frames.to(next(encoder.parameters()).device)
-    chances = event_chances(encoder, frames, cancelled)
-    source = "encoder"
-    if float(chances[:, (0, 2)].max()) < _BLIND:
-        motion = measure_motion(frames[None])
-        fastest = motion.residual.abs().flatten(2).topk(50, dim=-1).values.mean(-1)
-        if float(fastest.max()) < _STILL:
-            source = "nothing"
+    video = frames["video"]
+    missing = -len(video) % FRAMES_PER_STEP
+    video = torch.cat([video, video[-1:].expand(missing, -1, -1)])
+    video = video.to(next(encoder.parameters()).device)
+    chances = _event_chances(encoder, video, cancelled)
+    if float(chances[:, (0, 2)].max()) < _NOTHING:
+        motion = measure_motion(video[None])
+        if float(fastest_motion(motion).max()) < _STILL:
             log.warning("Nothing moves in this video, so there is nothing to time a sound by.")
         else:
-            source = "motion curve"
-            log.warning("The video encoder saw no hit; hits are put where fast motion stops.")
+            log.warning("The video encoder found no hit; hits are put where fast motion stops.")
             chances = events_of_curve(stop_curve(motion)[0])
     chances = chances.float().cpu()
-    times = peaks(chances[:, 0].numpy(), SURE)
+    times = peaks(chances[:, 0].numpy(), _SURE)
     bins = np.minimum((times * BIN_RATE).astype(int), len(chances) - 1)
     events = bumps(times.tolist(), chances[bins, 1].tolist(), len(chances))
     events[:, 2] = chances[:, 2] * (chances[:, 2] > _FAINT)
-    sync = sync_from_events(events[None]).to(frames.device)
-    return Events(sync, chances[:, 0], times, source)
+    sync = sync_from_events(events[None]).to(video.device)
+    seconds = len(chances) / BIN_RATE
+    return EncodedVideo({"sync": sync}, seconds, seconds, chances[:, 0])
 
 
-def event_chances(
-    encoder: MiniVideoEncoder, frames: Tensor, cancelled: Callable[[], bool] | None = None
+def _event_chances(
+    encoder: MiniVideoEncoder, frames: Tensor, cancelled: CancelCheck | None
 ) -> Tensor:
-    """Chances (2T, 3) of hit, strength and level, from eight views of frames (T, 64, 64)."""
+    """Chances [2T, 3] of hit, strength and level, from eight views of frames [T, 64, 64]."""
     total = torch.zeros(())
     for view in _views(frames):
         if cancelled is not None and cancelled():
@@ -106,7 +96,7 @@ def peaks(
 
 
 def events_of_curve(curve: Tensor) -> Tensor:
-    """Chances (2T, 3) of hits at the clear peaks of a motion curve (T,) at 25 Hz."""
+    """Chances [2T, 3] of hits at the clear peaks of a motion curve [T] at 25 Hz."""
     height = float(curve.mean() + 1.5 * curve.std())
     inner = (curve[1:-1] >= curve[:-2]) & (curve[1:-1] > curve[2:]) & (curve[1:-1] > height)
     times = (inner.nonzero()[:, 0] + 1.25) / FRAME_RATE
@@ -115,13 +105,11 @@ def events_of_curve(curve: Tensor) -> Tensor:
 
 
 def bumps(times: list[float], strengths: list[float], bins: int) -> Tensor:
-    """Chances (bins, 3) as the generator was taught them: a Gaussian of 20 ms at each hit, and its
-    strength.
-    """
-    moments = (torch.arange(bins) + 0.5) / BIN_RATE
+    """Chances [bins, 3] as in training: a Gaussian of 20 ms at each hit, and its strength."""
+    centres = (torch.arange(bins) + 0.5) / BIN_RATE
     chances = torch.zeros(bins, 3)
     for time, strength in zip(times, strengths, strict=True):
-        bump = torch.exp(-0.5 * ((moments - time) / _BUMP_SECONDS) ** 2)
+        bump = torch.exp(-0.5 * ((centres - time) / _BUMP_SECONDS) ** 2)
         nearer = bump > chances[:, 0].clamp_min(0.13)
         chances[:, 1] = torch.where(nearer, torch.tensor(strength), chances[:, 1])
         chances[:, 0] = torch.maximum(chances[:, 0], bump)
@@ -136,7 +124,7 @@ def _views(frames: Tensor) -> Iterator[Tensor]:
 
 
 def _logits(encoder: MiniVideoEncoder, frames: Tensor) -> Tensor:
-    """Logits (2T, 3); clips over half a minute in overlapping chunks, so that memory stays flat."""
+    """Logits [2T, 3]; clips over half a minute in overlapping chunks, so that memory stays flat."""
     if len(frames) <= _WHOLE_FRAMES:
         return encoder(frames[None])[1][0]
     parts = []

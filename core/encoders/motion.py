@@ -1,7 +1,7 @@
 """What moves, without weights: camera-compensated frame differences, block flow and a fallback
 curve.
 
-The picture is looked at as 32 x 32 grey. `r` is the difference of two frames that is left when the
+The picture is taken as 32 x 32 grey. `r` is the difference of two frames that is left when the
 global shift of the picture is taken out.
 """
 
@@ -23,17 +23,17 @@ _EPSILON = 2e-4  # under a tenth of a grey level: a still picture stays still wh
 
 @dataclass(frozen=True)
 class Motion:
-    """Differences of neighbouring frames, each (B, T, 32, 32), and the camera's shift (B, T, 2)."""
+    """Differences of neighbouring frames, each [B, T, 32, 32], and the camera's shift [B, T, 2]."""
 
     gray: Tensor
     difference: Tensor
     residual: Tensor
     shift: Tensor
-    flow: Tensor  # (B, T, 2, 8, 8), pixels of the 32 x 32 grid a frame
+    flow: Tensor  # [B, T, 2, 8, 8], pixels of the 32 x 32 grid a frame
 
 
 def measure_motion(frames: Tensor) -> Motion:
-    """Motion of grey frames (B, T, S, S), uint8 or float 0..1, S a multiple of 32."""
+    """Motion of grey frames [B, T, S, S], uint8 or float 0..1, S a multiple of 32."""
     gray = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
     batch, count, size, _ = gray.shape
     gray = F.avg_pool2d(gray.reshape(batch * count, 1, size, size), size // GRID)
@@ -46,7 +46,7 @@ def measure_motion(frames: Tensor) -> Motion:
 
 
 def motion_maps(motion: Motion) -> tuple[Tensor, Tensor]:
-    """Normalised pixel maps (B, T, 4, 32, 32) and block maps (B, T, 14, 8, 8) for an encoder.
+    """Normalised pixel maps [B, T, 4, 32, 32] and block maps [B, T, 14, 8, 8] for an encoder.
 
     Each channel is divided by 1.25 times its mean absolute value in the clip and squashed by a
     signed logarithm, so that contrast and distance matter little.
@@ -60,8 +60,7 @@ def motion_maps(motion: Motion) -> tuple[Tensor, Tensor]:
             mean_residual,
             _pool(residual.abs(), F.adaptive_max_pool2d),
             mean_difference,
-            motion.flow[:, :, 0],
-            motion.flow[:, :, 1],
+            *motion.flow.unbind(2),
             speed,
             _change(motion.flow).norm(dim=2),
             _change(mean_residual),
@@ -78,13 +77,14 @@ def motion_maps(motion: Motion) -> tuple[Tensor, Tensor]:
     return _squash(pixels), _squash(blocks)
 
 
-def stop_curve(motion: Motion) -> Tensor:
-    """Weight-free curve of hits (B, T): how much of the fastest motion stops after each frame.
+def fastest_motion(motion: Motion) -> Tensor:
+    """Mean |r| of the fastest 5 % of the picture, 50 places, [B, T]."""
+    return motion.residual.abs().flatten(2).topk(50, dim=-1).values.mean(-1)
 
-    The mean of the 50 largest |r| of a frame (5 % of the picture), minus that of the next frame,
-    where positive.
-    """
-    fastest = motion.residual.abs().flatten(2).topk(50, dim=-1).values.mean(-1)
+
+def stop_curve(motion: Motion) -> Tensor:
+    """Weight-free curve of hits [B, T]: how much of the fastest motion stops after each frame."""
+    fastest = fastest_motion(motion)
     return (fastest - torch.cat([fastest[:, 1:], fastest[:, -1:]], 1)).clamp_min(0)
 
 
@@ -119,13 +119,9 @@ def _remove_global_shift(
         xx = (weighted_x * slope_x).sum((-1, -2)) + _FLOW_DAMPING
         yy = (weighted_y * slope_y).sum((-1, -2)) + _FLOW_DAMPING
         xy = (weighted_x * slope_y).sum((-1, -2))
-        u, v = _solve(
-            xx,
-            xy,
-            yy,
-            (weighted_x * difference).sum((-1, -2)),
-            (weighted_y * difference).sum((-1, -2)),
-        )
+        xt = (weighted_x * difference).sum((-1, -2))
+        yt = (weighted_y * difference).sum((-1, -2))
+        u, v = _solve(xx, xy, yy, xt, yt)
         residual = difference + slope_x * u[..., None, None] + slope_y * v[..., None, None]
         residual = residual - (weight * residual).sum((-1, -2), keepdim=True) / total
         scale = residual.abs().mean((-1, -2), keepdim=True) + _EPSILON
@@ -135,16 +131,9 @@ def _remove_global_shift(
 
 def _block_flow(residual: Tensor, slope_x: Tensor, slope_y: Tensor) -> Tensor:
     """Lucas-Kanade flow of what the camera does not explain, over 3 x 3 blocks of 4 x 4 pixels."""
-    products = torch.stack(
-        [
-            slope_x * slope_x,
-            slope_x * slope_y,
-            slope_y * slope_y,
-            slope_x * residual,
-            slope_y * residual,
-        ],
-        2,
-    )  # (B, T, 5, 32, 32)
+    pairs = [(slope_x, slope_x), (slope_x, slope_y), (slope_y, slope_y)]
+    pairs += [(slope_x, residual), (slope_y, residual)]
+    products = torch.stack([one * other for one, other in pairs], 2)  # [B, T, 5, 32, 32]
     batch, count = products.shape[:2]
     sums = F.avg_pool2d(products.flatten(0, 1), GRID // BLOCKS) * (GRID // BLOCKS) ** 2
     sums = F.avg_pool2d(sums, 3, 1, 1, count_include_pad=True) * 9

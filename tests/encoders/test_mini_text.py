@@ -35,7 +35,7 @@ def test_unknown_words_are_named(encoder):
 
 def test_a_very_long_prompt_is_cut_and_still_read(encoder):
     reading = encoder.read("metal wood glass stone water snow paper drum bell " * 200)
-    assert len(reading.ids) == 8
+    assert len(reading.known) == 8
 
 
 def test_features_have_one_row_a_token_and_pads(encoder):

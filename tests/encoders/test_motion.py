@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.encoders.foley_mini import MiniVideoEncoder
-from foleystage.core.encoders.mini_video import bumps, encode_events, events_of_curve
+from foleystage.core.encoders.mini_video import bumps, encode_events, events_of_curve, peaks
 from foleystage.core.encoders.motion import measure_motion, motion_maps, stop_curve
 
 
 def _texture(count: int, shift: float) -> torch.Tensor:
-    """A soft texture that slides `shift` pixels (of 64) a frame: uint8 (T, 64, 64)."""
+    """A soft texture that slides `shift` pixels (of 64) a frame: uint8 [T, 64, 64]."""
     y, x = np.mgrid[:64, :64].astype(np.float32)
     frames = []
     for t in range(count):
@@ -67,12 +67,11 @@ def test_an_encoder_that_finds_nothing_hands_over_to_the_motion_curve(caplog):
     for t in range(48):
         row = 6 + 6 * min(t % 16, 6)
         frames[t, row : row + 12, 20:44] = 220
-    events = encode_events(encoder, frames)
-    assert events.source == "motion curve" and len(events.times) >= 2
-    assert "saw no hit" in caplog.text
-    assert events.sync.shape == (1, 96, 3)
-    still = encode_events(encoder, torch.full((8, 64, 64), 90, dtype=torch.uint8))
-    assert still.source == "nothing"
+    encoded = encode_events(encoder, {"video": frames})
+    assert "found no hit" in caplog.text and len(peaks(encoded.chance.numpy(), 0.5)) >= 2
+    assert encoded.streams["sync"].shape == (1, 96, 3) and encoded.seconds == 1.92
+    still = encode_events(encoder, {"video": torch.full((8, 64, 64), 90, dtype=torch.uint8)})
+    assert "Nothing moves" in caplog.text and len(peaks(still.chance.numpy(), 0.5)) == 0
 
 
 def test_events_of_a_curve_are_at_its_peaks():
@@ -88,5 +87,5 @@ def test_long_clips_are_encoded_in_chunks_with_the_same_result_inside():
     torch.manual_seed(0)
     encoder = MiniVideoEncoder().eval()
     frames = torch.randint(0, 255, (800, 64, 64), dtype=torch.uint8)
-    events = encode_events(encoder, frames)
-    assert events.chance.shape == (1600,) and bool(torch.isfinite(events.sync).all())
+    encoded = encode_events(encoder, {"video": frames})
+    assert encoded.chance.shape == (1600,) and bool(torch.isfinite(encoded.streams["sync"]).all())
