@@ -1,12 +1,12 @@
 """CAVP: contrastive audio-visual features, 4 vectors of 512 a second of picture.
 
-Source: Diff-Foley (arXiv 2306.17203, section 3.1): a SlowOnly ResNet-50 (arXiv 1812.03982) looks, a
-CNN14 (PANNs, arXiv 1912.10211) listens. Attribute names are the public file's key names.
+Source: Diff-Foley (arXiv 2306.17203, section 3.1): a SlowOnly ResNet-50 (arXiv 1812.03982) for the
+picture, a CNN14 (PANNs, arXiv 1912.10211) for the sound. Attribute names are the public file's key
+names.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,14 +15,12 @@ from torch import Tensor, nn
 
 from ..media import FrameRequest
 from ..weights.families import Shapes
-from ..weights.fill import fill
-from ..weights.load import read_weights
-from .base import VideoEncoder
+from .base import Encoder, VideoEncoder
 
 WIDTH = 512
 _STAGES = (3, 4, 6, 3)
 _EXPANSION = 4
-# Frames that one pass looks at, and how far its temporal convolutions reach to each side.
+# Frames of one pass, and how far its temporal convolutions reach to each side.
 _LONGEST = 40
 _REACH = 9
 _SPECTRUM_BANDS = 128
@@ -30,7 +28,7 @@ _SPECTRUM_WIDTHS = (64, 128, 256, 512, 1024, 2048)
 
 
 class _ConvNorm(nn.Module):
-    """3-D convolution and its batch norm, (B, C, T, H, W)."""
+    """3-D convolution and its batch norm, [B, C, T, H, W]."""
 
     def __init__(self, inputs, outputs, kernel, stride=1, *, operations: Any, **factory) -> None:
         super().__init__()
@@ -53,10 +51,9 @@ class _Bottleneck(nn.Module):
         self.conv1 = _ConvNorm(inputs, width, (times, 1, 1), **factory)
         self.conv2 = _ConvNorm(width, width, (1, 3, 3), stride, **factory)
         self.conv3 = _ConvNorm(width, outputs, (1, 1, 1), **factory)
+        self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.downsample = _ConvNorm(inputs, outputs, (1, 1, 1), stride, **factory)
-        else:
-            self.downsample = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         inner = F.relu(self.conv2(F.relu(self.conv1(x))))
@@ -64,7 +61,7 @@ class _Bottleneck(nn.Module):
 
 
 class SlowOnly(nn.Module):
-    """Frames (B, 3, T, H, W) in 0..1 to one vector a frame (B, T, 2048); no stride over time."""
+    """Frames [B, 3, T, H, W] in 0..1 to one vector a frame [B, T, 2048]; no stride over time."""
 
     def __init__(self, **factory) -> None:
         super().__init__()
@@ -91,9 +88,9 @@ class CavpVideo(VideoEncoder):
 
     Frames are those of ffmpeg's fps=4, whatever the timing of a take: Diff-Foley's extraction
     re-encodes a clip with it, so MDSGen learned with frames 0.08 to 0.12 s later than n / 4. The
-    nearest frames would tell it of everything that much too late.
+    nearest frames would bring everything that much too late.
 
-    Clips longer than 40 frames are looked at in overlapping windows; what is kept of each is what
+    Clips longer than 40 frames are encoded in overlapping windows; what is kept of each is what
     one pass over the whole clip would give.
     """
 
@@ -104,32 +101,15 @@ class CavpVideo(VideoEncoder):
         fps=4.0, size=224, crop="stretch", resample="bilinear", timing="fps filter"
     )
 
-    def __init__(
-        self,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
+    def __init__(self, *, operations: Any = nn, **factory: Any) -> None:
         super().__init__()
-        factory: dict[str, Any] = {"dtype": dtype, "device": device}
         self.video_encoder = SlowOnly(operations=operations, **factory)
-        outputs = 512 * _EXPANSION
-        self.video_project_head = operations.Linear(outputs, WIDTH, **factory)
+        self.video_project_head = operations.Linear(512 * _EXPANSION, WIDTH, **factory)
 
     @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str = "cpu",
-        **factory: Any,
-    ) -> CavpVideo:
-        """The video tower of a CAVP file. dtype None: as stored."""
-        names = ("video_encoder.", "video_project_head.")
-        tensors = _read_tower(path, names, dtype, device)
-        return fill(cls(device="meta", **factory), tensors, path)
+    def own_name(cls, key: str, **made: Any) -> str | None:
+        key = key.removeprefix("module.")
+        return key if key.startswith(("video_encoder.", "video_project_head.")) else None
 
     @staticmethod
     def windows(count: int) -> Tensor:
@@ -146,15 +126,15 @@ class CavpVideo(VideoEncoder):
         return self.encode_frames((frames.float() / 255).movedim(-1, 2).to(self.dtype))
 
     @classmethod
-    def join(cls, looked: Tensor, count: int) -> Tensor:
-        out = looked.new_empty(count, looked.shape[-1])
-        for number, (row, values) in enumerate(zip(cls.windows(count)[:, 0].tolist(), looked)):
+    def join(cls, encoded: Tensor, count: int) -> Tensor:
+        out = encoded.new_empty(count, encoded.shape[-1])
+        for number, (row, values) in enumerate(zip(cls.windows(count)[:, 0].tolist(), encoded)):
             skipped = _REACH if number else 0
             out[row + skipped : row + len(values)] = values[skipped:]
         return out
 
     def encode_frames(self, frames: Tensor) -> Tensor:
-        """(B, T, 3, H, W) in 0..1 -> unit vectors (B, T, 512)."""
+        """[B, T, 3, H, W] in 0..1 -> unit vectors [B, T, 512]."""
         features = self.video_project_head(self.video_encoder(frames.transpose(1, 2)))
         return F.normalize(features, dim=-1)
 
@@ -171,71 +151,37 @@ class _SpectrumBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
 
 
-class CavpSpectrum(nn.Module):
-    """The listening tower: 128-band spectra to 4 unit vectors a second, for alignment scores.
+class CavpSpectrum(Encoder):
+    """The tower of sounds: 128-band spectra to 4 unit vectors a second, for alignment scores.
 
     Four blocks halve time and bands, the fifth the bands; then the mean over the bands, and at each
-    moment the largest plus the mean of three neighbours.
+    time the largest plus the mean of three neighbours.
     """
 
-    def __init__(
-        self,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        super().__init__()
-        factory: dict[str, Any] = {"dtype": dtype, "device": device}
-        self.bn = nn.BatchNorm2d(_SPECTRUM_BANDS, **factory)
-        inputs = (1, *_SPECTRUM_WIDTHS)
-        for index, (before, after) in enumerate(zip(inputs, inputs[1:])):
-            block = _SpectrumBlock(before, after, operations=operations, **factory)
-            setattr(self, f"conv_block{index + 1}", block)
-        self.fc1 = operations.Linear(inputs[-1], inputs[-1], **factory)
-        self.final_project = operations.Linear(inputs[-1], WIDTH, **factory)
+    width = WIDTH
+    prefix = "spec_encoder."
 
-    @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str = "cpu",
-        **factory: Any,
-    ) -> CavpSpectrum:
-        """The listening tower of a CAVP file. dtype None: as stored."""
-        prefix = "spec_encoder."
-        tensors = _read_tower(path, (prefix,), dtype, device)
-        named = {key.removeprefix(prefix): value for key, value in tensors.items()}
-        return fill(cls(device="meta", **factory), named, path)
+    def __init__(self, *, operations: Any = nn, **factory: Any) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(_SPECTRUM_BANDS, **factory)
+        inputs = 1
+        for number, outputs in enumerate(_SPECTRUM_WIDTHS, 1):
+            block = _SpectrumBlock(inputs, outputs, operations=operations, **factory)
+            setattr(self, f"conv_block{number}", block)
+            inputs = outputs
+        self.fc1 = operations.Linear(inputs, inputs, **factory)
+        self.final_project = operations.Linear(inputs, WIDTH, **factory)
 
     def forward(self, spectrum: Tensor) -> Tensor:
-        """(B, 128, T) at 62.5 frames a second, 0..1 -> unit vectors (B, T / 16, 512)."""
-        x = self.bn(spectrum.unsqueeze(2)).permute(0, 2, 3, 1)  # (B, 1, T, bands)
+        """[B, 128, T] at 62.5 frames a second, 0..1 -> unit vectors [B, T / 16, 512]."""
+        x = self.bn(spectrum.unsqueeze(2)).permute(0, 2, 3, 1)  # [B, 1, T, bands]
         for index in range(4):
             x = F.avg_pool2d(getattr(self, f"conv_block{index + 1}")(x), 2)
-        x = self.conv_block6(F.avg_pool2d(self.conv_block5(x), (1, 2))).mean(3)  # (B, C, T / 16)
+        x = self.conv_block6(F.avg_pool2d(self.conv_block5(x), (1, 2))).mean(3)  # [B, C, T / 16]
         x = (F.max_pool1d(x, 3, 1, 1) + F.avg_pool1d(x, 3, 1, 1)).transpose(1, 2)
         # One layer used twice: so the public weights were trained.
         x = F.relu(self.fc1(F.relu(self.fc1(x))))
         return F.normalize(self.final_project(x), dim=-1)
-
-
-def _read_tower(
-    path: Path | str,
-    names: tuple[str, ...],
-    dtype: torch.dtype | None,
-    device: torch.device | str,
-) -> dict[str, Tensor]:
-    """The weights under some names, with or without the wrapper's `module.`."""
-    tensors = read_weights(
-        path,
-        dtype=dtype,
-        device=device,
-        keep=lambda key: key.removeprefix("module.").startswith(names),
-    )
-    return {key.removeprefix("module."): value for key, value in tensors.items()}
 
 
 def recognise(shapes: Shapes) -> str | None:

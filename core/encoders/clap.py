@@ -6,21 +6,18 @@ Source: LAION-CLAP (arXiv 2211.06687), the unfused HTSAT model. The network is t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import Cancelled, FoleyError
 from ..media import resample
 from ..weights.families import Shapes
-from ..weights.fill import fill
-from ..weights.load import read_weights
 from .base import CancelCheck, Progress
 from .clap_keys import is_laion, sizes, transformers_names
-from .folders import load_tokenizer, require_transformers, weights_in
+from .folders import FolderEncoder, require_transformers
 
 SAMPLE_RATE = 48000
 SECONDS = 10
@@ -29,58 +26,41 @@ _MADE_ANEW = ("position_ids", "token_type_ids", "relative_position_index")
 _BATCH = 4
 
 
-class Clap(nn.Module):
-    """Texts (B) and sounds to unit vectors of 512."""
+class Clap(FolderEncoder):
+    """Texts and sounds to unit vectors of 512; float32 whatever the file is in.
+
+    From the folder laion/clap-htsat-unfused, or one of LAION's own files (.pt).
+    """
 
     stream = "clap"
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        """config: figures of transformers' ClapConfig; those of htsat-unfused by default."""
+        """config: fields of transformers' ClapConfig; those of htsat-unfused by default."""
         super().__init__()
         transformers = require_transformers()
         self.model = transformers.ClapModel(transformers.ClapConfig(**(config or {})))
         self.width = self.model.config.projection_dim
-        self.tokenizer: Any = None
         # Sounds are cut to the model's length here, so its own random cut never happens.
-        self.listener = transformers.ClapFeatureExtractor(truncation="rand_trunc")
+        self.spectrum = transformers.ClapFeatureExtractor(truncation="rand_trunc")
 
     @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        tokenizer: Path | str | None = None,
-        config: Mapping[str, Any] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str = "cpu",
-    ) -> Clap:
-        """From a model folder (laion/clap-htsat-unfused), or one of LAION's own files (.pt).
-
-        tokenizer: its folder, by default where the weights are. dtype None: as stored.
-        Raises FoleyError for a folder or weights of another kind.
-        """
-        path = Path(path)
-        file = weights_in(path) if path.is_dir() else path
-        tensors = read_weights(file, dtype=dtype, device=device)
+    def built(
+        cls, tensors: dict[str, Tensor], *, config: Mapping[str, Any] | None = None, **made: Any
+    ) -> tuple[Any, dict[str, Tensor]]:
+        device = next((value.device for value in tensors.values()), "cpu")
         if is_laion(tensors):
             tensors = transformers_names(tensors)
             config = config or sizes(tensors)
-        model = cls(config)
-        own = model.model.state_dict()
-        tables = {key for key in {*own, *tensors} if key.endswith(_MADE_ANEW)}
-        tensors = {key: value for key, value in tensors.items() if key not in tables}
-        tensors |= {key: own[key] for key in tables & own.keys()}
-        model.model.to(device)
-        fill(model.model, tensors, file)
-        model.tokenizer = load_tokenizer(Path(tokenizer) if tokenizer else file.parent)
-        return model.eval()
+        network = cls(config, **made).to(device)
+        stored = {f"model.{k}": v for k, v in tensors.items() if not k.endswith(_MADE_ANEW)}
+        own = network.state_dict().items()
+        return network, {**stored, **{k: v for k, v in own if k.endswith(_MADE_ANEW)}}
 
     @torch.no_grad()
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """B prompts -> float32 (B, 512) on the CPU."""
+        """B prompts -> float32 [B, 512] on the CPU."""
         tokens = self.tokenizer(list(prompts), padding=True, truncation=True, return_tensors="pt")
-        device = next(self.parameters()).device
-        kept = {k: tokens[k].to(device) for k in ("input_ids", "attention_mask")}
+        kept = {k: tokens[k].to(self.device) for k in ("input_ids", "attention_mask")}
         return _pooled(self.model.get_text_features(**kept)).float().cpu()
 
     @torch.no_grad()
@@ -92,7 +72,7 @@ class Clap(nn.Module):
         progress: Progress | None = None,
         cancelled: CancelCheck | None = None,
     ) -> Tensor:
-        """One sound [C, T] of any length and rate -> float32 (1, 512) on the CPU.
+        """One sound [C, T] of any length and rate -> float32 [1, 512] on the CPU.
 
         Longer than 10 s: the unit mean over pieces of 10 s, the last one ending with the sound.
         Raises FoleyError for a sound without samples or with NaN; Cancelled.
@@ -107,26 +87,23 @@ class Clap(nn.Module):
         for first in range(0, len(pieces), _BATCH):
             if cancelled is not None and cancelled():
                 raise Cancelled()
-            parts.append(self._hear(pieces[first : first + _BATCH]))
+            parts.append(self._encode_pieces(pieces[first : first + _BATCH]))
             if progress is not None:
                 progress(min(first + _BATCH, len(pieces)), len(pieces))
         return F.normalize(torch.cat(parts).mean(0, keepdim=True), dim=-1)
 
-    def _hear(self, pieces: list[Tensor]) -> Tensor:
-        heard = self.listener(
+    def _encode_pieces(self, pieces: list[Tensor]) -> Tensor:
+        spectra = self.spectrum(
             [piece.numpy() for piece in pieces], sampling_rate=SAMPLE_RATE, return_tensors="pt"
         )
-        like = next(self.parameters())
-        features = heard["input_features"].to(like)
-        return _pooled(self.model.get_audio_features(input_features=features)).float().cpu()
+        spectra = spectra["input_features"].to(next(self.parameters()))
+        return _pooled(self.model.get_audio_features(input_features=spectra)).float().cpu()
 
 
 def _pieces(mono: Tensor) -> list[Tensor]:
     length = SECONDS * SAMPLE_RATE
-    if len(mono) <= length:
-        return [mono]
-    starts = [*range(0, len(mono) - length, length), len(mono) - length]
-    return [mono[start : start + length] for start in starts]
+    last = max(0, len(mono) - length)
+    return [mono[start : start + length] for start in [*range(0, last, length), last]]
 
 
 def _pooled(result: Any) -> Tensor:

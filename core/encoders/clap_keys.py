@@ -1,4 +1,4 @@
-"""LAION's own CLAP files under transformers' names, and the sizes that they tell."""
+"""LAION's own CLAP files under transformers' names, and the sizes that follow from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-_AUDIO = "audio_branch."
+from .names import renamed, split_qkv
+
 # Spectra are computed by the feature extractor; the rest is of pre-training.
 _UNUSED = (
     "audio_branch.spectrogram_extractor.",
@@ -21,6 +22,7 @@ _UNUSED = (
 _RENAMES = (
     (r"^audio_branch\.bn0\.", "audio_branch.batch_norm."),
     (r"\.attn\.relative", ".attention.self.relative"),
+    (r"\.attn\.qkv\.", ".attention.self.qkv."),
     (r"\.attn\.proj\.", ".attention.output.dense."),
     (r"\.mlp\.fc1\.", ".intermediate.dense."),
     (r"\.mlp\.fc2\.", ".output.dense."),
@@ -35,30 +37,19 @@ _RENAMES = (
 
 def is_laion(keys: Iterable[str]) -> bool:
     """Whether these are named as in LAION's own files."""
-    return any(key.removeprefix("module.").startswith(_AUDIO) for key in keys)
+    return any(key.removeprefix("module.").startswith("audio_branch.") for key in keys)
 
 
 def transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """LAION's tensors under the names of transformers' ClapModel; what it lacks is left out."""
-    renamed: dict[str, Tensor] = {}
-    for key, value in tensors.items():
-        key = key.removeprefix("module.")
-        if key.startswith(_UNUSED) or key.endswith(".attn_mask"):
-            continue
-        for pattern, name in _RENAMES:
-            key = re.sub(pattern, name, key)
-        if ".attn.qkv." in key:
-            for part, name in zip(value.chunk(3), ("query", "key", "value")):
-                renamed[key.replace(".attn.qkv.", f".attention.self.{name}.")] = part
-        else:
-            renamed[key] = value
-    return renamed
+    kept = [k for k in tensors if not k.startswith(_UNUSED) and not k.endswith(".attn_mask")]
+    return split_qkv({renamed(key, _RENAMES): tensors[key] for key in kept})
 
 
 def sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """transformers' ClapConfig of renamed tensors; {} (its defaults) when they are not CLAP's.
 
-    Tells HTSAT-tiny from HTSAT-base, which LAION's music and speech files use.
+    HTSAT-tiny, or HTSAT-base, which LAION's music and speech files use.
     """
     audio = "audio_model.audio_encoder."
     patches = tensors.get(f"{audio}patch_embed.proj.weight")

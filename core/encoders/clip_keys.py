@@ -9,35 +9,32 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .names import renamed
+
 Half = Literal["visual", "text"]
 
 _PREFIXES = ("module.", "model.", "clip.", "clip_model.")
-_UNUSED = re.compile(r"(^|\.)(attn_mask|position_ids)$")
+_UNUSED = re.compile(r"(^|\.)(attn_mask|position_ids|logit_bias)$")
 
-_WHOLE = {
-    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
-    "text_model.embeddings.position_embedding.weight": "positional_embedding",
-    "vision_model.embeddings.class_embedding": "visual.class_embedding",
-    "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
-    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
-}
-_STARTS = {
-    "text_model.final_layer_norm.": "ln_final.",
-    # The misspelling is transformers' own.
-    "vision_model.pre_layrnorm.": "visual.ln_pre.",
-    "vision_model.post_layernorm.": "visual.ln_post.",
-    "text_model.encoder.layers.": "transformer.resblocks.",
-    "vision_model.encoder.layers.": "visual.transformer.resblocks.",
-}
-_INNER = {
-    ".layer_norm1.": ".ln_1.",
-    ".layer_norm2.": ".ln_2.",
-    ".mlp.fc1.": ".mlp.c_fc.",
-    ".mlp.fc2.": ".mlp.c_proj.",
-    ".self_attn.out_proj.": ".attn.out_proj.",
-}
-
-
+# transformers' names and open_clip's; the misspelling is transformers' own.
+_RENAMES = (
+    (r"^text_model\.embeddings\.token_embedding\.", "token_embedding."),
+    (r"^text_model\.embeddings\.position_embedding\.weight$", "positional_embedding"),
+    (r"^vision_model\.embeddings\.class_embedding$", "visual.class_embedding"),
+    (r"^vision_model\.embeddings\.patch_embedding\.", "visual.conv1."),
+    (r"^vision_model\.embeddings\.position_embedding\.weight$", "visual.positional_embedding"),
+    (r"^text_model\.final_layer_norm\.", "ln_final."),
+    (r"^vision_model\.pre_layrnorm\.", "visual.ln_pre."),
+    (r"^vision_model\.post_layernorm\.", "visual.ln_post."),
+    (r"^text_model\.encoder\.layers\.", "transformer.resblocks."),
+    (r"^vision_model\.encoder\.layers\.", "visual.transformer.resblocks."),
+    (r"^visual_projection\.weight$", "visual.proj"),
+    (r"^text_projection\.weight$", "text_projection"),
+    (r"\.layer_norm([12])\.", r".ln_\1."),
+    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
+    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+    (r"\.self_attn\.", ".attn."),
+)
 # How keys of each half start, in both layouts; what no feature of either half needs is the text's.
 _HALVES: dict[Half, tuple[str, ...]] = {
     "visual": ("visual.", "vision_model.", "visual_projection."),
@@ -73,7 +70,6 @@ def open_clip_names(tensors: Mapping[str, Tensor], half: Half | None = None) -> 
     if any(key.startswith(("vision_model.", "text_model.")) for key in tensors):
         tensors = _from_transformers(tensors)
     named = {k.removeprefix("text."): v for k, v in tensors.items() if not _UNUSED.search(k)}
-    named.pop("logit_bias", None)
     if half != "visual":
         scale = named.get("logit_scale")
         named["logit_scale"] = torch.zeros(()) if scale is None else scale.reshape(())
@@ -88,28 +84,12 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    named: dict[str, Tensor] = {}
-    stacked: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if match := re.fullmatch(r"(.*)\.self_attn\.([qkv])_proj\.(weight|bias)", key):
-            block, part, kind = match.groups()
-            stacked.setdefault(f"{_renamed(block + '.')}attn.in_proj_{kind}", {})[part] = value
-        elif key == "visual_projection.weight":
-            named["visual.proj"] = value.T.contiguous()
-        elif key == "text_projection.weight":
-            named["text_projection"] = value.T.contiguous()
-        else:
-            named[_WHOLE.get(key) or _renamed(key)] = value
-    for key, parts in stacked.items():
-        if set(parts) == set("qkv"):
-            named[key] = torch.cat([parts[name] for name in "qkv"])
+    named = {renamed(key, _RENAMES): value for key, value in tensors.items()}
+    for key in named.keys() & {"visual.proj", "text_projection"}:
+        named[key] = named[key].T.contiguous()
+    for key in [key for key in named if ".attn.q_proj." in key]:
+        keys = [key.replace(".q_proj.", f".{part}_proj.") for part in "qkv"]
+        parts = [named.pop(one) for one in keys if one in named]
+        if len(parts) == len(keys):
+            named[key.replace(".q_proj.", ".in_proj_")] = torch.cat(parts)
     return named
-
-
-def _renamed(key: str) -> str:
-    for old, new in _STARTS.items():
-        if key.startswith(old):
-            key = new + key[len(old) :]
-    for old, new in _INNER.items():
-        key = key.replace(old, new)
-    return key

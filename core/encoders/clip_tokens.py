@@ -40,7 +40,7 @@ _LONGEST = 10_000
 
 
 def tokenize(prompts: Sequence[str], context: int = 77) -> Tensor:
-    """Ids int64 (B, context): start, text, end, zeros; a text too long is cut, its end kept."""
+    """Ids int64 [B, context]: start, text, end, zeros; a text too long is cut, its end kept."""
     rows = torch.full((len(prompts), context), PAD, dtype=torch.int64)
     for row, prompt in zip(rows, prompts):
         ids = [START, *encode(prompt), END][:context]

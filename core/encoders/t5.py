@@ -7,66 +7,49 @@ own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..weights.families import Shapes
-from ..weights.fill import fill
-from ..weights.load import read_weights
-from .folders import load_tokenizer, require_transformers, weights_in
+from .folders import FolderEncoder, require_transformers
 
 TOKENS = 128
 _SHARED = ("shared.weight", "encoder.embed_tokens.weight")
 
 
-class T5Text(nn.Module):
-    """Prompts to hidden states (B, 128, 768); what pads a prompt is zero."""
+class T5Text(FolderEncoder):
+    """Prompts to hidden states [B, 128, 768]; what pads a prompt is zero. Only the encoder half of
+    a file is read."""
 
     stream = "text"
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, device: Any = None) -> None:
-        """config: figures of transformers' T5Config; those of T5-base by default."""
+        """config: fields of transformers' T5Config; those of T5-base by default."""
         super().__init__()
         transformers = require_transformers()
         base = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
-        figures = transformers.T5Config(**{**base, **(config or {})})
+        fields = transformers.T5Config(**{**base, **(config or {})})
         with torch.device(device or "cpu"):
-            self.model = transformers.T5EncoderModel(figures)
-        self.width = figures.d_model
-        self.tokenizer: Any = None
+            self.model = transformers.T5EncoderModel(fields)
+        self.width = fields.d_model
 
     @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        tokenizer: Path | str | None = None,
-        config: Mapping[str, Any] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str = "cpu",
-    ) -> T5Text:
-        """From a model folder, or one file; then `tokenizer` names the folder of the vocabulary.
+    def own_name(cls, key: str, **made: Any) -> str | None:
+        return f"model.{key}" if key == _SHARED[0] or key.startswith("encoder.") else None
 
-        dtype None: as stored. Only the encoder half is read. Raises FoleyError.
-        """
-        path = Path(path)
-        file = weights_in(path) if path.is_dir() else path
-        tensors = read_weights(file, dtype=dtype, device=device, keep=_is_encoder)
-        shared = next((tensors[key] for key in _SHARED if key in tensors), None)
-        if shared is not None:
-            tensors |= dict.fromkeys(_SHARED, shared)
-        model = cls(config, device="meta")
-        fill(model.model, tensors, file)
-        folder = path if path.is_dir() else path.parent
-        model.tokenizer = load_tokenizer(folder if tokenizer is None else Path(tokenizer))
-        return model.eval()
+    @classmethod
+    def built(cls, tensors: dict[str, Tensor], **made: Any) -> tuple[Any, dict[str, Tensor]]:
+        # One table under two names, of which files have either or both.
+        names = [f"model.{key}" for key in _SHARED]
+        shared = [tensors[name] for name in names if name in tensors]
+        both = dict.fromkeys(names, shared[0]) if shared else {}
+        return cls(device="meta", **made), {**tensors, **both}
 
     @torch.no_grad()
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """B prompts -> float32 (B, 128, width) on the CPU; longer ones are cut at 128 tokens."""
+        """B prompts -> float32 [B, 128, width] on the CPU; longer ones are cut at 128 tokens."""
         tokens = self.tokenizer(
             list(prompts),
             truncation=True,
@@ -77,15 +60,10 @@ class T5Text(nn.Module):
         return self.encode_ids(tokens["input_ids"], tokens["attention_mask"]).float().cpu()
 
     def encode_ids(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Ids and mask (B, N) -> (B, N, width), zero where the mask is."""
-        device = next(self.parameters()).device
-        mask = mask.to(device)
-        hidden = self.model(input_ids=ids.to(device), attention_mask=mask)[0]
+        """Ids and mask [B, N] -> [B, N, width], zero where the mask is."""
+        mask = mask.to(self.device)
+        hidden = self.model(input_ids=ids.to(self.device), attention_mask=mask)[0]
         return hidden * mask[..., None].to(hidden)
-
-
-def _is_encoder(key: str) -> bool:
-    return key == _SHARED[0] or key.startswith("encoder.")
 
 
 def recognise(shapes: Shapes) -> str | None:

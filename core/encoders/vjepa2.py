@@ -7,7 +7,6 @@ transformers' own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,9 +15,8 @@ from torch import Tensor
 from ..errors import FoleyError
 from ..media import FrameRequest
 from ..weights.families import Shapes
-from ..weights.fill import fill
-from ..weights.load import read_weights
 from .base import VideoEncoder, pixels, stepped_windows
+from .names import count_blocks, renamed, split_qkv
 
 MEAN = [0.485, 0.456, 0.406]
 STD = [0.229, 0.224, 0.225]
@@ -26,20 +24,32 @@ SEGMENT = 64
 TUBELET = 2
 _HEADS = {1024: 16, 1280: 16, 1408: 22}
 _SIZES = {1024: "l", 1280: "h", 1408: "g"}
+# The original files' names and transformers'.
+_RENAMES = (
+    (r"^(backbone\.)?", "encoder."),
+    (r"patch_embed\.proj\.", "embeddings.patch_embeddings.proj."),
+    (r"blocks\.", "layer."),
+    (r"\.attn\.", ".attention."),
+    (r"^encoder\.norm\.", "encoder.layernorm."),
+)
 
 
 class VJepa2(VideoEncoder):
     """Tokens of L, H or g (1024, 1280 or 1408 wide), from 16 frames a second of `crop` pixels.
 
-    Segments of 4 s are looked at alone; the last one is filled up with its last frame, and of its
+    Segments of 4 s are encoded alone; the last one is filled up with its last frame, and of its
     tokens those are kept that stand for frames of the clip: ceil(T / 2) for T frames.
+
+    `load` reads transformers' files and the original ones. Two arguments stand for what no weight
+    shows: `crop`, the picture side it was trained on (384 for g-384), and `heads`, by default the
+    published number.
     """
 
     stream = "vjepa"
     rate = 8.0
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, device: Any = None) -> None:
-        """config: figures of transformers' VJEPA2Config; those of L by default."""
+        """config: fields of transformers' VJEPA2Config; those of L by default."""
         super().__init__()
         try:
             from transformers import VJEPA2Config, VJEPA2Model
@@ -47,8 +57,7 @@ class VJepa2(VideoEncoder):
             raise FoleyError(
                 "V-JEPA 2 needs transformers 4.53 or newer: pip install --upgrade transformers."
             ) from error
-        figures = {"attn_implementation": "sdpa", **(config or {})}
-        self.config = VJEPA2Config(**figures)
+        self.config = VJEPA2Config(**{"attn_implementation": "sdpa", **(config or {})})
         # The predictor is half of pre-training, not of the features.
         with torch.device(device or "cpu"):
             self.encoder = VJEPA2Model(self.config).encoder
@@ -63,23 +72,11 @@ class VJepa2(VideoEncoder):
         )
 
     @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        crop: int = 256,
-        heads: int | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str = "cpu",
-    ) -> VJepa2:
-        """From a transformers file, or one of the original ones. dtype None: as stored.
-
-        crop: picture side the file was trained on (384 for g-384): it cannot be told from it.
-        """
-        tensors = _transformers_names(read_weights(path, dtype=dtype, device=device))
-        model = cls(_config_of(tensors, crop, heads), device="meta")
-        fill(model.encoder, tensors, path)
-        return model.eval()
+    def built(
+        cls, tensors: dict[str, Tensor], *, crop: int = 256, heads: int | None = None, **made: Any
+    ) -> tuple[Any, dict[str, Tensor]]:
+        tensors = _transformers_names(tensors)
+        return cls(_config_of(tensors, crop, heads), device="meta", **made), tensors
 
     @staticmethod
     def windows(count: int) -> Tensor:
@@ -93,50 +90,37 @@ class VJepa2(VideoEncoder):
         return self.encode_segments(pixels(frames, self.dtype, MEAN, STD))
 
     @classmethod
-    def join(cls, looked: Tensor, count: int) -> Tensor:
-        return super().join(looked, count)[: -(-count // TUBELET)]
+    def join(cls, encoded: Tensor, count: int) -> Tensor:
+        return super().join(encoded, count)[: -(-count // TUBELET)]
 
     def encode_segments(self, frames: Tensor) -> Tensor:
-        """(B, T, 3, H, W), normalised, T even -> (B, T / 2, width), the mean over the picture."""
-        hidden = self.encoder(frames)[0]  # (B, T / 2 * places, D), time slowest
+        """[B, T, 3, H, W], normalised, T even -> [B, T / 2, width], the mean over the picture."""
+        hidden = self.encoder(frames)[0]  # [B, T / 2 * places, D], time slowest
         return hidden.unflatten(1, (frames.shape[1] // TUBELET, -1)).mean(2)
 
 
 def _config_of(tensors: Mapping[str, Tensor], crop: int, heads: int | None) -> dict[str, Any]:
-    """Figures from shapes; what is not V-JEPA 2 keeps those of L and fails on its keys."""
-    first = tensors.get("layer.0.mlp.fc1.weight")
+    """Fields from shapes; what is not V-JEPA 2 keeps those of L and fails on its keys."""
+    first = tensors.get("encoder.layer.0.mlp.fc1.weight")
     if first is None or first.ndim != 2:
         return {"crop_size": crop}
     inner, width = first.shape
-    blocks = {key.split(".")[1] for key in tensors if key.startswith("layer.")}
     return {
         "crop_size": crop,
         "frames_per_clip": SEGMENT,
         "hidden_size": width,
         "num_attention_heads": heads or _HEADS.get(width, max(1, width // 64)),
-        "num_hidden_layers": len(blocks),
+        "num_hidden_layers": count_blocks(tensors, "encoder.layer."),
         "mlp_ratio": inner / width,
     }
 
 
 def _transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The picture half of a file under transformers' names."""
-    if any(key.startswith(("encoder.layer.", "vjepa2.encoder.layer.")) for key in tensors):
-        plain = {key.removeprefix("vjepa2."): value for key, value in tensors.items()}
-        start = "encoder."
-        return {k[len(start) :]: v for k, v in plain.items() if k.startswith(start)}
-    renamed: dict[str, Tensor] = {}
-    for key, value in tensors.items():
-        key = key.removeprefix("module.").removeprefix("backbone.")
-        key = key.replace("patch_embed.proj.", "embeddings.patch_embeddings.proj.")
-        key = key.replace("blocks.", "layer.").replace(".attn.", ".attention.")
-        key = "layernorm." + key[len("norm.") :] if key.startswith("norm.") else key
-        if ".qkv." in key:
-            for part, name in zip(value.chunk(3), ("query", "key", "value")):
-                renamed[key.replace(".qkv.", f".{name}.")] = part
-        else:
-            renamed[key] = value
-    return renamed
+    plain = {key.removeprefix("vjepa2."): value for key, value in tensors.items()}
+    if any(key.startswith("encoder.layer.") for key in plain):
+        return {key: value for key, value in plain.items() if key.startswith("encoder.")}
+    return split_qkv({renamed(key, _RENAMES): value for key, value in tensors.items()})
 
 
 def recognise(shapes: Shapes) -> str | None:

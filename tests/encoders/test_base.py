@@ -65,13 +65,13 @@ def test_undefined_features_are_never_handed_on(colour, frames):
         colour.encode(frames)
 
 
-def test_narrow_weights_are_computed_in_bfloat16(colour):
+def test_8_bit_weights_are_computed_in_bfloat16(colour):
     colour.mix.to(torch.float8_e4m3fn)
     assert colour.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 9])
-def test_windows_that_cover_all_frames_repeat_the_last(count):
+def test_windows_that_hold_all_frames_repeat_the_last(count):
     rows = stepped_windows(count, 4, 4, whole_only=False)
     assert rows.shape == (-(-count // 4), 4)
     assert set(rows.flatten().tolist()) == set(range(count))

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def stored(tmp_path_factory):
     case = golden.load("cavp_video")
     path = tmp_path_factory.mktemp("cavp") / "cavp.safetensors"
     save_file({f"module.{k}": v for k, v in case.state_dict().items()}, path)
@@ -20,8 +20,8 @@ def opened(tmp_path_factory):
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_picture_matches_the_reference(opened):
-    case, path = opened
+def test_picture_matches_the_reference(stored):
+    case, path = stored
     frames = randn("cavp_video.frames", case.info["inputs"]["frames"]["shape"]).sigmoid()
     video = CavpVideo.load(path)
     trunk = video.video_encoder(frames.transpose(1, 2))
@@ -32,8 +32,8 @@ def test_picture_matches_the_reference(opened):
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_spectrum_matches_the_reference(opened):
-    case, path = opened
+def test_spectrum_matches_the_reference(stored):
+    case, path = stored
     spectrum = randn("cavp_video.spec", case.info["inputs"]["spec"]["shape"]).sigmoid()
     assert case.error("spec_features", CavpSpectrum.load(path)(spectrum)) < case.tolerance
 
@@ -57,9 +57,9 @@ def test_every_frame_of_a_long_clip_is_kept_with_its_whole_neighbourhood(count):
     model = CavpVideo(device="meta")
     windows = model.windows(count)
     assert windows.shape[1] == min(count, 40) and int(windows.max()) == count - 1
-    # Each look gives the frame it stands for and how far it saw to both sides.
-    looked = torch.stack([windows, windows - windows[:, :1], windows[:, -1:] - windows], 2)
-    frame, before, after = model.join(looked, count).unbind(1)
+    # Each window gives the frame it stands for and how far it reaches to both sides.
+    encoded = torch.stack([windows, windows - windows[:, :1], windows[:, -1:] - windows], 2)
+    frame, before, after = model.join(encoded, count).unbind(1)
     assert torch.equal(frame, torch.arange(count))
     assert ((before >= 9) | (before == frame)).all()
     assert ((after >= 9) | (after == count - 1 - frame)).all()
@@ -67,8 +67,8 @@ def test_every_frame_of_a_long_clip_is_kept_with_its_whole_neighbourhood(count):
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_windows_give_what_one_pass_gives(opened):
-    _, path = opened
+def test_windows_give_what_one_pass_gives(stored):
+    _, path = stored
     model = CavpVideo.load(path)
     frames = torch.randint(0, 256, (45, 32, 32, 3), generator=torch.Generator().manual_seed(0))
     model.frame_request = type(model.frame_request)(fps=4.0, size=32)

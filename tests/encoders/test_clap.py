@@ -128,12 +128,12 @@ def test_laions_own_file_gives_the_same_features(folder, original, tmp_path):
     laion = Clap.load(path, config=SMALL, tokenizer=folder)
     plain = Clap.load(folder, config=SMALL)
     noise = torch.randn(1, 48000, generator=torch.Generator().manual_seed(0))
-    heard = [model.encode_audio(noise, 48000) for model in (laion, plain)]
-    read = [model.encode_text(["a metal hit"]) for model in (laion, plain)]
-    assert torch.allclose(*heard, atol=1e-6) and torch.allclose(*read, atol=1e-6)
+    sounds = [model.encode_audio(noise, 48000) for model in (laion, plain)]
+    texts = [model.encode_text(["a metal hit"]) for model in (laion, plain)]
+    assert torch.allclose(*sounds, atol=1e-6) and torch.allclose(*texts, atol=1e-6)
 
 
-def test_sizes_are_told_from_the_file(original):
+def test_sizes_are_those_of_the_file(original):
     found = sizes(original.state_dict())
     assert found["audio_config"] == SMALL["audio_config"]
     assert found["projection_dim"] == 8 and sizes({}) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import case as golden
 import pytest
 import torch
-from foleystage.core.encoders import clip as module
+from foleystage.core.encoders import base
 from foleystage.core.encoders.clip import ClipConfig, DFN5BClip
 from foleystage.core.errors import FoleyError
 from foleystage.core.weights.load import read_weights
@@ -141,7 +141,7 @@ def tensors_read(monkeypatch):
         keys.update(tensors)
         return tensors
 
-    monkeypatch.setattr(module, "read_weights", read)
+    monkeypatch.setattr(base, "read_weights", read)
     return keys
 
 
