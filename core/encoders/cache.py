@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 _SAMPLES = 1024
 _FORMAT = "foleystage-features-1"
 _print_lock = threading.Lock()
-# Names the folder of a cache where none is asked for.
-FOLDER_VARIABLE = "FOLEYSTAGE_CACHE"
 _OWN_FILE = re.compile(r"[0-9a-f]{64}\.safetensors")
 _HEAD, _STEP, _BLOCK = 1 << 16, 1 << 20, 64
 
@@ -54,15 +52,21 @@ class FeatureCache:
     @property
     def used(self) -> int:
         """Bytes in memory."""
-        return sum(_size(features) for features in self._kept.values())
+        return sum(features.values.nbytes for features in self._kept.values())
 
     def get(self, key: str, compute: Callable[[], Features]) -> Features:
         """The features of `key`, computed when they are not there. Never change what it returns."""
-        found = self._from_memory(key) or self._from_disk(key)
+        with self._lock:
+            found = self._kept.get(key)
+        found = found or self._from_disk(key)
         if found is None:
             found = compute()
             self._to_disk(key, found)
-        self._to_memory(key, found)
+        with self._lock:
+            self._kept[key] = found
+            self._kept.move_to_end(key)
+            while self._kept and self.used > self.room:
+                self._kept.popitem(last=False)
         return found
 
     def clear(self) -> None:
@@ -70,33 +74,19 @@ class FeatureCache:
         with self._lock:
             self._kept.clear()
 
-    def _from_memory(self, key: str) -> Features | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def _to_memory(self, key: str, features: Features) -> None:
-        with self._lock:
-            self._kept[key] = features
-            self._kept.move_to_end(key)
-            while self._kept and self.used > self.room:
-                self._kept.popitem(last=False)
-
     def _from_disk(self, key: str) -> Features | None:
         from safetensors import SafetensorError, safe_open
 
         if self.folder is None:
             return None
+        path = _path(self.folder, key)
         try:
-            with safe_open(_path(self.folder, key), "pt") as file:
-                about = file.metadata() or {}
+            with safe_open(path, "pt") as file:
                 # A copy: the file may be deleted while the features live.
-                values = file.get_tensor("values").clone()
-            found = Features(values, float(about["rate"]))
+                values, about = file.get_tensor("values").clone(), file.metadata() or {}
             with contextlib.suppress(OSError):  # a folder that is only read
-                os.utime(_path(self.folder, key))  # used now: what was not goes first
-            return found
+                os.utime(path)  # used now: what was not goes first
+            return Features(values, float(about["rate"]))
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, KeyError, ValueError) as error:
@@ -142,7 +132,7 @@ def _path(folder: Path, key: str) -> Path:
 
 def cache_of(folder: Path | str | None = None) -> FeatureCache:
     """A cache in memory, and in `folder` or the one that FOLEYSTAGE_CACHE names, if any."""
-    return FeatureCache(folder=folder or os.environ.get(FOLDER_VARIABLE) or None)
+    return FeatureCache(folder=folder or os.environ.get("FOLEYSTAGE_CACHE") or None)
 
 
 def content_key(*parts: Tensor | str | Sequence[str] | float) -> str:
@@ -159,29 +149,17 @@ def content_key(*parts: Tensor | str | Sequence[str] | float) -> str:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """A name for a module's weights, from 1024 values of each tensor; kept with the module.
-
-    Weights that are changed in place afterwards need `forget_fingerprint`.
-    """
+    """A name for a module's weights, from 1024 values of each tensor; kept with the module, also
+    when they are changed in place afterwards."""
     with _print_lock:
-        known = module.__dict__.get("_fingerprint")
-        if known is None:
-            known = module.__dict__["_fingerprint"] = _fingerprint(module)
-    return known
-
-
-def forget_fingerprint(module: nn.Module) -> None:
-    """Weights were changed: the next `fingerprint` looks at them again."""
-    module.__dict__.pop("_fingerprint", None)
-
-
-def _fingerprint(module: nn.Module) -> str:
-    parts: list[Any] = []
-    for key, tensor in module.state_dict().items():
-        flat = tensor.detach().flatten()
-        step = max(1, flat.numel() // _SAMPLES)
-        parts += [key, str(tensor.dtype), str(list(tensor.shape)), flat[::step].clone().cpu()]
-    return content_key(*parts)
+        if "_fingerprint" not in module.__dict__:
+            parts: list[Any] = []
+            for key, tensor in module.state_dict().items():
+                flat = tensor.detach().flatten()
+                some = flat[:: max(1, flat.numel() // _SAMPLES)].clone().cpu()
+                parts += [key, str(tensor.dtype), str(list(tensor.shape)), some]
+            module.__dict__["_fingerprint"] = content_key(*parts)
+        return module.__dict__["_fingerprint"]
 
 
 def file_fingerprint(path: Path | str) -> str:
@@ -195,7 +173,3 @@ def file_fingerprint(path: Path | str) -> str:
             samples.append(file.read(_BLOCK))
     digest = hashlib.sha256(b"".join(samples)).hexdigest()
     return f"{about.st_size} {about.st_mtime_ns} {digest}"
-
-
-def _size(features: Features) -> int:
-    return features.values.numel() * features.values.element_size()

@@ -35,41 +35,37 @@ class LazyEncoder:
     open: Callable[[], AbstractContextManager[VideoEncoder]]
 
 
-def loaded(encoder: VideoEncoder) -> LazyEncoder:
-    """One that is loaded."""
-    return LazyEncoder(encoder, fingerprint(encoder), lambda: nullcontext(encoder))
-
-
 class StreamingEncoder:
     """Frames in, one by one; features out, in memory that holds the features and few frames.
 
     Windows are encoded, and cached by their frames, in chunks: so clips that share a part share its
-    features. chunk: bytes of the frames of its windows. done(n): called with how many windows are
-    encoded.
+    features. chunk: bytes of the frames of its windows. done(): called when `encoded` grows.
+
+    layout: as of `LazyEncoder`. encoded: windows so far.
     """
 
     def __init__(
         self,
-        encoder: LazyEncoder,
+        encoder: VideoEncoder | LazyEncoder,
         *,
         cache: FeatureCache | None = None,
-        memory: int | None = None,
         chunk: int = CHUNK,
-        done: Callable[[int], None] | None = None,
+        done: Callable[[], None] = lambda: None,
         cancelled: CancelCheck | None = None,
     ) -> None:
-        self._layout = encoder.layout
-        self._lazy = encoder
-        self._cache, self._memory, self._cancelled = cache, memory, cancelled
-        self._chunk = chunk
-        self._report = done or (lambda windows: None)
+        if isinstance(encoder, VideoEncoder):
+            network = encoder
+            encoder = LazyEncoder(network, fingerprint(network), lambda: nullcontext(network))
+        self.layout, self._lazy = encoder.layout, encoder
+        self._cache, self._cancelled = cache, cancelled
+        self._chunk, self._report = chunk, done
         self._stack = ExitStack()
         self._encoder: VideoEncoder | None = None
         self._frames: list[Tensor] = []
         self._frame_bytes = 0
         self._first = 0  # number in the clip of the first frame that is held
         self._done: list[Tensor] = []
-        self._rows = 0  # windows that are encoded
+        self._rows = self.encoded = 0  # windows that `_done` holds
 
     @property
     def count(self) -> int:
@@ -88,12 +84,12 @@ class StreamingEncoder:
 
     def advance(self) -> None:
         """Encodes every whole chunk of windows that no later frame can change."""
-        rows = self._layout.windows(self.count)
+        rows = self.layout.windows(self.count)
         settled, chunk = self._settled(rows), self._chunk_of(rows)
         while self._rows + chunk <= settled:
             self._encode(rows[self._rows : self._rows + chunk])
         if settled:
-            spare = rows.shape[1] + round(_SPARE * self._layout.frame_request.fps)
+            spare = rows.shape[1] + round(_SPARE * self.layout.frame_request.fps)
             next_row = self._of_longer()[self._rows]
             needed = max(self._first, min(self.count - spare, int(next_row.min())))
             del self._frames[: needed - self._first]
@@ -106,12 +102,12 @@ class StreamingEncoder:
         """
         if not self.count:
             raise FoleyError(
-                f"The {self._layout.stream} encoder was given no frames; pick a longer window."
+                f"The {self.layout.stream} encoder was given no frames; pick a longer window."
             )
         count = self.count if count is None else max(1, count)
         self._frames += self._frames[-1:] * (count - self.count)
         del self._frames[count - self._first :]
-        rows = self._layout.windows(count)
+        rows = self.layout.windows(count)
         self._rows = min(self._rows, self._settled(rows))
         if self._rows < len(rows) and int(rows[self._rows :].min()) < self._first:
             raise ValueError(f"A clip of {count} frames is more than a second shorter than read.")
@@ -119,9 +115,9 @@ class StreamingEncoder:
         chunk = self._chunk_of(rows)
         while self._rows < len(rows):
             self._encode(rows[self._rows : self._rows + chunk])
-        values = self._layout.join(torch.cat(self._done), count)
+        values = self.layout.join(torch.cat(self._done), count)
         self.close()
-        return Features(values.unsqueeze(0).contiguous(), self._layout.rate)
+        return Features(values.unsqueeze(0).contiguous(), self.layout.rate)
 
     def close(self) -> None:
         """Lets the encoder and the frames go."""
@@ -138,7 +134,7 @@ class StreamingEncoder:
         return int(same.long().cumprod(0).sum())
 
     def _of_longer(self) -> Tensor:
-        return self._layout.windows(2 * self.count + _LONGER)
+        return self.layout.windows(2 * self.count + _LONGER)
 
     def _chunk_of(self, rows: Tensor) -> int:
         return max(1, self._chunk // (rows.shape[1] * self._frame_bytes))
@@ -156,18 +152,21 @@ class StreamingEncoder:
             encoded = self._encoder.encode_windows(
                 frames,
                 rows,
-                memory=self._memory,
-                progress=lambda step, total: self._report(before + step),
+                progress=lambda step, total: self._reached(before + step),
                 cancelled=self._cancelled,
             )
-            return Features(encoded, self._layout.rate)
+            return Features(encoded, self.layout.rate)
 
         if self._cache is None:
             encoded = compute()
         else:
-            request, weights = self._layout.frame_request, self._lazy.weights
-            key = content_key(self._layout.stream, str(request), weights, frames, rows)
+            request, weights = self.layout.frame_request, self._lazy.weights
+            key = content_key(self.layout.stream, str(request), weights, frames, rows)
             encoded = self._cache.get(key, compute)
         self._done.append(encoded.values)
         self._rows += len(rows)
-        self._report(self._rows)
+        self._reached(self._rows)
+
+    def _reached(self, windows: int) -> None:
+        self.encoded = windows
+        self._report()

@@ -11,7 +11,7 @@ from foleystage.core.encoders.base import stepped_windows
 from foleystage.core.encoders.cache import FeatureCache
 from foleystage.core.encoders.cavp import CavpVideo
 from foleystage.core.encoders.clip import DFN5BClip
-from foleystage.core.encoders.streaming import LazyEncoder, StreamingEncoder, loaded
+from foleystage.core.encoders.streaming import LazyEncoder, StreamingEncoder
 from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.encoders.video import encode_frames, encode_video
 from foleystage.core.encoders.vjepa2 import VJepa2
@@ -49,7 +49,7 @@ def frames_of(count):
 
 def streamed(encoder, frames, count=None):
     """Features, and the most frames that were held at a time."""
-    running, most = StreamingEncoder(loaded(encoder), chunk=CHUNK), 0
+    running, most = StreamingEncoder(encoder, chunk=CHUNK), 0
     for frame in frames:
         running.add(frame)
         most = max(most, running.held // FRAME)
@@ -130,7 +130,7 @@ def test_an_encoder_is_opened_only_where_features_are_new():
 def test_of_a_clip_that_is_changed_in_part_the_rest_is_not_encoded_again():
     encoder, cache, frames = MeanColour(), FeatureCache(), frames_of(400)
     for clip, batches in ((frames, 4), (torch.cat([frames[:300], frames_of(50)]), 5)):
-        running = StreamingEncoder(loaded(encoder), cache=cache, chunk=CHUNK)
+        running = StreamingEncoder(encoder, cache=cache, chunk=CHUNK)
         for frame in clip:
             running.add(frame)
         features = running.finish()

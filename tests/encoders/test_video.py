@@ -42,12 +42,6 @@ def test_frames_are_decoded_in_one_pass(clip, encoders, monkeypatch):
     assert passes == [["fast", "slow"]]
 
 
-def test_reference_timing_cuts_all_streams_to_their_common_length(clip, encoders):
-    streams = encode_video(clip, encoders, seconds=8.0, timing="published")
-    lengths = {name: stream.values.shape[1] for name, stream in streams.items()}
-    assert lengths == {"slow": 10, "fast": 40}
-
-
 def test_progress_rises_to_its_end(clip, encoders):
     steps = []
     encode_video(clip, encoders, seconds=1.0, progress=lambda *step: steps.append(step))
