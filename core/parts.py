@@ -189,8 +189,7 @@ def recognised(checkpoint: CheckpointSpec, path: Path) -> Any:
     Raises:
         FoleyError: it cannot be read.
     """
-    about = read_metadata(path) if path.suffix == ".safetensors" else {}
-    return checkpoint.recognise(read_shapes(path), about)
+    return checkpoint.recognise(read_shapes(path), read_metadata(path))
 
 
 def read_checkpoint(checkpoint: CheckpointSpec, path: Path, **read: Any) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ def detect(path: Path | str) -> Family | None:
     """
     path = Path(path)
     shapes = read_shapes(path)
-    about = read_metadata(path) if path.suffix == ".safetensors" else {}
+    about = read_metadata(path)
     if about.get("family"):
         return Family(about["family"], about.get("variant", ""))
     return detect_shapes(shapes)

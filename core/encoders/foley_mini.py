@@ -73,15 +73,16 @@ class MiniVideoEncoder(nn.Module):
     def __init__(self):
         super().__init__()
         first, middle, width = 48, 64, WIDTH
-        self.embed_pixels = nn.Conv2d(PIXEL_CHANNELS, first, 6, stride=4, padding=1)
-        self.embed_blocks = nn.Conv2d(BLOCK_CHANNELS, first, 3, padding=1)
+        # Key names of the bundled file, and of everybody's own ones.
+        self.see_pixels = nn.Conv2d(PIXEL_CHANNELS, first, 6, stride=4, padding=1)
+        self.see_blocks = nn.Conv2d(BLOCK_CHANNELS, first, 3, padding=1)
         self.time1 = _over_time(first)
         self.space1 = _Residual(nn.Conv2d(first, first, 3, padding=1))
         self.time2 = _over_time(first)
         self.shrink = nn.Conv2d(first, middle, 3, stride=2, padding=1)
         self.time3, self.time4 = _over_time(middle), _over_time(middle)
         self.pool = _Pool(middle, width)
-        self.temporal = nn.ModuleList(_dilated(width, dilation) for dilation in (1, 2, 4, 8, 1))
+        self.listen = nn.ModuleList(_dilated(width, dilation) for dilation in (1, 2, 4, 8, 1))
         self.halves = nn.Linear(width, 2 * width)
         self.events = nn.Linear(width, 3)
         nn.init.constant_(self.events.bias, -2.0)
@@ -94,13 +95,13 @@ class MiniVideoEncoder(nn.Module):
     def from_maps(self, pixels: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits from the maps of `motion_maps`."""
         batch, count = pixels.shape[:2]
-        x = self.embed_pixels(pixels.flatten(0, 1)) + self.embed_blocks(blocks.flatten(0, 1))
+        x = self.see_pixels(pixels.flatten(0, 1)) + self.see_blocks(blocks.flatten(0, 1))
         x = self._each_place(F.gelu(x), batch, self.time1)  # [BT, C, 8, 8]
         x = self._each_place(self.space1(x), batch, self.time2)
         x = F.gelu(self.shrink(x))  # [BT, C, 4, 4]
         x = x.view(batch, count, x.shape[1], -1).transpose(1, 2)  # [B, C, T, 16]
         x = self.pool(self.time4(self.time3(x))).transpose(1, 2)  # [B, 96, T]
-        for block in self.temporal:
+        for block in self.listen:
             x = block(x)
         features = self.halves(x.transpose(1, 2)).reshape(batch, 2 * count, -1)
         features = F.layer_norm(features, features.shape[-1:])
