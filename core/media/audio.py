@@ -46,8 +46,10 @@ def read_audio(
     `read_frames`) or from the first sample of a sound file; cut to what there is, by time stamps,
     to the sample. A track that begins after the picture is preceded by silence. sample_rate: None
     keeps the file's. mono: the mean of the channels.
-    Raises FoleyError when there is no sound track, nothing can be decoded, the window lies past the
-    end, or the file holds NaN or infinite values.
+
+    Raises:
+        FoleyError: no sound track, nothing that can be decoded, a window past the end, NaN or
+        infinite values.
     """
     check_window(start, seconds)
     if sample_rate is not None and sample_rate < 1:
@@ -67,10 +69,8 @@ def read_audio(
 
 
 def mono_peak(source: Source) -> float:
-    """Largest absolute value of a file's sound, all channels mixed to one; read in pieces.
-
-    Raises FoleyError for a source without sound, or one that holds NaN.
-    """
+    """Largest absolute value of a file's sound, all channels mixed to one; read in pieces. Raises
+    FoleyError for a source without sound, or one that holds NaN."""
     peak = 0.0
     with open_media(source) as media:
         for frame in media.decode(media.sound):
@@ -90,8 +90,10 @@ def _check_finite(samples: torch.Tensor, media: Media) -> None:
 def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rate: int) -> None:
     """Writes float [C, T] as 24-bit PCM, in a .wav or .flac file by the suffix of `path`.
 
-    Values beyond +-1 are clipped. The file appears whole or not at all. Raises FoleyError for
-    another suffix, NaN, an empty sound, or a place that cannot be written.
+    Values beyond +-1 are clipped. The file appears whole or not at all.
+
+    Raises:
+        FoleyError: another suffix, NaN, an empty sound, a place that cannot be written.
     """
     form = SOUND_FILES[check_suffix(path, SOUND_FILES)]
     check_waveform(waveform)

@@ -16,7 +16,7 @@ from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
 from .files import check_suffix, write_media
 from .formats import ENCODED_FILES
-from .mixing import Mixer, NewSound
+from .mixing import Mixer, Sound
 from .source import to_bytes
 from .track import encoder_rate
 
@@ -43,8 +43,11 @@ def encode_frames(
     `at` seconds on, scaled by `level_db`, cut or filled with silence to the picture's length. crf:
     0 (lossless) to 51. keyframe_every: frames from one to the next at most. total: frames of an
     iterable, 0 when unknown. progress(step, total): frames.
-    The file appears whole or not at all. Raises FoleyError for unusable frames or places, Cancelled
-    when `cancelled()` says so.
+    The file appears whole or not at all.
+
+    Raises:
+        FoleyError: unusable frames, sounds or places.
+        Cancelled: `cancelled()` said so.
     """
     form = ENCODED_FILES[check_suffix(output, ENCODED_FILES)]
     if not (math.isfinite(fps) and fps > 0):
@@ -61,16 +64,20 @@ def encode_frames(
             raise Cancelled()
 
     with write_media(output, form.muxer) as container:
-        options = {"crf": str(crf), "preset": "veryfast", "g": str(keyframe_every)}
         pictures = _video_frames(frames, rate)
         first = next(pictures, None)
         if first is None:
             raise FoleyError("There is no frame to encode: give at least one.")
-        stream = _add_stream(container, form.picture, first, rate, options)
+        stream = container.add_stream(form.picture, rate=rate)
+        stream.height, stream.width, stream.pix_fmt = first.height, first.width, "yuv420p"
+        stream.options = {"crf": str(crf), "preset": "veryfast", "g": str(keyframe_every)}
+        # Said in the file, so that no player guesses.
+        stream.codec_context.colorspace = Colorspace.ITU709
+        stream.codec_context.color_range = ColorRange.MPEG
         mixer = None
         if waveform is not None and sample_rate:
             to_rate = encoder_rate(form.sound, sample_rate)
-            sound = NewSound(waveform, sample_rate, to_rate, at, level_db)
+            sound = Sound(waveform, sample_rate, to_rate, at, level_db)
             mixer = Mixer(container, form.sound, to_rate, [sound], check)
         count = 0
         for picture in chain([first], pictures):
@@ -84,23 +91,6 @@ def encode_frames(
         container.mux(stream.encode(None))
         if mixer is not None:
             mixer.finish(float(count / rate))
-
-
-def _add_stream(
-    container: av.container.OutputContainer,
-    encoder: str,
-    first: av.VideoFrame,
-    rate: Fraction,
-    options: dict[str, str],
-) -> av.VideoStream:
-    stream = container.add_stream(encoder, rate=rate)
-    stream.height, stream.width = first.height, first.width
-    stream.pix_fmt = "yuv420p"
-    stream.options = options
-    # Said in the file, so that no player guesses.
-    stream.codec_context.colorspace = Colorspace.ITU709
-    stream.codec_context.color_range = ColorRange.MPEG
-    return stream
 
 
 def _video_frames(

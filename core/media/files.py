@@ -67,8 +67,10 @@ class Sink:
 def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
     """A Sink beside `output` that takes its place when the block ends well.
 
-    On any error, cancel or interrupt nothing is left and an older `output` stays as it was. Raises
-    FoleyError for a missing or unwritable folder and a full disk.
+    On any error, cancel or interrupt nothing is left and an older `output` stays as it was.
+
+    Raises:
+        FoleyError: a missing or unwritable folder, a full disk.
     """
     path = Path(output)
     check_place(path)
@@ -112,13 +114,9 @@ def _refusal(error: Exception, path: Path) -> FoleyError:
             f"The disk is full: '{path}' was not written; make room or choose another folder."
         )
     if number in _DENIED:
-        return _denied(path)
+        return FoleyError(f"'{path.parent}' may not be written to: choose another folder.")
     reason = getattr(error, "strerror", None) or error
     return FoleyError(f"'{path}' could not be written ({reason}): choose another place or format.")
-
-
-def _denied(path: Path) -> FoleyError:
-    return FoleyError(f"'{path.parent}' may not be written to: choose another folder.")
 
 
 def check_place(path: Path) -> None:
@@ -128,7 +126,7 @@ def check_place(path: Path) -> None:
     if not path.parent.is_dir():
         raise FoleyError(f"There is no folder '{path.parent}' to write '{path.name}' to: make it.")
     if not os.access(path.parent, os.W_OK):
-        raise _denied(path)
+        raise _refusal(PermissionError(errno.EACCES, path), path)
 
 
 def check_suffix(output: str | os.PathLike[str], supported: Collection[str]) -> str:

@@ -137,8 +137,10 @@ def pour_frames(
     turned out to lie too close to the end.
     progress(step, total): milliseconds of the window (without `seconds`, at the end only). Only
     frames that a request takes are converted, and one full-size frame at most is kept.
-    Raises FoleyError when the source cannot be read or the window holds nothing, Cancelled when
-    `cancelled()` says so.
+
+    Raises:
+        FoleyError: a source that cannot be read, a window that holds nothing.
+        Cancelled: `cancelled()` said so.
     """
     check_window(start, seconds)
     readers = {name: _Reader(request, seconds) for name, request in requests.items()}

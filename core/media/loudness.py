@@ -28,6 +28,7 @@ _OVERSAMPLING = 4
 _PEAK_CHUNK = 1 << 18
 
 _LIMITER_SECONDS = 0.003
+_PEAK = 10 ** (-1.0 / 20)  # true peak of a normalised sound
 
 # Surround channels weigh +1.5 dB, the bass channel nothing; FFmpeg's channel order.
 _WEIGHTS = {
@@ -121,13 +122,12 @@ def normalize_loudness(
     sample_rate: int,
     target_lufs: float = -20.0,
     *,
-    peak_dbfs: float = -1.0,
     max_gain_db: float = 40.0,
     limit_db: float = 3.0,
 ) -> torch.Tensor:
     """Scales float [C, T] to `target_lufs`, by one gain for the whole sound but its sharpest peaks.
 
-    The true peak ends at `peak_dbfs` or lower. A limiter takes up to `limit_db` off the
+    The true peak ends at -1 dBFS or lower. A limiter takes up to `limit_db` off the
     milliseconds that would pass it; where that is not enough the gain stops, so a few sharp hits
     stay quieter than the target. It stops at `max_gain_db` too, so that a noise floor is not blown
     up. Silence comes back as it is.
@@ -136,13 +136,12 @@ def normalize_loudness(
     if math.isinf(loudness):
         return waveform.clone()
     gain = 10 ** (min(target_lufs - loudness, max_gain_db) / 20)
-    ceiling = 10 ** (peak_dbfs / 20)
     peak = true_peak(waveform, sample_rate)
-    if gain * peak <= ceiling:
+    if gain * peak <= _PEAK:
         return waveform * gain
-    gain = min(gain, ceiling / peak * 10 ** (limit_db / 20))
-    limited = limit(waveform * gain, sample_rate, ceiling)
-    return limited * min(1.0, ceiling / true_peak(limited, sample_rate))
+    gain = min(gain, _PEAK / peak * 10 ** (limit_db / 20))
+    limited = limit(waveform * gain, sample_rate, _PEAK)
+    return limited * min(1.0, _PEAK / true_peak(limited, sample_rate))
 
 
 def limiter_reach(sample_rate: int) -> int:

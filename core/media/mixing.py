@@ -19,10 +19,11 @@ from .track import SoundTrack
 _STEP_SECONDS = 2.0
 
 
-class NewSound:
+class Sound:
     """A sound that begins at `at` seconds of the picture, read at any place.
 
-    waveform: float [C, T] at `from_rate` Hz; `level_db` scales it.
+    waveform: float [C, T] at `from_rate` Hz; `level_db` scales it. known: samples at the new rate,
+    from the picture's start on, that can be read.
     """
 
     known = math.inf
@@ -30,40 +31,39 @@ class NewSound:
     def __init__(
         self, waveform: torch.Tensor, from_rate: int, to_rate: int, at: float, level_db: float
     ) -> None:
+        self.channels = waveform.shape[0]
         self._waveform = waveform.detach().cpu()
-        self._rates = from_rate, to_rate
+        self._from_rate, self._to_rate = from_rate, to_rate
         self._first = round(at * to_rate)
         self._gain = 10 ** (level_db / 20)
-        self.channels = waveform.shape[0]
 
     def span(self, start: int, stop: int) -> torch.Tensor:
         """float32 [C, stop - start] at the new rate; silence where the sound is not."""
         start, stop = start - self._first, stop - self._first
-        return resample_span(self._waveform, *self._rates, start, stop) * self._gain
+        made = resample_span(self._waveform, self._from_rate, self._to_rate, start, stop)
+        return made * self._gain
 
     def forget(self, before: int) -> None:
-        """Nothing is kept for this sound alone."""
+        """Sound before sample `before`, at the new rate, is not asked for again."""
 
 
-class OriginalSound:
+class OriginalSound(Sound):
     """The file's own sound, decoded as its packets pass by and forgotten once it is used.
 
-    `level_db` scales it. More than two channels are mixed down.
+    More than two channels are mixed down.
     """
 
     def __init__(self, media: Media, stream: av.AudioStream, to_rate: int, level_db: float) -> None:
-        self.stream = stream
-        self._decoder = Decoder(stream, media.name)
-        self._from_rate, self._to_rate = stream.codec_context.sample_rate, to_rate
-        self._gain = 10 ** (level_db / 20)
-        self._placer = Placer(float(media.zero))
-        self._reach = kernel_reach(self._from_rate, to_rate)
         channels = stream.codec_context.layout.nb_channels
+        rate = stream.codec_context.sample_rate
+        super().__init__(torch.zeros(min(channels, 2), 0), rate, to_rate, 0.0, level_db)
+        self.stream = stream
+        self.known: float = 0.0
+        self._decoder = Decoder(stream, media.name)
+        self._placer = Placer(float(media.zero))
+        self._reach = kernel_reach(rate, to_rate)
         self._fold = av.AudioResampler(format="fltp", layout="stereo") if channels > 2 else None
-        self.channels = min(channels, 2)
-        self._samples = torch.zeros(self.channels, 0)
-        self._start = 0  # source sample at which self._samples begins
-        self._ended = False
+        self._start = 0  # source sample at which self._waveform begins
 
     def feed(self, packet: av.Packet | None) -> None:
         """Takes the track's next packet; None: it has ended."""
@@ -71,38 +71,24 @@ class OriginalSound:
             for folded in self._fold.resample(frame) if self._fold else [frame]:
                 position, samples = self._placer.place(folded)
                 samples = samples[: self.channels].expand(self.channels, -1)
-                filled = self._samples.shape[1]
+                filled = self._waveform.shape[1]
                 pieces = pad_or_trim(samples, position - self._start, filled)
-                self._samples = torch.cat([self._samples, *pieces], dim=1)
+                self._waveform = torch.cat([self._waveform, *pieces], dim=1)
+        end = self._start + self._waveform.shape[1] - self._reach
+        self.known = end * self._to_rate // self._from_rate
         if packet is None:
-            self._ended = True
+            self.known = math.inf
             self._decoder.report()
 
-    @property
-    def known(self) -> float:
-        """Samples at the new rate, from the picture's start on, that can be read."""
-        if self._ended:
-            return math.inf
-        end = self._start + self._samples.shape[1] - self._reach
-        return end * self._to_rate // self._from_rate
-
-    def span(self, start: int, stop: int) -> torch.Tensor:
-        """float32 [C, stop - start] at the new rate."""
-        shift = self._start * self._to_rate // self._from_rate
-        start, stop = start - shift, stop - shift
-        made = resample_span(self._samples, self._from_rate, self._to_rate, start, stop)
-        return made * self._gain
-
     def forget(self, before: int) -> None:
-        """Sound before sample `before`, at the new rate, is not asked for again."""
         keep = before * self._from_rate // self._to_rate - self._reach
         # Whole steps of the rate ratio keep the resampler's phase.
         step = self._from_rate // math.gcd(self._from_rate, self._to_rate)
-        keep = keep // step * step
-        keep = min(keep, (self._start + self._samples.shape[1]) // step * step)
+        keep = min(keep, self._start + self._waveform.shape[1]) // step * step
         if keep > self._start:
-            self._samples = self._samples[:, keep - self._start :].clone()
+            self._waveform = self._waveform[:, keep - self._start :].clone()
             self._start = keep
+            self._first = keep * self._to_rate // self._from_rate
 
 
 class Mixer:
@@ -117,7 +103,7 @@ class Mixer:
         container: av.container.OutputContainer,
         codec: str,
         rate: int,
-        sounds: list[NewSound | OriginalSound],
+        sounds: list[Sound],
         check: Callable[[], None],
         first: Fraction = Fraction(0),
     ) -> None:

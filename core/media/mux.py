@@ -18,7 +18,7 @@ from .audio import check_waveform
 from .encode import encode_frames
 from .files import check_suffix, refuse_same_file, write_media
 from .formats import VIDEO_FILES
-from .mixing import Mixer, NewSound, OriginalSound
+from .mixing import Mixer, OriginalSound, Sound
 from .probe import average_fps
 from .source import ImageFrames, Media, Source, open_media
 from .track import encoder_rate
@@ -53,9 +53,12 @@ def mux(
     replaced. A mix that would clip is held at full scale by a limiter. Rotation, metadata, chapters
     and subtitles that the container can hold are kept. An image batch is encoded
     (`encode_frames`). progress(step, total): video packets.
-    The file appears whole or not at all. Raises FoleyError for unusable sources or places, a codec
-    that the container cannot hold, `output` being the source, and mixing without an original sound;
-    Cancelled when `cancelled()` says so.
+    The file appears whole or not at all.
+
+    Raises:
+        FoleyError: unusable sources, sounds or places, a codec that the container cannot hold,
+        `output` being the source, and mixing without an original sound.
+        Cancelled: `cancelled()` said so.
     """
     suffix = check_suffix(output, VIDEO_FILES)
     check_waveform(waveform)
@@ -96,8 +99,7 @@ def mux(
             )
         own_rate = 0 if original is None else original.codec_context.sample_rate
         rate = encoder_rate(form.sound, max(sample_rate, own_rate))
-        sounds: list[NewSound | OriginalSound]
-        sounds = [NewSound(waveform, sample_rate, rate, at, level_db)]
+        sounds = [Sound(waveform, sample_rate, rate, at, level_db)]
         if original is not None:
             sounds.append(OriginalSound(media, original, rate, original_db or 0.0))
         options = _MP4_OPTIONS if form.muxer in ("mp4", "mov") else None
@@ -122,7 +124,7 @@ class _Job:
         if self.cancelled is not None and self.cancelled():
             raise Cancelled()
 
-    def copy(self, codec: str, rate: int, sounds: list[NewSound | OriginalSound]) -> None:
+    def copy(self, codec: str, rate: int, sounds: list[Sound]) -> None:
         """Fills the container."""
         container, media = self.container, self.media
         streams = {media.picture: self._add_picture()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -25,6 +27,7 @@ _COPIED_SIDE, _COPIED_TAIL = 1280, 1.0
 _HEIGHT, _WIDTH, _FPS = 512, 912, 30.0
 # A jump decodes from the last keyframe: a second of small frames is hardly noticed.
 _KEYFRAME_SECONDS = 1.0
+_FRAMES_AHEAD = 8
 
 
 def write_preview(
@@ -41,22 +44,23 @@ def write_preview(
     Returns the file: `stem` with .mp4 or .webm. Its first picture is the one at `start`. A small
     file that browsers play is copied packet for packet when that window is all of it, with silence
     for a sound; anything else is encoded to H.264 of at most 912 x 512 pixels and 30 frames a
-    second, one frame in memory at a time. progress(step, total): packets or frames.
-    Raises FoleyError for a source that cannot be read or ends before `start`, Cancelled when
-    `cancelled()` says so.
+    second, a few frames in memory at a time. progress(step, total): packets or frames.
+
+    Raises:
+        FoleyError: a source that cannot be read, or that ends before `start`.
+        Cancelled: `cancelled()` said so.
     """
     info = probe(source)
     whole = start < 0.5 / info.fps and info.seconds <= seconds + _COPIED_TAIL
     suffix = _copied_suffix(source, info) if whole else None
+    path = stem.with_name(stem.name + (suffix or ".mp4"))
     if suffix is not None:
-        path = stem.with_name(stem.name + suffix)
-        silence = torch.zeros(1, 1)
-        mux(source, silence, 48000, path, progress=progress, cancelled=cancelled)
+        mux(source, torch.zeros(1, 1), 48000, path, progress=progress, cancelled=cancelled)
         return path
-    path = stem.with_name(stem.name + ".mp4")
     fps = min(info.fps, _FPS)
     request = FrameRequest(fps, preview_size(info.width, info.height), resample="bilinear")
-    with closing(stream_frames(source, request, start=start, seconds=seconds)) as frames:
+    decoded = stream_frames(source, request, start=start, seconds=seconds)
+    with closing(_ahead(decoded)) as frames:
         encode_frames(
             frames,
             fps,
@@ -68,6 +72,17 @@ def write_preview(
             cancelled=cancelled,
         )
     return path
+
+
+def _ahead(
+    frames: Generator[torch.Tensor, None, None],
+) -> Generator[torch.Tensor, None, None]:
+    """The same frames, some of them made while the one before is still in use."""
+    with closing(frames), ThreadPoolExecutor(1, "preview") as pool:
+        waiting = deque(pool.submit(next, frames, None) for _ in range(_FRAMES_AHEAD))
+        while (frame := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, frames, None))
+            yield frame
 
 
 def preview_size(width: int, height: int) -> tuple[int, int]:

@@ -67,8 +67,8 @@ def frame_orientation(frame: av.VideoFrame) -> Orientation:
 def probe(source: Source) -> VideoInfo:
     """Opens `source` and decodes its first picture.
 
-    Raises FoleyError when the file cannot be opened, holds no picture, or its first picture cannot
-    be decoded.
+    Raises:
+        FoleyError: a file that cannot be opened, without a picture, or with none to be decoded.
     """
     if isinstance(source, ImageFrames):
         count, height, width, _ = source.images.shape

@@ -88,10 +88,8 @@ def made_seconds(
     """Seconds that are made of a window of `seconds`: with published timing no more than every
     stream fills, which is MMAudio's rule for clips shorter than the window. counts: frames read,
     by request."""
-    for name, count in counts.items():
-        if requests[name].timing == "published":
-            seconds = min(seconds, count / requests[name].fps)
-    return seconds
+    published = [name for name in counts if requests[name].timing == "published"]
+    return min([seconds, *(counts[name] / requests[name].fps for name in published)])
 
 
 def kept_frames(

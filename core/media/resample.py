@@ -75,7 +75,6 @@ def _resample_block(
     waveform: torch.Tensor, up: int, down: int, start: int, stop: int
 ) -> torch.Tensor:
     """Output samples start (a multiple of `up`) to stop."""
-    shape = waveform.shape[:-1]
     rounds = -(-(stop - start) // up)
     parts = []
     for kernel, offset in _kernels(up, down):
@@ -83,7 +82,7 @@ def _resample_block(
         source = _cut(waveform, low, low + (rounds - 1) * down + kernel.shape[-1]).float()
         source = source.reshape(-1, 1, source.shape[-1])
         parts.append(functional.conv1d(source, kernel, stride=down))  # [N, phases, rounds]
-    flat = torch.cat(parts, dim=1).transpose(1, 2).reshape(*shape, rounds * up)
+    flat = torch.cat(parts, dim=1).transpose(1, 2).reshape(*waveform.shape[:-1], rounds * up)
     return flat[..., : stop - start]
 
 

@@ -44,10 +44,8 @@ Source = Union[str, "os.PathLike[str]", BinaryIO, ImageFrames]
 
 
 def to_bytes(image: torch.Tensor, name: str) -> torch.Tensor:
-    """A picture [H, W, 3 or 4], uint8 or float 0..1, as uint8 [H, W, 3] in a row of memory.
-
-    Raises FoleyError, which calls it `name`, for NaN and infinite values.
-    """
+    """A picture [H, W, 3 or 4], uint8 or float 0..1, as contiguous uint8 [H, W, 3]. Raises
+    FoleyError, which calls it `name`, for NaN and infinite values."""
     image = image[..., :3].detach().cpu()
     if image.dtype != torch.uint8:
         if not torch.isfinite(image).all():
@@ -184,8 +182,10 @@ class Media:
 def open_media(source: Source) -> Iterator[Media]:
     """Opens a path or a binary file-like object with PyAV.
 
-    A file-like object is rewound first and stays open. Raises FoleyError, one sentence for each of:
-    missing, directory, no permission, empty, cut off before its index, not media.
+    A file-like object is rewound first and stays open.
+
+    Raises:
+        FoleyError: missing, a folder, no permission, empty, cut off before its index, not media.
     """
     name = describe(source)
     head = _head(source, name)

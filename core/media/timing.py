@@ -59,8 +59,6 @@ class NearestPicker:
 
         `taken` may fall by one: the last instant lies too close to the end to count.
         """
-        if self._previous is None:
-            return 0
         count = frame_count(seconds, self.fps)
         self.taken = min(self.taken, count)
         return self._take(count)

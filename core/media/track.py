@@ -44,13 +44,13 @@ class SoundTrack:
         if channels not in _LAYOUTS:
             raise FoleyError(f"A sound of {channels} channels cannot be written: mix it to 1 or 2.")
         self.sample_rate = sample_rate
-        self._integer = codec in ("flac", "pcm_s24le")
+        self._format = "s32" if codec in ("flac", "pcm_s24le") else "fltp"
         self._layout = _LAYOUTS[channels]
         self._container = container
         self._stream = container.add_stream(codec, rate=sample_rate)
         self._stream.codec_context.layout = self._layout
-        if self._integer:
-            self._stream.codec_context.format = "s32"
+        if self._format == "s32":
+            self._stream.codec_context.format = self._format
         if codec in _BITS_A_SECOND:
             self._stream.codec_context.bit_rate = _BITS_A_SECOND[codec] * channels
         self._stream.time_base = Fraction(1, sample_rate)
@@ -61,11 +61,10 @@ class SoundTrack:
         for start in range(0, piece.shape[-1], _CHUNK):
             part = piece[:, start : start + _CHUNK].clamp(-1, 1).contiguous()
             samples = part.cpu().numpy().astype(np.float32)
-            if self._integer:
+            if self._format == "s32":
                 steps = np.rint(samples.astype(np.float64) * (2**23 - 1)).astype(np.int32) << 8
                 samples = np.ascontiguousarray(steps.T).reshape(1, -1)
-            form = "s32" if self._integer else "fltp"
-            frame = av.AudioFrame.from_ndarray(samples, format=form, layout=self._layout)
+            frame = av.AudioFrame.from_ndarray(samples, format=self._format, layout=self._layout)
             frame.sample_rate = self.sample_rate
             frame.time_base = Fraction(1, self.sample_rate)
             frame.pts = self._pts

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+import time
+
 import av
 import pytest
 import torch
@@ -120,12 +123,13 @@ def test_sizes_are_even_and_fit(shown, made):
     assert preview_size(*shown) == made
 
 
-def test_cancel_leaves_no_file(tmp_path, media):
+def test_cancel_leaves_no_file_and_no_thread(tmp_path, media):
     source = media.make_clip(tmp_path / "a.mp4", count=200, codec="mpeg4")
     asked = iter([False] * 5 + [True] * 999)
     with pytest.raises(Cancelled):
         write_preview(source, tmp_path / "p", start=0.0, seconds=8.0, cancelled=lambda: next(asked))
     assert not list(tmp_path.glob("*p.mp4"))
+    assert not [t for t in threading.enumerate() if t.name.startswith("preview")]
 
 
 def test_progress_ends_at_its_total(tmp_path, media):
@@ -144,12 +148,13 @@ def test_decoding_waits_for_the_encoder(tmp_path, media, monkeypatch):
 
     def slow(frames, *_, **__):
         for taken, _ in enumerate(frames, 1):
+            time.sleep(0.005)
             ahead.append(len(made) - taken)
 
     monkeypatch.setattr(frames._Reader, "fit", lambda *given: made.append(1) or fit(*given))
     monkeypatch.setattr(preview, "encode_frames", slow)
     write_preview(source, tmp_path / "p", start=0.0, seconds=4.0)
-    assert len(ahead) == 100 and max(ahead) == 0
+    assert len(ahead) == 100 and 1 <= max(ahead) <= 9
 
 
 def test_what_is_no_video_is_refused(tmp_path, bad_files):

@@ -11,7 +11,7 @@ from foleystage.core.media.frames import FrameRequest
 
 SENTENCES = {
     "missing": "There is no file",
-    "directory": "is a folder",
+    "directory": r"is a folder: give the video or sound file inside it\.$",
     "empty": "is empty",
     "truncated": "is cut off or damaged",
     "garbage": "is not a video or sound file",
