@@ -45,10 +45,8 @@ class Picture:
 
 
 def picture_of(video: Any, fps: float = 0.0) -> Picture:
-    """A VIDEO's own file, so that frames are decoded as they are needed; or an IMAGE batch.
-
-    Raises FoleyError for a batch without a frame rate.
-    """
+    """A VIDEO's own file, so that frames are decoded as they are needed; or an IMAGE batch. Raises
+    FoleyError for a batch without a frame rate or of one frame."""
     if video is None:
         raise FoleyError("There is no video: connect a VIDEO or an IMAGE batch.")
     if isinstance(video, Tensor):
@@ -118,8 +116,10 @@ def sound_of(audio: Any, what: str = "sound") -> tuple[Tensor, int]:
     """An AUDIO as float32 [B, C, T] on the CPU and its rate.
 
     Integers are scaled to -1..1; shapes without a batch or channels get them; packed samples
-    [B, T, C] are turned round. Raises FoleyError for None, for what is empty or not finite, and for
-    a rate that makes no sense.
+    [B, T, C] are turned round.
+
+    Raises:
+        FoleyError: it is None, empty or not finite, or its rate makes no sense.
     """
     if audio is None:
         raise FoleyError(f"There is no {what}: the video that it comes from has no sound track.")

@@ -37,10 +37,8 @@ def present(row: SystemSpec | Part) -> bool:
 
 
 def fetch(row: SystemSpec | Part) -> None:
-    """Downloads what a row lacks into `models/foley`, with a bar on the running node.
-
-    Raises FoleyError, one sentence, when that is not possible.
-    """
+    """Downloads what a row lacks into `models/foley`, with a bar on the running node. Raises
+    FoleyError, one sentence, when that is not possible."""
     for name in part_of(row).missing(model_folders()):
         download(name, progress_bar(), folders=model_folders(), cancelled=stop_if_cancelled)
 
@@ -53,8 +51,10 @@ def licences(table: Table) -> str:
 def find_row(table: Table, choice: str) -> tuple[Any, dict[str, Path]]:
     """The row that a loader's choice means, and its files by role, its own one first.
 
-    A choice is a row's name, or a file in the models folders. Raises FoleyError for a file of
-    another family, or one that is not there.
+    A choice is a row's name, or a file in the models folders.
+
+    Raises:
+        FoleyError: a file is of another family, or not there.
     """
     if choice in table:
         row = table[choice]

@@ -103,10 +103,8 @@ class Sampler(Node):
 
 
 def sampler_of(model, name: str) -> comfy.samplers.Sampler:
-    """The SAMPLER of a name of the list, or the model's own.
-
-    Raises FoleyError for a model of tokens and a sampler that removes noise.
-    """
+    """The SAMPLER of a name of the list, or the model's own. Raises FoleyError for a model of
+    tokens and a sampler that removes noise."""
     inner = foley_model(model)
     if inner.row.config.latent.codes:
         if name != OWN:
@@ -137,10 +135,8 @@ def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor
 def sampled(
     guider, latent: dict, sampler: comfy.samplers.Sampler, sigmas: torch.Tensor, seed: int
 ) -> torch.Tensor:
-    """Takes [B, C, T] of a guider; noise as the command line draws it, so seeds agree.
-
-    Raises FoleyError when the model leaves the finite numbers.
-    """
+    """Takes [B, C, T] of a guider; noise as the command line draws it, so seeds agree. Raises
+    FoleyError when the model leaves the finite numbers."""
     samples = latent["samples"]
     takes, channels, length = samples.shape
     rng = torch.Generator().manual_seed(seed)

@@ -56,8 +56,10 @@ def between(guidance: Guidance, start: float, stop: float) -> Guidance:
 class IntervalGuider(FoleyGuider):
     """Plain guidance from flow time `start` up to `stop`, the positive side alone outside.
 
-    It is ComfyUI's own sampling function, so patches of that (rescale and the like) work. Raises
-    FoleyError when nothing lies between the two.
+    It is ComfyUI's own sampling function, so patches of that (rescale and the like) work.
+
+    Raises:
+        FoleyError: nothing lies between the two.
     """
 
     def __init__(
