@@ -60,7 +60,9 @@ def check_window(start: float, seconds: float | None) -> None:
         if value is not None and not math.isfinite(value):
             raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
     if start < 0:
-        raise FoleyError(f"The window must start at 0 s or later, not at {start:g} s.")
+        raise FoleyError(
+            f"The window must start at 0 s or later, not before the video: {start:g} s."
+        )
     if seconds is not None and seconds <= 0:
         raise FoleyError(f"The window must be longer than 0 s, not {seconds:g} s.")
 
