@@ -33,6 +33,11 @@ def streams() -> dict[str, str]:
     return found
 
 
+def _newer(stream: str) -> bool:
+    """Whether a stream came after the first system's: graphs that were saved before lack it."""
+    return stream not in {spec.name for spec in widgets.FIRST.streams}
+
+
 def _span() -> list:
     return [
         widgets.number(
@@ -112,7 +117,12 @@ class StreamGuider(Node):
         # What the system of a new graph follows without guidance counts once.
         kept = {spec.name for spec in widgets.FIRST.streams if spec.always_conditioned}
         scales = [
-            widgets.scale(stream, meaning, 1.0 if stream in kept else widgets.SCALE)
+            widgets.scale(
+                stream,
+                meaning,
+                1.0 if stream in kept else widgets.SCALE,
+                optional=_newer(stream),
+            )
             for stream, meaning in streams().items()
         ]
         return [*widgets.model_and("positive"), *_span(), *scales]
@@ -121,7 +131,8 @@ class StreamGuider(Node):
     def execute(cls, model, positive, start, stop, **scales) -> io.NodeOutput:
         known = foley_model(model).diffusion_model.stream_names
         given = {name for _, options in positive for name in entry_of(options).streams}
-        chosen = {name: scales[name] for name in streams() if name in given.intersection(known)}
+        scales = {name: scales.get(name, widgets.SCALE) for name in streams()}
+        chosen = {k: scale for k, scale in scales.items() if k in given.intersection(known)}
         guidance = between(per_stream(chosen), start, stop)
         return io.NodeOutput(TermGuider(model, terms_of(guidance, positive)))
 
@@ -146,6 +157,7 @@ class GuidanceTerm(Node):
             io.Boolean.Input(
                 f"hear_{stream}",
                 default=True,
+                optional=_newer(stream),
                 tooltip=f"Whether this prediction hears {meaning}.",
             )
             for stream, meaning in streams().items()
@@ -176,7 +188,7 @@ class GuidanceTerm(Node):
                 f"The term counts from {start:g} to {stop:g}, which is nowhere: let it stop after "
                 "it starts."
             )
-        left_out = frozenset(name for name in streams() if not kept[f"hear_{name}"])
+        left_out = frozenset(name for name in streams() if not kept.get(f"hear_{name}", True))
 
         def counts(t: float) -> float:
             return weight if start <= t < until(stop) else 0.0

@@ -89,7 +89,7 @@ def model_and(*sides: str) -> list:
     ]
 
 
-def scale(name: str, followed: str, default: float):
+def scale(name: str, followed: str, default: float, **other: Any):
     """How strictly something is followed."""
     return number(
         name,
@@ -99,6 +99,7 @@ def scale(name: str, followed: str, default: float):
         "ignores.",
         max=100.0,
         step=0.1,
+        **other,
     )
 
 

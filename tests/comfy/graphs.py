@@ -146,7 +146,7 @@ SPAN = {"start": 0.0, "stop": 1.0}
 
 def term(weight: float, slot: int = 0, **more: Any) -> dict[str, Any]:
     """A term of a guidance that keeps every stream of one side of the conditioning."""
-    keeps = {f"hear_{name}": True for name in ("sync", "clip", "text", "audio", "cavp")}
+    keeps = {f"hear_{name}": True for name in ("sync", "clip", "text", "audio")}
     side = ["conditioning", slot]
     return node("GuidanceTerm", conditioning=side, weight=weight, **keeps, **SPAN, **more)
 

@@ -142,7 +142,6 @@ def test_one_scale_a_stream_runs_in_core_s_sampler(server):
         clip=3.0,
         text=4.5,
         audio=1.0,
-        cavp=1.0,
         **SPAN,
     )
     run = server.run(custom(guider))

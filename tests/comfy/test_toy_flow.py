@@ -199,7 +199,8 @@ if __name__ != "toy":
             ):
                 inputs = info[f"FoleyStage{node}"]["input"]["required"]
                 assert name in str(inputs["model" if node == "Quick" else "name"])
-            scales = info["FoleyStageStreamGuider"]["input"]["required"]
+            boxes = info["FoleyStageStreamGuider"]["input"]
+            scales = {**boxes["required"], **boxes["optional"]}
             assert "how bright the picture is" in str(scales["shade"])
             made = sound_of(server, server.run(graph))
             assert float((made - take()).norm() / take().norm()) < 1e-3

@@ -217,7 +217,8 @@ if __name__ != "toy":
             made = sound_of(server, server.run(graph))
             assert torch.allclose(made, take()[0], atol=2e-4)
 
-            scales = info["FoleyStageStreamGuider"]["input"]["required"]
+            boxes = info["FoleyStageStreamGuider"]["input"]
+            scales = {**boxes["required"], **boxes["optional"]}
             assert "how much light there is" in str(scales["level"])
             scales = {name: 2.0 for name, value in scales.items() if "strictly" in str(value)}
             guider = {"model": ["model", 0], "positive": ["both", 0], "start": 0.0, "stop": 1.0}
