@@ -28,6 +28,7 @@ _HEIGHT, _WIDTH, _FPS = 512, 912, 30.0
 # A jump decodes from the last keyframe: a second of small frames is hardly noticed.
 _KEYFRAME_SECONDS = 1.0
 _FRAMES_AHEAD = 8
+_Frames = Generator[torch.Tensor, None, None]
 
 
 def write_preview(
@@ -74,9 +75,7 @@ def write_preview(
     return path
 
 
-def _ahead(
-    frames: Generator[torch.Tensor, None, None],
-) -> Generator[torch.Tensor, None, None]:
+def _ahead(frames: _Frames) -> _Frames:
     """The same frames, some of them made while the one before is still in use."""
     with closing(frames), ThreadPoolExecutor(1, "preview") as pool:
         waiting = deque(pool.submit(next, frames, None) for _ in range(_FRAMES_AHEAD))

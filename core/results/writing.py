@@ -21,8 +21,7 @@ def check_output(
     """Refuse, before any work is done, a place that could not be written.
 
     Raises:
-        FoleyError: unknown suffix, missing or unwritable folder, a folder's name, or the source
-        itself.
+        FoleyError: unknown suffix, missing or unwritable folder, a folder, the source itself.
     """
     check_suffix(path, suffixes)
     refuse_same_file(source, path)
