@@ -95,12 +95,12 @@ def _published(options: argparse.Namespace) -> dict:
 
 @torch.no_grad()
 def _ours(options: argparse.Namespace, name: str) -> dict:
-    from foleystage.core.generators.packed import can_pack, pack
+    from foleystage.core.generators.packed import MMAUDIO_KINDS, can_pack, pack
 
     dtype = getattr(torch, name)
     net = network(options.fast, dtype)
     if can_pack(dtype, "cpu"):
-        net = pack(net)
+        pack(net, MMAUDIO_KINDS)
     streams = {k: v.to(dtype) for k, v in conditions(net.config, options.seconds).items()}
     return _timed(our_way(net, streams, options.seconds, options.steps), name, options)
 

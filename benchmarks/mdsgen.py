@@ -162,8 +162,7 @@ def _timed(make, *arguments) -> tuple[Tensor, float]:
 
 
 def _cpu_table(steps: int) -> str:
-    from foleystage.core.generators.mdsgen_packed import pack
-    from foleystage.core.generators.packed import can_pack
+    from foleystage.core.generators.packed import MDSGEN_KINDS, can_pack, pack
 
     network = random_network("b")
     noise, video = _inputs(network)
@@ -174,7 +173,7 @@ def _cpu_table(steps: int) -> str:
     for dtype in (torch.float32, torch.bfloat16):
         moved = random_network("b").to(dtype)
         if can_pack(dtype, "cpu"):
-            pack(moved)
+            pack(moved, MDSGEN_KINDS)
         _ours(moved, noise, video, 1)
         made, spent = _timed(_ours, moved, noise, video, steps)
         error = float((made - wanted).norm() / wanted.norm())

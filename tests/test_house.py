@@ -163,7 +163,7 @@ LAYERS = (
     ("generators",),
     ("encoders", "codecs", "scenes"),
     ("media", "weights"),
-    ("core", "errors", "heap", "precision", "threads"),
+    ("core", "errors", "heap", "layers", "precision", "threads"),
 )
 # What a layer would allow and the design does not.
 STRANGERS = {

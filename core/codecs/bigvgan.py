@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm, strip_prefix
 from .activations import AliasFreeSnake
 from .hifigan import DILATIONS, ResidualBlock, Vocoder, mel_bands, upsamplers
-from .layers import Layers
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm
 from .activations import Snake
-from .layers import Layers
 from .waveform import Blocks, WaveformCodec, WaveformVAE
 
 LOGVAR_RANGE = (-30.0, 20.0)

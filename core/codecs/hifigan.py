@@ -13,9 +13,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import WEIGHT_NORM_NAMES, fold_weight_norm, strip_prefix
-from .layers import Layers
 from .tiling import Section, two_sections
 
 SLOPE = 0.1

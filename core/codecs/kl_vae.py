@@ -14,10 +14,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import strip_prefix
 from .kl_vae_keys import diffusers_names
-from .layers import Layers
 from .tiling import Progress
 from .whole_norms import Norm, plain, run_in_tiles
 

@@ -1,34 +1,12 @@
-"""What the codecs' networks make their layers with."""
+"""Layers that several codecs have."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import nn
 
-
-class Layers:
-    """Makes the layers of a network: `layers.Conv1d(2, 4, 3)` is a Conv1d of `operations`.
-
-    operations: torch.nn, or what holds layers of the same names, as ComfyUI's casting ones.
-    dtype, device: of the weights.
-    """
-
-    def __init__(
-        self,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        self.operations = operations
-        self.factory: dict[str, Any] = {"dtype": dtype, "device": device}
-
-    def __getattr__(self, name: str) -> Callable[..., nn.Module]:
-        return functools.partial(getattr(self.operations, name), **self.factory)
+from ..layers import Layers
 
 
 def upsampler(inputs: int, outputs: int, rate: int, layers: Layers) -> nn.Module:

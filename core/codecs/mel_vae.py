@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import strip_prefix
-from .layers import Layers
 from .tiling import Progress, tiled
 
 EPS = 1e-4

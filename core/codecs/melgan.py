@@ -13,9 +13,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm
-from .layers import Layers, upsampler
+from .layers import upsampler
 from .tiling import Section, upsampling_reach
 
 SLOPE = 0.2

@@ -12,10 +12,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..layers import Layers
 from ..weights.families import Shapes
 from ..weights.fold import fold_weight_norm, strip_prefix
 from .activations import SnakeBeta
-from .layers import Layers
 from .waveform import Blocks, WaveformVAE
 
 AUDIO_CHANNELS = 2

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Generator, Tensor, nn
 
-from .layers import Layers, upsampler
+from ..layers import Layers
+from .layers import upsampler
 from .neural import NeuralCodec
 from .tiling import Progress, Section, downsampling_reach, through, tiled, two_sections
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..layers import Layers
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, MMAudioConfig
 
@@ -59,23 +60,18 @@ class ACFoley(MMAudio):
     `audio` is the codec's latent of the reference, not normalised by latent_mean and latent_std.
     """
 
-    def _extend(self, operations: Any, made: dict[str, Any]) -> None:
+    pooled = 2
+
+    def _extend(self, layers: Layers) -> None:
         c = self.config
-        layers = {"operations": operations, **made}
-        self.empty_audio_feat = nn.Parameter(torch.zeros(1, c.latent_dim, **made))
+        self.empty_audio_feat = layers.zeros(1, c.latent_dim)
         self.audio_feature_proj = self._projection(c.latent_dim, 7, 7, layers)
-        self.audio_cond_proj = operations.Linear(c.hidden_dim, c.hidden_dim, **made)
-
-    def _global_width(self) -> int:
-        return 2 * self.config.hidden_dim
-
-    def null(self, stream: str) -> Tensor:
-        return self.empty_audio_feat if stream == "audio" else super().null(stream)
+        self.audio_cond_proj = layers.Linear(c.hidden_dim, c.hidden_dim)
 
     def project(self, stream: str, value: Tensor) -> Tensor:
-        return (
-            self.audio_feature_proj(value) if stream == "audio" else super().project(stream, value)
-        )
+        if stream == "audio":
+            return self.audio_feature_proj(value)
+        return super().project(stream, value)
 
     def pool(self, projected: Mapping[str, Tensor]) -> Tensor:
         reference = self.audio_cond_proj(projected["audio"].mean(dim=1))

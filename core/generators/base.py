@@ -340,3 +340,8 @@ class Generator(nn.Module, abc.ABC):
         if len(sizes) > 1:
             raise FoleyError(f"The streams have different batch sizes: {sorted(sizes)}.")
         return sizes.pop() if sizes else None
+
+
+def draw_normal(parameter: Tensor, deviation: float, rng: torch.Generator) -> None:
+    """Gaussian weights, drawn on the CPU."""
+    parameter.copy_(torch.randn(parameter.shape, generator=rng) * deviation)

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import FoleyError
-from .base import LATENT, LENGTH_SLACK, Generator, Lengths, Prepared, Streams, Window
+from ..layers import Layers
+from .base import LATENT, LENGTH_SLACK, Generator, Lengths, Prepared, Streams, Window, draw_normal
 from .mdsgen_blocks import (
     Block,
     FinalLayer,
@@ -41,44 +42,36 @@ class MDSGen(Generator):
 
     Args:
         config: figures of the network.
-        operations: namespace of Linear, Conv1d, Conv2d and LayerNorm (torch.nn or a casting one).
-        dtype, device: of the parameters; "meta" builds shapes only.
         rng: CPU generator; when given, the weights are initialised for training from scratch.
+        made: as `Layers`: operations of Linear, Conv1d, Conv2d and LayerNorm, dtype, device.
     """
 
     dynamics = "epsilon"
     config: MDSGenConfig
 
     def __init__(
-        self,
-        config: MDSGenConfig,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        rng: torch.Generator | None = None,
+        self, config: MDSGenConfig, *, rng: torch.Generator | None = None, **made: Any
     ) -> None:
         super().__init__()
         self.config = c = config
         self._bias: weakref.ref[Tensor] | None = None
         self._bias_key: tuple = ()
-        made = {"dtype": dtype, "device": device}
-        layers = {"operations": operations, **made}
+        layers = Layers(**made)
         dim, inner = c.hidden_dim, int(c.mlp_ratio * c.hidden_dim)
 
-        self.pos_embed = nn.Parameter(torch.zeros(1, c.tokens, dim, **made))
-        self.decoder_pos_embed = nn.Parameter(torch.zeros(1, c.tokens, dim, **made))
-        self.x_embedder = PatchEmbedding(c.channels, dim, c.patch, **layers)
-        self.t_embedder = TimeEmbedding(dim, **layers)
+        self.pos_embed = layers.zeros(1, c.tokens, dim)
+        self.decoder_pos_embed = layers.zeros(1, c.tokens, dim)
+        self.x_embedder = PatchEmbedding(c.channels, dim, c.patch, layers)
+        self.t_embedder = TimeEmbedding(dim, layers)
         self.blocks = nn.ModuleList(
-            Block(dim, c.num_heads, inner, c.grid, **layers) for _ in range(c.depth)
+            Block(dim, c.num_heads, inner, c.grid, layers) for _ in range(c.depth)
         )
         if c.side_block:
-            self.mask_token = nn.Parameter(torch.zeros(1, 1, dim, **made))
-            self.sideblocks = nn.ModuleList([Block(dim, c.num_heads, inner, c.grid, **layers)])
-        self.final_layer = FinalLayer(dim, math.prod(c.patch) * c.out_channels, **layers)
-        self.mlp_feat = feature_layers(c.video_dim, dim, **layers)
-        self.conv1d_feat = pooling_layers(c.pooling, c.video_frames, dim, **layers)
+            self.mask_token = layers.zeros(1, 1, dim)
+            self.sideblocks = nn.ModuleList([Block(dim, c.num_heads, inner, c.grid, layers)])
+        self.final_layer = FinalLayer(dim, math.prod(c.patch) * c.out_channels, layers)
+        self.mlp_feat = feature_layers(c.video_dim, dim, layers)
+        self.conv1d_feat = pooling_layers(c.pooling, c.video_frames, dim, layers)
         if rng is not None:
             self.initialise(rng)
 
@@ -103,12 +96,12 @@ class MDSGen(Generator):
             elif name in ("mlp_feat.2.weight", "conv1d_feat.2.weight"):
                 parameter.fill_(1.0)
             elif parameter.ndim < 2 or name.endswith(("bias_table", "mask_token")):
-                _draw(parameter, _INIT_DEVIATION, rng)
+                draw_normal(parameter, _INIT_DEVIATION, rng)
             elif name.startswith("t_embedder"):
-                _draw(parameter, _INIT_DEVIATION, rng)
+                draw_normal(parameter, _INIT_DEVIATION, rng)
             elif not name.endswith("pos_embed"):
                 inputs = parameter[0].numel()
-                _draw(parameter, math.sqrt(2.0 / (inputs + len(parameter))), rng)
+                draw_normal(parameter, math.sqrt(2.0 / (inputs + len(parameter))), rng)
         table = grid_positions(self.config.grid, self.config.hidden_dim)
         self.pos_embed.copy_(table[None])
         self.decoder_pos_embed.copy_(table[None])
@@ -134,37 +127,42 @@ class MDSGen(Generator):
     def unnormalize(self, latent: Tensor) -> Tensor:
         return latent / self.config.latent_scale
 
-    def features(self, streams: Streams) -> Tensor | None:
-        """Video features `[B, 32, 512]` of the streams; None without any.
-
-        Features of a shorter clip are repeated, as Diff-Foley's loader does.
+    def given_stream(self, streams: Streams) -> Tensor | None:
+        """Its one stream; None where it is absent.
 
         Raises:
             FoleyError: more than one window's features, another width, or values that are not
                 finite.
         """
-        c, stream = self.config, self.config.stream
+        c, name = self.config, self.config.stream
         self.check_streams(streams)
-        if stream not in streams:
+        if name not in streams:
             return None
-        features = streams[stream]
-        count = features.shape[1]
-        if not count:
+        features = streams[name]
+        count, most = features.shape[1], c.lengths()[name]
+        if count > most + c.window_step * c.video_fps + LENGTH_SLACK:
             raise FoleyError(
-                f"This model needs '{stream}' features of {c.video_dim} numbers, {c.video_fps:g} a "
-                f"second, but got {list(features.shape)}; use the encoder it was trained with."
-            )
-        if count > c.video_frames + c.window_step * c.video_fps:
-            raise FoleyError(
-                f"One take of this model is {c.trained_seconds:.2f} s, {c.video_frames} '{stream}' "
-                f"features, but got {count}; make longer takes in windows, or a shorter one."
+                f"One take of this model is {c.trained_seconds:.2f} s, {most} '{name}' features, "
+                f"but got {count}; make longer takes in windows, or a shorter one."
             )
         if not torch.isfinite(features).all():
             raise FoleyError(
-                f"The '{stream}' features hold values that are not numbers; encode the video again."
+                f"The '{name}' features hold values that are not numbers; encode the video again."
             )
-        times = -(-c.video_frames // count)
-        return features.repeat(1, times, 1)[:, : c.video_frames]
+        return features
+
+    def features(self, stream: Tensor) -> Tensor:
+        """What the Reducer takes `[B, video_frames, video_dim]` of its stream.
+
+        Features of a shorter clip are repeated, as Diff-Foley's loader does. FoleyError for none.
+        """
+        c, count = self.config, stream.shape[1]
+        if not count:
+            raise FoleyError(
+                f"This model needs '{c.stream}' features of {c.video_dim} numbers, {c.video_fps:g} "
+                f"a second, but got {list(stream.shape)}; use the encoder it was trained with."
+            )
+        return stream.repeat(1, -(-c.video_frames // count), 1)[:, : c.video_frames]
 
     def reduce(self, features: Tensor) -> Tensor:
         """The Reducer: `[B, 32, 512]` to `[B, 1, D]`, or to `[B, T, D]` with pooling "none"."""
@@ -193,14 +191,14 @@ class MDSGen(Generator):
                 f"One take of this model is {self.config.trained_seconds:.2f} s; make longer ones "
                 "in windows."
             )
-        features = self.features(streams)
-        dtype = self.compute_dtype if features is None else features.dtype
-        if features is None:
+        stream = self.given_stream(streams)
+        dtype = self.compute_dtype if stream is None else stream.dtype
+        if stream is None:
             steps = self.config.time_steps if self.config.pooling == "none" else 1
             shape = (batch or 1, steps, self.config.hidden_dim)
             video = torch.zeros(shape, dtype=dtype, device=self.pos_embed.device)
         else:
-            video = self.reduce(features)
+            video = self.reduce(self.features(stream))
         return Prepared({"video": video}, {"bias": self._shared_bias(dtype)})
 
     @property
@@ -329,7 +327,3 @@ def grid_positions(grid: tuple[int, int], dim: int) -> Tensor:
         angles = axis.flatten()[:, None] * frequencies
         halves += [angles.sin(), angles.cos()]
     return torch.cat(halves, dim=1).float()
-
-
-def _draw(parameter: Tensor, deviation: float, rng: torch.Generator) -> None:
-    parameter.copy_(torch.randn(parameter.shape, generator=rng) * deviation)

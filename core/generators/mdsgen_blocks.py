@@ -7,11 +7,12 @@ Source: MDSGen (arXiv 2410.02130, section 3) after the masked diffusion transfor
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..layers import Layers
 
 BLOCK_EPS = 1e-6
 REDUCER_EPS = 1e-12
@@ -30,13 +31,9 @@ def normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 class TimeEmbedding(nn.Module):
     """Diffusion time in [0, 999], also between whole numbers, to `[B, D]`."""
 
-    def __init__(self, dim: int, *, operations: Any, **factory) -> None:
+    def __init__(self, dim: int, layers: Layers) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            operations.Linear(TIME_WIDTH, dim, **factory),
-            nn.SiLU(),
-            operations.Linear(dim, dim, **factory),
-        )
+        self.mlp = nn.Sequential(layers.Linear(TIME_WIDTH, dim), nn.SiLU(), layers.Linear(dim, dim))
 
     def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         half = TIME_WIDTH // 2
@@ -48,11 +45,11 @@ class TimeEmbedding(nn.Module):
 class RelativeBias(nn.Module):
     """A number for each head and each distance of two tokens on the grid."""
 
-    def __init__(self, grid: tuple[int, int], heads: int, **factory) -> None:
+    def __init__(self, grid: tuple[int, int], heads: int, layers: Layers) -> None:
         super().__init__()
         self.grid = grid
         rows = math.prod(2 * side - 1 for side in grid) + _UNUSED_ROWS
-        self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, heads, **factory))
+        self.relative_position_bias_table = layers.zeros(rows, heads)
 
     def forward(self, dtype: torch.dtype | None = None) -> Tensor:
         """`[H, N, N]`: row (i - j) of the table for every query i and key j."""
@@ -64,32 +61,33 @@ class RelativeBias(nn.Module):
         return table.permute(2, 0, 1, 3, 4).reshape(-1, height * width, height * width)
 
 
-class Attention(nn.Module):
+class BiasedAttention(nn.Module):
     """Self-attention whose logits have a bias added."""
 
-    def __init__(
-        self, dim: int, heads: int, grid: tuple[int, int], *, operations: Any, **factory
-    ) -> None:
+    def __init__(self, dim: int, heads: int, grid: tuple[int, int], layers: Layers) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = operations.Linear(dim, 3 * dim, **factory)
-        self.proj = operations.Linear(dim, dim, **factory)
-        self.rel_pos_bias = RelativeBias(grid, heads, **factory)
+        self.qkv = layers.Linear(dim, 3 * dim)
+        self.proj = layers.Linear(dim, dim)
+        self.rel_pos_bias = RelativeBias(grid, heads, layers)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """x `[B, N, D]`, bias `[1 or B, H, N, N]`."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        return self.proj(out.transpose(1, 2).flatten(2))
+        return self.proj(self.attend(q, k, v, bias.to(q.dtype)).transpose(1, 2).flatten(2))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        """Softmax attention, all `[B, H, N, 64]`, bias `[1 or B, H, N, N]`."""
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 class MLP(nn.Module):
     """Linear, tanh-approximated GELU, linear."""
 
-    def __init__(self, dim: int, inner: int, *, operations: Any, **factory) -> None:
+    def __init__(self, dim: int, inner: int, layers: Layers) -> None:
         super().__init__()
-        self.fc1 = operations.Linear(dim, inner, **factory)
-        self.fc2 = operations.Linear(inner, dim, **factory)
+        self.fc1 = layers.Linear(dim, inner)
+        self.fc2 = layers.Linear(inner, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
@@ -99,13 +97,12 @@ class Block(nn.Module):
     """Attention and MLP, each between an adaptive norm and a gate (adaLN-zero)."""
 
     def __init__(
-        self, dim: int, heads: int, inner: int, grid: tuple[int, int], *, operations: Any, **factory
+        self, dim: int, heads: int, inner: int, grid: tuple[int, int], layers: Layers
     ) -> None:
         super().__init__()
-        layers = {"operations": operations, **factory}
-        self.attn = Attention(dim, heads, grid, **layers)
-        self.mlp = MLP(dim, inner, **layers)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), operations.Linear(dim, 6 * dim, **factory))
+        self.attn = BiasedAttention(dim, heads, grid, layers)
+        self.mlp = MLP(dim, inner, layers)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), layers.Linear(dim, 6 * dim))
 
     def forward(
         self, x: Tensor, activated: Tensor, bias: Tensor, places: Tensor | None = None
@@ -132,10 +129,10 @@ def spread(values: Tensor, places: Tensor | None) -> Tensor:
 class FinalLayer(nn.Module):
     """Adaptive norm and a linear layer to a patch, channel fastest."""
 
-    def __init__(self, dim: int, outputs: int, *, operations: Any, **factory) -> None:
+    def __init__(self, dim: int, outputs: int, layers: Layers) -> None:
         super().__init__()
-        self.linear = operations.Linear(dim, outputs, **factory)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), operations.Linear(dim, 2 * dim, **factory))
+        self.linear = layers.Linear(dim, outputs)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), layers.Linear(dim, 2 * dim))
 
     def forward(self, x: Tensor, activated: Tensor, places: Tensor | None = None) -> Tensor:
         modulation = spread(self.adaLN_modulation[1](activated), places)
@@ -145,20 +142,18 @@ class FinalLayer(nn.Module):
 class PatchEmbedding(nn.Module):
     """A picture `[B, C, H, W]` to tokens `[B, N, D]`, row by row."""
 
-    def __init__(
-        self, channels: int, dim: int, patch: tuple[int, int], *, operations: Any, **factory
-    ) -> None:
+    def __init__(self, channels: int, dim: int, patch: tuple[int, int], layers: Layers) -> None:
         super().__init__()
-        self.proj = operations.Conv2d(channels, dim, patch, stride=patch, **factory)
+        self.proj = layers.Conv2d(channels, dim, patch, stride=patch)
 
     def forward(self, picture: Tensor) -> Tensor:
         return self.proj(picture).flatten(2).transpose(1, 2)
 
 
-def feature_layers(inputs: int, dim: int, *, operations: Any, **factory) -> nn.Sequential:
+def feature_layers(inputs: int, dim: int, layers: Layers) -> nn.Sequential:
     """The Reducer's first half: every frame `[B, F, inputs]` on its own to `[B, F, dim]`."""
-    norm = operations.LayerNorm(dim, eps=REDUCER_EPS, **factory)
-    return nn.Sequential(operations.Linear(inputs, dim, **factory), nn.GELU(), norm)
+    norm = layers.LayerNorm(dim, eps=REDUCER_EPS)
+    return nn.Sequential(layers.Linear(inputs, dim), nn.GELU(), norm)
 
 
 class _Average(nn.Module):
@@ -169,23 +164,21 @@ class _Average(nn.Module):
 class _AttentionPool(nn.Module):
     """Frames weighted by a softmax over their likeness to one learned vector."""
 
-    def __init__(self, dim: int, *, operations: Any, **factory) -> None:
+    def __init__(self, dim: int, layers: Layers) -> None:
         super().__init__()
-        self.score = operations.Linear(dim, 1, **factory)
+        self.score = layers.Linear(dim, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
         return (self.score(frames).softmax(1) * frames).sum(1, keepdim=True)
 
 
-def pooling_layers(
-    kind: str, frames: int, dim: int, *, operations: Any, **factory
-) -> nn.Sequential:
+def pooling_layers(kind: str, frames: int, dim: int, layers: Layers) -> nn.Sequential:
     """The Reducer's second half: `[B, frames, dim]` to `[B, 1, dim]`; "none" keeps the frames."""
     if kind == "none":
         return nn.Sequential()
     pool: nn.Module = _Average()
     if kind == "learned":
-        pool = operations.Conv1d(frames, 1, 1, **factory)
+        pool = layers.Conv1d(frames, 1, 1)
     elif kind == "attention":
-        pool = _AttentionPool(dim, operations=operations, **factory)
-    return nn.Sequential(pool, nn.GELU(), operations.LayerNorm(dim, eps=REDUCER_EPS, **factory))
+        pool = _AttentionPool(dim, layers)
+    return nn.Sequential(pool, nn.GELU(), layers.LayerNorm(dim, eps=REDUCER_EPS))

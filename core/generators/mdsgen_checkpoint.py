@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..weights.families import Shapes
@@ -12,7 +13,7 @@ from .base import CheckpointSpec
 from .mdsgen import MDSGen
 from .mdsgen_config import AUDIO_GRID, MDSGenConfig, mdsgen_config
 from .mdsgen_mini import MDSGenMini, mdsgen_mini
-from .mdsgen_packed import pack
+from .packed import MDSGEN_KINDS, pack
 
 # Tables of the public file that are computed here.
 _COMPUTED = "relative_position_index"
@@ -20,14 +21,14 @@ _SIZES = {192: "t", 384: "s", 768: "b", 1024: "l"}
 _CODECS = {8: "audioldm", 4: "image-vae"}
 
 
-def recognise(shapes: Shapes, about: Mapping[str, str] | None = None) -> MDSGenConfig | None:
+def recognise(shapes: Shapes, about: Mapping[str, str]) -> MDSGenConfig | None:
     """The config of a file's network, None for any other file. A mini's figures are in `about`."""
     patches, positions = shapes.get("x_embedder.proj.weight"), shapes.get("decoder_pos_embed")
     features = shapes.get("mlp_feat.0.weight")
     if patches is None or positions is None or features is None or len(positions) != 3:
         return None
     if features[1] != AUDIO_GRID.video_dim:
-        figures = json.loads((about or {}).get("figures", "{}"))
+        figures = json.loads(about.get("figures", "{}"))
         return mdsgen_mini(**{**figures, "side_block": False})
     size, codec = _SIZES.get(positions[2]), _CODECS.get(patches[1])
     if size is None or codec is None or positions[1] != mdsgen_config(size, codec).tokens:
@@ -51,5 +52,11 @@ def _variant(config: MDSGenConfig) -> str:
 
 
 MDSGEN_CHECKPOINT = CheckpointSpec(
-    "mdsgen", "MDSGen", recognise, _build, key=_key, pack=pack, variant=_variant
+    "mdsgen",
+    "MDSGen",
+    recognise,
+    _build,
+    key=_key,
+    pack=partial(pack, kinds=MDSGEN_KINDS),
+    variant=_variant,
 )

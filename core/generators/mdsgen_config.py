@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..errors import FoleyError
-from .base import LATENT, LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
+from .base import LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
 
 Pooling = Literal["learned", "average", "attention", "none"]
 
@@ -85,7 +85,7 @@ class MDSGenConfig(GeneratorConfig):
 
     @property
     def tokens(self) -> int:
-        return self.grid[0] * self.grid[1]
+        return math.prod(self.grid)
 
     @property
     def time_steps(self) -> int:
@@ -107,10 +107,7 @@ class MDSGenConfig(GeneratorConfig):
     def lengths(self, seconds: float | None = None) -> Lengths:
         """Lengths of a take of `round_up_seconds(seconds)`; None is one window."""
         made = self.trained_seconds if seconds is None else self.round_up_seconds(seconds)
-        return {
-            LATENT: round(made * self.latent.rate),
-            self.stream: math.floor(made * self.video_fps + LENGTH_SLACK),
-        }
+        return super().lengths(made)
 
 
 AUDIO_GRID = MDSGenConfig(

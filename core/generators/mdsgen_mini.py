@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import FoleyError
-from .base import Streams
 from .mdsgen import MDSGen
 from .mdsgen_config import MDSGenConfig
 from .mmaudio_config import SYNC_MEANING
@@ -60,29 +58,14 @@ class MDSGenMini(MDSGen):
     so says when it is. Without one (pooling "none") a frame comes with its neighbours.
     """
 
-    def features(self, streams: Streams) -> Tensor | None:
+    def features(self, stream: Tensor) -> Tensor:
         """`[B, 80, video_dim]`; a stream that is too short is filled with stillness."""
-        c = self.config
-        self.check_streams(streams)
-        if c.stream not in streams:
-            return None
-        stream = streams[c.stream]
-        bins = round(c.trained_seconds * BIN_RATE)
-        if stream.shape[1] > bins + round(_GRID * BIN_RATE):
-            raise FoleyError(
-                f"One take of this model is {c.trained_seconds:.2f} s, but the '{c.stream}' stream "
-                f"spans {stream.shape[1] / BIN_RATE:.2f} s; make longer takes in windows."
-            )
-        if not stream.isfinite().all():
-            raise FoleyError(
-                f"The '{c.stream}' stream holds values that are not numbers; encode the video "
-                "again."
-            )
+        bins = self.config.lengths()["sync"]
         chances = (stream[:, :bins] + 1) / 4
         chances = F.pad(chances, (0, 0, 0, max(bins - chances.shape[1], 0)))
         placed = F.interpolate(chances.transpose(1, 2), _FRAMES * _BINS, mode="linear")
         frames = placed.unflatten(2, (_FRAMES, _BINS)).permute(0, 2, 1, 3).flatten(2)
-        if c.pooling == "none":
+        if self.config.pooling == "none":
             around = F.pad(frames, (0, 0, 1, 1))
             return torch.cat((around[:, :-2], frames, around[:, 2:]), dim=2)
         placed = frames.new_zeros(len(frames), _FRAMES, *frames.shape[1:])
@@ -91,4 +74,4 @@ class MDSGenMini(MDSGen):
 
     def _at(self, features: Tensor, start: float) -> Tensor:
         first = round(start * BIN_RATE)
-        return features[:, first : first + round(self.config.trained_seconds * BIN_RATE)]
+        return features[:, first : first + self.config.lengths()["sync"]]

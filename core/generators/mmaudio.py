@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import FoleyError
-from .base import LATENT, Generator, Lengths, Prepared, Streams
+from ..layers import Layers
+from .base import LATENT, Generator, Lengths, Prepared, Streams, draw_normal
 from .mmaudio_config import MMAudioConfig
 from .mmdit import (
     FinalLayer,
@@ -37,72 +38,61 @@ class MMAudio(Generator):
 
     Args:
         config: figures of the network.
-        operations: namespace of Linear, Conv1d and RMSNorm (torch.nn or a casting one).
-        dtype, device: of the parameters; "meta" builds shapes only.
         rng: CPU generator; when given, the weights are initialised for training from scratch
             (`initialise`).
+        made: as `Layers`: operations of Linear, Conv1d and RMSNorm, dtype, device.
     """
 
+    pooled = 1
+    """Vectors that enter the MLP of the global condition."""
+
     def __init__(
-        self,
-        config: MMAudioConfig,
-        *,
-        operations: Any = nn,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        rng: torch.Generator | None = None,
+        self, config: MMAudioConfig, *, rng: torch.Generator | None = None, **made: Any
     ) -> None:
         super().__init__()
         self.config = c = config
-        made = {"dtype": dtype, "device": device}
-        layers = {"operations": operations, **made}
+        layers = Layers(**made)
         dim, inner = c.hidden_dim, c.mlp_dim
 
-        self.sync_pos_emb = nn.Parameter(torch.zeros(1, 1, c.sync_segment, c.sync_dim, **made))
-        self.register_buffer("latent_mean", torch.zeros(1, 1, c.latent_dim, **made))
-        self.register_buffer("latent_std", torch.ones(1, 1, c.latent_dim, **made))
-        self.empty_string_feat = nn.Parameter(torch.zeros(c.text_seq_len, c.text_dim, **made))
-        self.empty_clip_feat = nn.Parameter(torch.zeros(1, c.clip_dim, **made))
-        self.empty_sync_feat = nn.Parameter(torch.zeros(1, c.sync_dim, **made))
+        self.sync_pos_emb = layers.zeros(1, 1, c.sync_segment, c.sync_dim)
+        self.register_buffer("latent_mean", torch.zeros(1, 1, c.latent_dim, **layers.factory))
+        self.register_buffer("latent_std", torch.ones(1, 1, c.latent_dim, **layers.factory))
+        self.empty_string_feat = layers.zeros(c.text_seq_len, c.text_dim)
+        self.empty_clip_feat = layers.zeros(1, c.clip_dim)
+        self.empty_sync_feat = layers.zeros(1, c.sync_dim)
 
         self.audio_input_proj = self._projection(c.latent_dim, 7, 7, layers)
         self.clip_input_proj = self._projection(c.clip_dim, 1, 3, layers)
         self.sync_input_proj = self._projection(c.sync_dim, 7, 3, layers)
         self.text_input_proj = self._projection(c.text_dim, 1, 1, layers)
-        self.clip_cond_proj = operations.Linear(dim, dim, **made)
-        self.text_cond_proj = operations.Linear(dim, dim, **made)
-        self.global_cond_mlp = GatedMLP(self._global_width(), dim, inner, **layers)
-        self.t_embed = TimeEmbedding(dim, c.time_dim, c.time_scale, **layers)
+        self.clip_cond_proj = layers.Linear(dim, dim)
+        self.text_cond_proj = layers.Linear(dim, dim)
+        self.global_cond_mlp = GatedMLP(self.pooled * dim, dim, inner, 1, layers)
+        self.t_embed = TimeEmbedding(dim, c.time_dim, c.time_scale, layers)
 
         joint = c.depth - c.fused_depth
         self.joint_blocks = nn.ModuleList(
-            JointBlock(dim, c.num_heads, inner, last=i == joint - 1, **layers) for i in range(joint)
+            JointBlock(dim, c.num_heads, inner, layers, last=i == joint - 1) for i in range(joint)
         )
         self.fused_blocks = nn.ModuleList(
-            StreamBlock(dim, c.num_heads, inner, 3, **layers) for _ in range(c.fused_depth)
+            StreamBlock(dim, c.num_heads, inner, 3, layers) for _ in range(c.fused_depth)
         )
-        self.final_layer = FinalLayer(dim, c.latent_dim, **layers)
-        self._extend(operations, made)
+        self.final_layer = FinalLayer(dim, c.latent_dim, layers)
+        self._extend(layers)
         if rng is not None:
             self.initialise(rng)
 
-    def _extend(self, operations: Any, made: dict[str, Any]) -> None:
+    def _extend(self, layers: Layers) -> None:
         """Layers that a relative of this network adds."""
 
-    def _global_width(self) -> int:
-        """Channels that enter the MLP of the global condition."""
-        return self.config.hidden_dim
-
-    def _projection(
-        self, inputs: int, kernel: int, mlp_kernel: int, layers: dict[str, Any]
-    ) -> Projection:
+    def _projection(self, inputs: int, kernel: int, mlp_kernel: int, layers: Layers) -> Projection:
         dim, inner = self.config.hidden_dim, self.config.mlp_dim
-        steps: list[nn.Module] = [linear_or_conv(inputs, dim, kernel, **layers)]
+        steps = [linear_or_conv(inputs, dim, kernel, layers)]
         if self.config.v2:
             steps.append(nn.SiLU())
         elif kernel > 1:
             steps.append(nn.SELU())
-        return Projection(*steps, GatedMLP(dim, dim, inner, mlp_kernel, **layers))
+        return Projection(*steps, GatedMLP(dim, dim, inner, mlp_kernel, layers))
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
@@ -116,22 +106,18 @@ class MMAudio(Generator):
             if zero or name == "final_layer.conv.weight":
                 parameter.zero_()
             elif name.startswith("t_embed") or name == "sync_pos_emb":
-                _normal(parameter, 0.02, rng)
+                draw_normal(parameter, 0.02, rng)
             elif parameter.ndim == 1:
                 parameter.fill_(1.0)
             else:
                 kernel = math.prod(parameter.shape[2:])
                 fans = kernel * (parameter.shape[0] + parameter.shape[1])
-                _normal(parameter, math.sqrt(2.0 / fans), rng)
+                draw_normal(parameter, math.sqrt(2.0 / fans), rng)
 
     def null(self, stream: str) -> Tensor:
         """The learned null `[1 or N, D]` of a stream."""
         self.check_stream(stream)
-        return {
-            "clip": self.empty_clip_feat,
-            "sync": self.empty_sync_feat,
-            "text": self.empty_string_feat,
-        }[stream]
+        return getattr(self, f"empty_{'string' if stream == 'text' else stream}_feat")
 
     def prepare(
         self,
@@ -169,8 +155,7 @@ class MMAudio(Generator):
         for name in self.stream_names:
             value = streams.get(name)
             if value is None:
-                null = self.null(name).to(device=like.device, dtype=like.dtype)
-                value = null.expand(size, lengths[name], -1)
+                value = self.null(name).to(like).expand(size, lengths[name], -1)
             projected[name] = self.project(name, value)
         head_dim = self.config.hidden_dim // self.config.num_heads
         return Prepared(
@@ -211,9 +196,8 @@ class MMAudio(Generator):
     def project(self, stream: str, value: Tensor) -> Tensor:
         """A raw stream `[B, N, D]` -> `[B, N, hidden]`."""
         if stream == "sync":
-            segment = self.sync_pos_emb.to(device=value.device, dtype=value.dtype)
-            value = value.unflatten(1, (-1, self.config.sync_segment)) + segment
-            value = value.flatten(1, 2)
+            segments = value.unflatten(1, (-1, self.config.sync_segment))
+            value = (segments + self.sync_pos_emb.to(value)).flatten(1, 2)
         return getattr(self, f"{stream}_input_proj")(value)
 
     def resize_sync(self, sync: Tensor, length: int) -> Tensor:
@@ -238,41 +222,24 @@ class MMAudio(Generator):
         condition = (time + streams["pooled"])[:, None]  # [B, 1, H]
         spread = tables.get("spread")
         if spread is None:
-            per_frame = F.silu(condition + streams["sync"])  # [B, N, H]
+            per_frame = condition + streams["sync"]  # [B, N, H]
         else:
-            rows = tables["rows"]
+            rows = tables["rows"]  # [R]
             per_frame = condition[rows // x.shape[1], 0] + streams["sync"].flatten(0, 1)[rows]
-            per_frame = F.silu(per_frame)  # [R, H]
-        condition = F.silu(condition)
+        per_frame, condition = F.silu(per_frame), F.silu(condition)
 
         clip, text = to_float32(streams["clip"]), to_float32(streams["text"])
+        table = tables["latent_table"]
+        conditions = (per_frame, condition, table, tables["clip_table"], spread)
         for block in self.joint_blocks:
-            latent, clip, text = block(
-                latent,
-                clip,
-                text,
-                per_frame,
-                condition,
-                tables["latent_table"],
-                tables["clip_table"],
-                spread,
-            )
+            latent, clip, text = block(latent, clip, text, *conditions)
         for block in self.fused_blocks:
-            latent = block(latent, per_frame, tables["latent_table"], spread)
+            latent = block(latent, per_frame, table, spread)
         # The public weights modulate the last layer by the global condition, not per frame.
         return self.final_layer(latent, condition)
 
     def normalize(self, latent: Tensor) -> Tensor:
-        """Codec latent `[B, N, C]` -> the space of the flow."""
         return (latent - self.latent_mean.to(latent)) / self.latent_std.to(latent)
 
     def unnormalize(self, latent: Tensor) -> Tensor:
-        """The space of the flow -> codec latent `[B, N, C]`."""
         return latent * self.latent_std.to(latent) + self.latent_mean.to(latent)
-
-
-def _normal(parameter: Tensor, std: float, rng: torch.Generator) -> None:
-    if parameter.is_meta:
-        return
-    values = torch.randn(parameter.shape, generator=rng) * std
-    parameter.copy_(values)

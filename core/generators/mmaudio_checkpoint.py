@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..weights.families import Shapes
@@ -11,10 +13,15 @@ from .ac_foley import AC_FOLEY, ACFoley, ac_foley_mini
 from .base import CheckpointSpec
 from .mmaudio import MMAudio
 from .mmaudio_config import L44, L44_V2, M44, S16, S44, MMAudioConfig
-from .packed import pack
+from .packed import MMAUDIO_KINDS, pack
 
-SIZES = {"small_16k": S16, "small_44k": S44, "medium_44k": M44, "large_44k": L44}
-SIZES["large_44k_v2"] = L44_V2
+SIZES = {
+    "small_16k": S16,
+    "small_44k": S44,
+    "medium_44k": M44,
+    "large_44k": L44,
+    "large_44k_v2": L44_V2,
+}
 
 # Tables of the published class that are computed, not learned.
 _COMPUTED = {"t_embed.freqs", "latent_rot", "clip_rot"}
@@ -33,14 +40,14 @@ _NEEDED = (
 _REFERENCE = "audio_feature_proj.0.weight"
 
 
-def recognise(shapes: Shapes, about: Mapping[str, str] | None = None) -> MMAudioConfig | None:
-    """The config of a network of the family, None for any other file.
+def recognise(shapes: Shapes, about: Mapping[str, str], *, reference: bool) -> MMAudioConfig | None:
+    """The config of a network of the family with or without a reference, None for any other file.
 
     The rate follows from the latent: 20 channels are 16 kHz, all else 44.1 kHz; a sync stream of 3
     numbers is the mini video encoder's.
     """
     shapes = {_plain(key): shape for key, shape in shapes.items()}
-    if any(key not in shapes for key in _NEEDED):
+    if (_REFERENCE in shapes) != reference or any(key not in shapes for key in _NEEDED):
         return None
     hidden, latent = shapes["audio_input_proj.0.weight"][:2]
     fused = _count(shapes, "fused_blocks.")
@@ -86,28 +93,20 @@ def _key(key: str) -> str | None:
     return None if key.startswith(_WORDS) or _plain(key) in _COMPUTED else _plain(key)
 
 
-def _build(config: MMAudioConfig, **made: Any) -> MMAudio:
-    return (ACFoley if config.reference_samples else MMAudio)(config, **made)
-
-
 def _size(config: MMAudioConfig) -> str:
     """The published size that a config is of, "" for none."""
-    named = ("latent_dim", "hidden_dim", "depth", "v2")
-    figures = [getattr(config, name) for name in named]
-    fits = (s for s, c in SIZES.items() if [getattr(c, n) for n in named] == figures)
-    return next(fits, "")
+    figures = operator.attrgetter("latent_dim", "hidden_dim", "depth", "v2")
+    return next((size for size, of in SIZES.items() if figures(of) == figures(config)), "")
 
 
-def _ac_foley(shapes: Shapes, about: Mapping[str, str] | None = None) -> MMAudioConfig | None:
-    config = recognise(shapes, about)
-    return config if config is not None and config.reference_samples else None
-
-
-def _mmaudio(shapes: Shapes, about: Mapping[str, str] | None = None) -> MMAudioConfig | None:
-    config = recognise(shapes, about)
-    return None if config is None or config.reference_samples else config
-
-
-_SHARED: dict[str, Any] = {"build": _build, "key": _key, "pack": pack, "compiles": True}
-AC_FOLEY_CHECKPOINT = CheckpointSpec("ac_foley", "AC-Foley", _ac_foley, **_SHARED)
-MMAUDIO_CHECKPOINT = CheckpointSpec("mmaudio", "MMAudio", _mmaudio, variant=_size, **_SHARED)
+_SHARED: dict[str, Any] = {
+    "key": _key,
+    "pack": partial(pack, kinds=MMAUDIO_KINDS),
+    "compiles": True,
+}
+AC_FOLEY_CHECKPOINT = CheckpointSpec(
+    "ac_foley", "AC-Foley", partial(recognise, reference=True), ACFoley, **_SHARED
+)
+MMAUDIO_CHECKPOINT = CheckpointSpec(
+    "mmaudio", "MMAudio", partial(recognise, reference=False), MMAudio, variant=_size, **_SHARED
+)

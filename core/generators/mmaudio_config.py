@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import FoleyError
-from .base import LATENT, LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
+from .base import LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
 from .mmdit import mlp_width
 
 SYNC_MEANING = "when things happen in the picture"
@@ -109,24 +109,13 @@ class MMAudioConfig(GeneratorConfig):
                 f"This model makes takes in steps of {self.seconds_step:g} s; "
                 f"ask for {possible:g} s instead of {seconds:g} s."
             )
-        windows = _floor((self.sync_fps * seconds - self.sync_window) / self.sync_step) + 1
-        lengths = {
-            LATENT: _ceil(seconds * self.latent.rate),
-            "sync": windows * self.sync_segment,
-            "clip": _floor(seconds * self.clip_fps),
-            "text": self.text_seq_len,
-        }
+        lengths = {**super().lengths(seconds), "text": self.text_seq_len}
+        # As many windows of the sync encoder as fit.
+        steps = (self.sync_fps * seconds - self.sync_window) / self.sync_step
+        lengths["sync"] = (math.floor(steps + LENGTH_SLACK) + 1) * self.sync_segment
         if self.reference_samples:
             lengths["audio"] = math.ceil(self.reference_samples / self.samples_per_latent)
         return lengths
-
-
-def _floor(value: float) -> int:
-    return math.floor(value + LENGTH_SLACK)
-
-
-def _ceil(value: float) -> int:
-    return math.ceil(value - LENGTH_SLACK)
 
 
 S16 = MMAudioConfig(

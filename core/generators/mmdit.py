@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..layers import Layers
 
 LAYER_NORM_EPS = 1e-5
 ROPE_THETA = 10000.0
@@ -68,27 +68,22 @@ def along_time(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def linear_or_conv(
-    inputs: int, outputs: int, kernel: int, *, bias: bool = True, operations: Any, **factory: Any
+    inputs: int, outputs: int, kernel: int, layers: Layers, *, bias: bool = True
 ) -> nn.Module:
     """A linear layer for kernel 1, else a length-preserving convolution."""
     if kernel == 1:
-        return operations.Linear(inputs, outputs, bias=bias, **factory)
-    return operations.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=bias, **factory)
+        return layers.Linear(inputs, outputs, bias=bias)
+    return layers.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
 
 class GatedMLP(nn.Module):
     """w2(silu(w1 x) * w3 x), of linear layers (kernel 1) or convolutions; no biases."""
 
-    def __init__(
-        self, inputs: int, outputs: int, inner: int, kernel: int = 1, *, operations: Any, **factory
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, inner: int, kernel: int, layers: Layers) -> None:
         super().__init__()
-        make: Callable[..., nn.Module] = functools.partial(
-            linear_or_conv, kernel=kernel, bias=False, operations=operations, **factory
-        )
-        self.w1 = make(inputs, inner)
-        self.w2 = make(inner, outputs)
-        self.w3 = make(inputs, inner)
+        self.w1 = linear_or_conv(inputs, inner, kernel, layers, bias=False)
+        self.w2 = linear_or_conv(inner, outputs, kernel, layers, bias=False)
+        self.w3 = linear_or_conv(inputs, inner, kernel, layers, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         convolves = isinstance(self.w1, nn.Conv1d)
@@ -112,16 +107,12 @@ class TimeEmbedding(nn.Module):
     `scale` multiplies the frequencies 10000^(-2k/F): 1 in MMAudio, 10000 in its v2.
     """
 
-    def __init__(
-        self, dim: int, frequencies: int, scale: float, *, operations: Any, **factory
-    ) -> None:
+    def __init__(self, dim: int, frequencies: int, scale: float, layers: Layers) -> None:
         super().__init__()
         self.frequencies = frequencies
         self.scale = scale
         self.mlp = nn.Sequential(
-            operations.Linear(frequencies, dim, **factory),
-            nn.SiLU(),
-            operations.Linear(dim, dim, **factory),
+            layers.Linear(frequencies, dim), nn.SiLU(), layers.Linear(dim, dim)
         )
 
     def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
@@ -139,27 +130,31 @@ class TimeEmbedding(nn.Module):
 class Attention(nn.Module):
     """Projections to normalised, rotated heads. Attention itself is joint over the streams."""
 
-    def __init__(self, dim: int, heads: int, *, operations: Any, **factory) -> None:
+    def __init__(self, dim: int, heads: int, layers: Layers) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = operations.Linear(dim, 3 * dim, **factory)
-        self.q_norm = operations.RMSNorm(dim // heads, **factory)
-        self.k_norm = operations.RMSNorm(dim // heads, **factory)
+        self.qkv = layers.Linear(dim, 3 * dim)
+        self.q_norm = layers.RMSNorm(dim // heads)
+        self.k_norm = layers.RMSNorm(dim // heads)
 
     def forward(
         self, x: Tensor, table: Tensor | None, *, query: bool = True
     ) -> tuple[Tensor | None, Tensor, Tensor]:
         """[B, N, C] -> q, k, v, each [B, H, N, D]; q is None when no query is asked for."""
-        # Channels are ordered head, dim, (q, k, v) with the last fastest.
-        qkv = self.qkv(x).unflatten(-1, (self.heads, -1, 3))  # [B, N, H, D, 3]
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(-1))
+        q, k, v = (part.transpose(1, 2) for part in self.split(self.qkv(x)))
         k = self._place(self.k_norm, k, table)
         return (self._place(self.q_norm, q, table) if query else None), k, v
+
+    def split(self, qkv: Tensor) -> tuple[Tensor, ...]:
+        """q, k and v, each [B, N, H, D]; channels are ordered head, dim, (q, k, v)."""
+        return qkv.unflatten(-1, (self.heads, -1, 3)).unbind(-1)
 
     def _place(self, norm: nn.Module, x: Tensor, table: Tensor | None) -> Tensor:
         """Normalised and, with a table, rotated heads."""
         x = norm(x.float() if torch.is_autocast_enabled(x.device.type) else x)
-        return x if table is None else rotate(x, table)
+        return x if table is None else self.rotate(x, table)
+
+    rotate = staticmethod(rotate)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -196,28 +191,21 @@ class StreamBlock(nn.Module):
         heads: int,
         inner: int,
         kernel: int,
+        layers: Layers,
         *,
         pre_only: bool = False,
-        operations: Any,
-        **factory,
     ) -> None:
         super().__init__()
         self.pre_only = pre_only
-        self.attn = Attention(dim, heads, operations=operations, **factory)
+        self.chunks = 2 if pre_only else 6
+        self.attn = Attention(dim, heads, layers)
         if not pre_only:
-            self.linear1 = linear_or_conv(dim, dim, kernel, operations=operations, **factory)
-            self.ffn = GatedMLP(dim, dim, inner, kernel, operations=operations, **factory)
-        chunks = 2 if pre_only else 6
-        self.adaLN_modulation = nn.Sequential(
-            nn.SiLU(), operations.Linear(dim, chunks * dim, **factory)
-        )
+            self.linear1 = linear_or_conv(dim, dim, kernel, layers)
+            self.ffn = GatedMLP(dim, dim, inner, kernel, layers)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), layers.Linear(dim, self.chunks * dim))
 
     def heads(
-        self,
-        x: Tensor,
-        activated: Tensor,
-        table: Tensor | None,
-        spread: Tensor | None = None,
+        self, x: Tensor, activated: Tensor, table: Tensor | None, spread: Tensor | None = None
     ) -> tuple[tuple[Tensor | None, Tensor, Tensor], tuple[Tensor, ...]]:
         """Heads of x, and the modulation left for `finish`. `activated` is silu(condition):
         [B, N or 1, C], or with `spread` [B, N] the rows [R, C] that it counts."""
@@ -225,7 +213,7 @@ class StreamBlock(nn.Module):
         chunks = self.adaLN_modulation[1](activated)
         if spread is not None:
             chunks = chunks.index_select(0, spread.flatten()).unflatten(0, spread.shape)
-        shift, scale, *rest = chunks.chunk(2 if self.pre_only else 6, dim=-1)
+        shift, scale, *rest = chunks.chunk(self.chunks, dim=-1)
         x = modulate(x, shift, scale)
         return self.attn(x, table, query=not self.pre_only), tuple(rest)
 
@@ -246,17 +234,12 @@ class StreamBlock(nn.Module):
 class JointBlock(nn.Module):
     """Latent, clip and text streams with own weights and one common attention."""
 
-    def __init__(
-        self, dim: int, heads: int, inner: int, *, last: bool = False, operations: Any, **factory
-    ) -> None:
+    def __init__(self, dim: int, heads: int, inner: int, layers: Layers, *, last: bool) -> None:
         super().__init__()
-        make: Callable[..., nn.Module] = functools.partial(
-            StreamBlock, dim, heads, inner, operations=operations, **factory
-        )
         self.last = last
-        self.latent_block = make(3)
-        self.clip_block = make(3, pre_only=last)
-        self.text_block = make(1, pre_only=last)
+        self.latent_block = StreamBlock(dim, heads, inner, 3, layers)
+        self.clip_block = StreamBlock(dim, heads, inner, 3, layers, pre_only=last)
+        self.text_block = StreamBlock(dim, heads, inner, 1, layers, pre_only=last)
 
     def forward(
         self,
@@ -273,17 +256,12 @@ class JointBlock(nn.Module):
         heads, rest = self.latent_block.heads(latent, frame_condition, latent_table, spread)
         clip_heads, clip_rest = self.clip_block.heads(clip, global_condition, clip_table)
         text_heads, text_rest = self.text_block.heads(text, global_condition, None)
-        queries = (heads[0],) if self.last else (heads[0], clip_heads[0], text_heads[0])
-        attended = attend(
-            torch.cat(queries, dim=2),
-            torch.cat((heads[1], clip_heads[1], text_heads[1]), dim=2),
-            torch.cat((heads[2], clip_heads[2], text_heads[2]), dim=2),
-        )
+        # A stream without queries attends to nothing.
+        kinds = zip(heads, clip_heads, text_heads, strict=True)
+        attended = attend(*(torch.cat([h for h in kind if h is not None], 2) for kind in kinds))
         if self.last:
             return self.latent_block.finish(latent, attended, rest), clip, text
-        own, of_clip, of_text = attended.split(
-            (latent.shape[1], clip.shape[1], text.shape[1]), dim=1
-        )
+        own, of_clip, of_text = attended.split([s.shape[1] for s in (latent, clip, text)], dim=1)
         return (
             self.latent_block.finish(latent, own, rest),
             self.clip_block.finish(clip, of_clip, clip_rest),
@@ -294,10 +272,10 @@ class JointBlock(nn.Module):
 class FinalLayer(nn.Module):
     """Adaptive norm and a convolution to the latent's channels."""
 
-    def __init__(self, dim: int, outputs: int, *, operations: Any, **factory) -> None:
+    def __init__(self, dim: int, outputs: int, layers: Layers) -> None:
         super().__init__()
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), operations.Linear(dim, 2 * dim, **factory))
-        self.conv = operations.Conv1d(dim, outputs, 7, padding=3, **factory)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), layers.Linear(dim, 2 * dim))
+        self.conv = layers.Conv1d(dim, outputs, 7, padding=3)
 
     def forward(self, x: Tensor, activated: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation[1](activated).chunk(2, dim=-1)

@@ -1,28 +1,33 @@
-"""Networks of the MMAudio family repacked for prediction on a CPU: the same numbers, sooner.
+"""Networks repacked for prediction on a CPU: the same numbers, sooner.
 
 oneDNN takes weights in blocks of its own; brought into them once, a matrix product in bfloat16 is
 near the machine's peak. A convolution over time becomes one product over windows of frames side by
-side, the gate of an MLP part of its product. Weights are repacked one after another, so that no
-second copy of the network is ever in memory. A packed network has no weights to train, patch or
-save.
+side, the gate or the GELU of an MLP part of its product. Weights are repacked one after another, so
+that no second copy of the network is ever in memory. A packed network has no weights to train,
+patch or save.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..heap import trim_heap
-from .mmdit import Attention, GatedMLP
+from .mdsgen_blocks import MLP, BiasedAttention
+from .mmdit import Attention, GatedMLP, TimeEmbedding
 
 log = logging.getLogger(__name__)
 
 # Rows that the blocks are chosen for; any number works.
 _ROWS = 512
+# Activations inside a product, and which form of them.
+SWISH, GELU = ("swish", ""), ("gelu", "tanh")
 
 
 def can_pack(dtype: torch.dtype, device: torch.device | str) -> bool:
@@ -54,14 +59,12 @@ def operators_agree(dtype: torch.dtype) -> bool:
         layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
         try:
             packed = Packed(layer)
-            gelu = torch.ops.mkldnn._linear_pointwise(
-                x, packed.weight, packed.bias, "gelu", [], "tanh"
-            )
-            made = (packed(x), packed(x, "swish"), packed.times(x, factor), gelu)
+            activated = (packed.apply_to(x, *kind) for kind in (SWISH, GELU))
+            made = (packed(x), packed.times(x, factor), *activated)
         except (AttributeError, RuntimeError, TypeError) as error:
             log.warning("torch %s cannot pack weights: %s", torch.__version__, error)
             return False
-    expected = (plain, F.silu(plain), plain * factor.float(), F.gelu(plain, approximate="tanh"))
+    expected = (plain, plain * factor.float(), F.silu(plain), F.gelu(plain, approximate="tanh"))
     close = 1e-4 if dtype == torch.float32 else 3e-2
     agrees = all(
         float((a.float() - b).norm() / b.norm()) < close
@@ -70,31 +73,6 @@ def operators_agree(dtype: torch.dtype) -> bool:
     if not agrees:
         log.warning("Packed weights mean something else in torch %s: none are.", torch.__version__)
     return agrees
-
-
-def pack(module: nn.Module) -> nn.Module:
-    """Every layer of `module` packed, in place; returns it."""
-    for name, child in list(module.named_children()):
-        # The time embedding stays: it is one row, and under autocast float32.
-        if name == "t_embed":
-            continue
-        packed = _packed(child)
-        if packed is None:
-            pack(child)
-        else:
-            setattr(module, name, packed)
-            trim_heap()
-    return module
-
-
-def _packed(layer: nn.Module) -> nn.Module | None:
-    if isinstance(layer, GatedMLP):
-        return PackedMLP(layer)
-    if isinstance(layer, Attention):
-        return PackedAttention(layer)
-    if isinstance(layer, (nn.Linear, nn.Conv1d)):
-        return Packed(layer)
-    return None
 
 
 class Packed(nn.Module):
@@ -115,14 +93,13 @@ class Packed(nn.Module):
         # Let go at once: the whole network would else be there twice.
         layer.weight = layer.bias = None
 
-    def forward(self, x: Tensor, activation: str = "none") -> Tensor:
-        return self.apply_to(windows_of(x, self.kernel), activation)
+    def forward(self, x: Tensor) -> Tensor:
+        return self.apply_to(windows_of(x, self.kernel))
 
-    def apply_to(self, windows: Tensor, activation: str = "none") -> Tensor:
-        """As `forward`, of what `windows_of` made."""
-        return torch.ops.mkldnn._linear_pointwise(
-            windows, self.weight, self.bias, activation, [], ""
-        )
+    def apply_to(self, windows: Tensor, activation: str = "none", form: str = "") -> Tensor:
+        """As `forward`, of what `windows_of` made; with an activation inside the product."""
+        pointwise = torch.ops.mkldnn._linear_pointwise
+        return pointwise(windows, self.weight, self.bias, activation, [], form)
 
     def times(self, windows: Tensor, factor: Tensor) -> Tensor:
         """`apply_to` times a factor of the same shape."""
@@ -139,7 +116,7 @@ def windows_of(x: Tensor, kernel: int) -> Tensor:
     return torch.cat([padded[:, i : i + length] for i in range(kernel)], dim=2)
 
 
-class PackedMLP(nn.Module):
+class PackedGatedMLP(nn.Module):
     """GatedMLP with its activation and gate inside the products."""
 
     def __init__(self, layer: GatedMLP) -> None:
@@ -148,33 +125,86 @@ class PackedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         windows = windows_of(x, self.w1.kernel)
-        return self.w2(self.w3.times(windows, self.w1.apply_to(windows, "swish")))
+        return self.w2(self.w3.times(windows, self.w1.apply_to(windows, *SWISH)))
 
 
-class PackedAttention(nn.Module):
+class PackedAttention(Attention):
     """Attention whose q, k and v each lie together."""
 
     def __init__(self, layer: Attention) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.heads = layer.heads
         rows = torch.arange(layer.qkv.weight.shape[0]).view(-1, 3).T.flatten()
         self.qkv = Packed(layer.qkv, rows)
         self.q_norm, self.k_norm = layer.q_norm, layer.k_norm
 
-    def forward(
-        self, x: Tensor, table: Tensor | None, *, query: bool = True
-    ) -> tuple[Tensor | None, Tensor, Tensor]:
-        """See `Attention.forward`."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
-        k = self._placed(self.k_norm, k, table)
-        return (self._placed(self.q_norm, q, table) if query else None), k, v
+    def split(self, qkv: Tensor) -> tuple[Tensor, ...]:
+        return qkv.unflatten(-1, (3, self.heads, -1)).unbind(2)
 
     @staticmethod
-    def _placed(norm: nn.Module, x: Tensor, table: Tensor | None) -> Tensor:
-        x = norm(x)
-        if table is None:
-            return x
-        # As `rotate`, in fewer passes: pairs are complex numbers, and turned by one product.
+    def rotate(x: Tensor, table: Tensor) -> Tensor:
+        """In fewer passes: pairs are complex numbers, and turned by one product."""
         pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
         return torch.view_as_real(pairs * torch.complex(*table)).flatten(-2)
+
+
+class PackedMLP(nn.Module):
+    """`mdsgen_blocks.MLP` with its GELU inside the product."""
+
+    def __init__(self, layer: MLP) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = Packed(layer.fc1), Packed(layer.fc2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.fc1.apply_to(x, *GELU))
+
+
+class PackedBiasedAttention(BiasedAttention):
+    """BiasedAttention; in bfloat16 with the logits of one take at a time written out.
+
+    torch's fused attention is no faster in bfloat16 than in float32 on a CPU, plain products are.
+    """
+
+    def __init__(self, layer: BiasedAttention) -> None:
+        nn.Module.__init__(self)
+        self.heads = layer.heads
+        self.qkv, self.proj = Packed(layer.qkv), Packed(layer.proj)
+        self.rel_pos_bias = layer.rel_pos_bias
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        if q.dtype != torch.bfloat16:
+            return super().attend(q, k, v, bias)
+        tables = bias.expand(len(q), -1, -1, -1)
+        return torch.stack([_attended(*take) for take in zip(q, k, v, tables, strict=True)])
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """q, k, v `[H, N, 64]`, bias `[H, N, N]`."""
+    logits = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+    return torch.bmm(logits.softmax(-1), v)
+
+
+Kinds = Mapping[type[nn.Module], Callable[[Any], nn.Module]]
+MMAUDIO_KINDS: Kinds = {
+    # The time embedding stays: it is one row, and under autocast float32.
+    TimeEmbedding: lambda layer: layer,
+    GatedMLP: PackedGatedMLP,
+    Attention: PackedAttention,
+    nn.Linear: Packed,
+    nn.Conv1d: Packed,
+}
+# The products of the blocks are all but a hundredth of the work.
+MDSGEN_KINDS: Kinds = {MLP: PackedMLP, BiasedAttention: PackedBiasedAttention}
+
+
+def pack(module: nn.Module, kinds: Kinds) -> nn.Module:
+    """The layers of `module` that are of these kinds packed, in place; returns it. Ask `can_pack`
+    first."""
+    for name, child in list(module.named_children()):
+        packs = [kinds[kind] for kind in kinds if isinstance(child, kind)]
+        if packs:
+            setattr(module, name, packs[0](child))
+            trim_heap()
+        else:
+            pack(child, kinds)
+    return module

@@ -11,8 +11,7 @@ from foleystage.core.catalog import SYSTEMS
 from foleystage.core.encoders.cavp import CavpVideo
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import Conditions, MDSGen, Prepared, mdsgen_config
-from foleystage.core.generators.mdsgen_packed import PackedMLP
-from foleystage.core.generators.packed import can_pack
+from foleystage.core.generators.packed import PackedMLP, can_pack
 from foleystage.core.loading import Loading, load_model
 from foleystage.core.media import ImageFrames
 from foleystage.core.pipeline import encode, generate
@@ -50,7 +49,8 @@ class Oracle(MDSGen):
         if not conditions:
             return Prepared({"video": torch.zeros(batch, self.config.frames, 1)})
         moments = ((torch.arange(self.config.frames) + 0.5) / self.config.latent.rate * FPS).long()
-        return Prepared({"video": self.features(conditions)[:, moments.clamp_max(31), :1]})
+        features = self.features(self.given_stream(conditions))
+        return Prepared({"video": features[:, moments.clamp_max(31), :1]})
 
     def forward(self, x, t, prepared):
         alpha, sigma = LINEAR.alpha_sigma((float(t[0]) + 1) / 1000)
