@@ -35,13 +35,11 @@ from .sampling import Sampling
 from .tables import (  # noqa: F401 - the tables are read from here
     CODECS,
     SYSTEMS,
-    TASKS,
     TEXT_ENCODERS,
     VIDEO_ENCODERS,
     SystemSpec,
     add,
     remove,
-    strictest,
     system_of_file,
 )
 from .weights.families import Family
@@ -185,31 +183,32 @@ add(
 # Systems
 
 
-def _system(name: str, title: str, checkpoint: Any, config: Any, **row: Any) -> SystemSpec:
-    factor = row.pop("memory_factor", 2.0)
+def _system(
+    name: str, title: str, checkpoint: Any, config: Any, memory_factor: float = 2.0, **row: Any
+) -> SystemSpec:
     generator = GeneratorPart(
         name=name,
         title=title,
         files={"generator": name},
         checkpoint=checkpoint,
         config=config,
-        memory_factor=factor,
+        memory_factor=memory_factor,
     )
     codec = config.latent.codec
     return SystemSpec(name=name, title=title, generator=generator, codec=codec, **row)
 
 
-_MINI = {"video": "mini_video_encoder", "memory_factor": 0.3, "degrades": False}
-_FAMILY = {"video": "clip_and_synchformer", "text": "clip_text"}
+_MINI: dict[str, Any] = {"video": "mini_video_encoder", "memory_factor": 0.3, "degrades": False}
+_FAMILY: dict[str, Any] = {"video": "clip_and_synchformer", "text": "clip_text"}
 # The paper's 25 steps; its script makes 50.
 _MDSGEN = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
-_MMAUDIO_TITLES = {
-    "small_16k": "small",
-    "small_44k": "small",
-    "medium_44k": "medium",
-    "large_44k": "large",
-    "large_44k_v2": "large, version 2",
-}
+
+
+def _mmaudio_system(size: str, config: Any) -> SystemSpec:
+    kind = size.split("_")[0] + (", version 2" if size.endswith("_v2") else "")
+    title = f"MMAudio {kind}: picture and words; {config.sample_rate / 1000:g} kHz mono"
+    return _system(f"mmaudio_{size}", title, MMAUDIO_CHECKPOINT, config, **_FAMILY)
+
 
 add(
     _system(
@@ -247,15 +246,5 @@ add(
         reference=SAMPLED_REFERENCE,
         **_FAMILY,
     ),
-    *(
-        _system(
-            f"mmaudio_{size}",
-            f"MMAudio {_MMAUDIO_TITLES[size]}: picture and words; "
-            f"{config.sample_rate / 1000:g} kHz mono",
-            MMAUDIO_CHECKPOINT,
-            config,
-            **_FAMILY,
-        )
-        for size, config in SIZES.items()
-    ),
+    *(_mmaudio_system(size, config) for size, config in SIZES.items()),
 )

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .catalog import SYSTEMS, TASKS, strictest
+from .catalog import SYSTEMS
+from .tables import TASKS, strictest
 from .weights.entries import Entry, Licence
 from .weights.registry import ENTRIES, entry
 from .weights.store import Folders, find
@@ -42,13 +43,14 @@ def systems_table() -> str:
     lines = [_line(_HEAD), "|" + "---|" * len(_HEAD)]
     for row in SYSTEMS.values():
         follows = dict.fromkeys(stream.meaning for stream in row.follows)
+        published = dict.fromkeys(str(entry(name).source) for name in row.generator.registered)
         cells = (
             f"`{row.name}`",
             ", ".join(follows),
             f"{row.sample_rate / 1000:g} kHz mono",
             ", ".join(TASKS[task] for task in row.tasks),
             row.licence.terms,
-            "bundled" if row.bundled else _published(row),
+            "bundled" if row.bundled else ", ".join(published) or "your own",
         )
         lines.append(_line(cells))
     return "\n".join(lines)
@@ -56,12 +58,6 @@ def systems_table() -> str:
 
 def _line(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _published(row) -> str:
-    """Where a generator's own weights are published."""
-    names = row.generator.registered
-    return ", ".join(dict.fromkeys(str(entry(name).source) for name in names)) or "your own"
 
 
 def _system(row, folders: Folders | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .catalog import CODECS, SYSTEMS, TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec, system_of_file
+from .catalog import SYSTEMS, TEXT_ENCODERS, SystemSpec, system_of_file
 from .encoders.cache import cache_of, file_fingerprint
 from .errors import FoleyError
 from .generators.packed import can_pack
@@ -73,31 +73,36 @@ def load_model(
         name = own.stem
     else:
         raise FoleyError(f"There is no model '{name}'; choose one of: {', '.join(SYSTEMS)}.")
-    files = find_files(row, given, folders)
-    row = row.of_file(files["generator"])
+    row, files = find_files(row, given, folders)
     if loading.compile and (row.bundled or not row.generator.checkpoint.compiles):
         raise FoleyError(f"{name} gains nothing from compiling; leave it away.")
     if row.bundled and loading.precision not in ("auto", "float32"):
         raise FoleyError(f"{name} is small and comes in float32; leave the precision away.")
     dtype = compute_dtype(loading.precision, device)
-    loaders = _loaders(name, row, files, dtype, device, loading)
+    made: dict[str, Any] = {"dtype": dtype, "device": device}
+    loaders: dict[str, Any] = {
+        "generator": partial(load_network, row, files["generator"], loading, **made)
+    }
+    for part in row.parts().values():
+        loaders.update(part.loaders(files, **made))
+    logged = {role: partial(_logged, name, role, load) for role, load in loaders.items()}
     names = {role: f"{file_fingerprint(path)} {dtype} {device}" for role, path in files.items()}
     if row.text:
         names["text"] = names[next(iter(TEXT_ENCODERS[row.text].files))]
     kind = Resident if loading.keep or row.bundled else Staged
     cache = None if row.bundled else cache_of(loading.feature_cache)
-    return System(name, row, kind(loaders, device, names), cache)
+    return System(name, row, kind(logged, device, names), cache)
 
 
 def find_files(
-    row: SystemSpec, given: Files | None = None, folders: Folders | None = None
-) -> dict[str, Path]:
-    """The path of every file of a system, by role; `given` ones instead of those found.
+    row: SystemSpec, given: Files, folders: Folders | None
+) -> tuple[SystemSpec, dict[str, Path]]:
+    """The row for the generator that is found, and the path of every file of it, by role; `given`
+    ones instead of those found.
 
     Raises:
         FoleyError: a file is missing, damaged, of another system or another kind.
     """
-    given = given or {}
     files = row.files
     for role in given:
         if role not in files:
@@ -111,20 +116,19 @@ def find_files(
         )
     generator = row.generator.locate(folders, given)["generator"]
     row = _fitting(row, generator, folders)
-    found = {}
+    found: dict[str, Path] = {}
     for part in row.parts().values():
-        found.update(part.locate(folders, given))
+        found |= part.locate(folders, given)
     for role, family in row.families.items():
         is_of = detect(found[role])
-        fits = is_of is not None and is_of.name == family.name
-        if not fits or (family.variant and is_of and is_of.variant != family.variant):
+        if is_of is None or is_of.name != family.name or family.variant not in ("", is_of.variant):
             registered = row.files[role]
             raise FoleyError(
                 f"{found[role].name} is {is_of or 'something else'}, not {family}: use "
                 f"{registered} instead; where it is not here, "
                 f"{advice_for([str(registered)], folders)}."
             )
-    return found
+    return row, found
 
 
 def _fitting(row: SystemSpec, path: Path, folders: Folders | None) -> SystemSpec:
@@ -133,38 +137,12 @@ def _fitting(row: SystemSpec, path: Path, folders: Folders | None) -> SystemSpec
     if recognised(checkpoint, path) is not None:
         return row.of_file(path)
     other = system_of_file(path)
-    own = [name for name in (row.files["generator"],) if isinstance(name, str)]
+    own = row.generator.registered
     raise FoleyError(
         f"{path.name} is a network of {other.generator.checkpoint.title}, not of "
         f"{checkpoint.title}: choose the model {other.name} for it"
         + (f", or for {row.name} {advice_for(own, folders)}." if own else ".")
     )
-
-
-def _loaders(
-    name: str,
-    row: SystemSpec,
-    files: Files,
-    dtype: torch.dtype,
-    device: str | torch.device,
-    loading: Loading,
-) -> dict[str, Callable[[], nn.Module]]:
-    """What loads each part, by role."""
-    made: dict[str, Any] = {"dtype": dtype, "device": device}
-    loaders: dict[str, Callable[[], nn.Module]] = {}
-    if row.video:
-        part = VIDEO_ENCODERS[row.video]
-        loaders |= part.loaders({role: files[role] for role in part.files}, **made)
-    if row.text:
-        text = TEXT_ENCODERS[row.text]
-        loaders["text"] = partial(text.load, files[next(iter(text.files))], **made)
-    # Sound is made in float32 whatever the network computes in: it costs little.
-    codec = CODECS[row.codec]
-    own = {role: files[role] for role in codec.files}
-    loaders["codec"] = partial(codec.load, own, device=device)
-    loaders["decoder"] = partial(codec.load, own, decode_only=True, device=device)
-    loaders["generator"] = partial(load_network, row, files["generator"], loading, **made)
-    return {role: partial(_logged, name, role, load) for role, load in loaders.items()}
 
 
 def _logged(name: str, role: str, load: Callable[[], nn.Module]) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .encoders.base import CancelCheck, EncodedVideo, VideoEncoder
 from .generators.base import CheckpointSpec, Generator, GeneratorConfig
 from .media import FrameRequest
+from .stores import Loaders
 from .weights.advice import download_advice
 from .weights.entries import Bundled, Licence
 from .weights.families import Family
@@ -37,14 +38,12 @@ class Part:
         files: for each role, such as "vae", the weights' name in the registry, or a path. The first
             one is the part's own: a file of one's own takes its place.
         families: for each role, the family that its file must be of, where one is named.
-        own_licence: where no file is in the registry.
     """
 
     name: str
     title: str
     files: Mapping[str, str | Path]
     families: Mapping[str, Family] = field(default_factory=dict)
-    own_licence: Licence | None = None
 
     @property
     def registered(self) -> tuple[str, ...]:
@@ -59,8 +58,7 @@ class Part:
     @property
     def licences(self) -> tuple[Licence, ...]:
         """Of its files, each once."""
-        found = [entry(name).licence for name in self.registered]
-        return tuple(dict.fromkeys([*found, *([self.own_licence] if self.own_licence else [])]))
+        return tuple(dict.fromkeys(entry(name).licence for name in self.registered))
 
     @property
     def about(self) -> str:
@@ -80,13 +78,14 @@ class Part:
         """
         given = given or {}
         return {
-            role: given[role] if role in given else _path(file, folders)
+            role: given.get(role) or (file if isinstance(file, Path) else locate(file, folders))
             for role, file in self.files.items()
         }
 
-
-def _path(file: str | Path, folders: Folders | None) -> Path:
-    return file if isinstance(file, Path) else locate(file, folders)
+    def loaders(self, files: Files, **made: Any) -> Loaders:
+        """What loads each of its networks, by role. files: at least its own. made: `dtype` and
+        `device`. A generator has none here, see `loading.load_network`."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +105,6 @@ class GeneratorPart(Part):
     def build(self, **made: Any) -> Generator:
         """The network without weights; `operations`, `dtype`, `device` as of all networks."""
         return self.checkpoint.build(self.config, **made)
-
-    def read(self, path: Path, **read: Any) -> dict[str, Tensor]:
-        """The weights of a file under the network's names."""
-        return read_checkpoint(self.checkpoint, path, **read)
 
 
 @dataclass(frozen=True)
@@ -157,10 +152,9 @@ class VideoEncoderPart(Part):
         own = {name: encoder.layout.frame_request for name, encoder in self.encoders.items()}
         return own or self.frames
 
-    def loaders(self, files: Files, **made: Any) -> dict[str, Callable[[], nn.Module]]:
-        """What loads each network, by role."""
+    def loaders(self, files: Files, **made: Any) -> Loaders:
         if self.load is not None:
-            return {"video": partial(self.load, next(iter(files.values())), **made)}
+            return {"video": partial(self.load, files[next(iter(self.files))], **made)}
         return {name: partial(one.load, files[name], **made) for name, one in self.encoders.items()}
 
 
@@ -175,12 +169,20 @@ class TextEncoderPart(Part):
     inside: bool = False
     stream: str = "text"
 
+    def loaders(self, files: Files, **made: Any) -> Loaders:
+        return {"text": partial(self.load, files[next(iter(self.files))], **made)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CodecPart(Part):
     """load(files, decode_only=, device=): the codec, in float32."""
 
     load: Callable[..., Codec]
+
+    def loaders(self, files: Files, *, device: Any = "cpu", **made: Any) -> Loaders:
+        # Sound is made in float32 whatever the network computes in: it costs little.
+        load = partial(self.load, {role: files[role] for role in self.files}, device=device)
+        return {"codec": load, "decoder": partial(load, decode_only=True)}
 
 
 def recognised(checkpoint: CheckpointSpec, path: Path) -> Any:
@@ -205,20 +207,19 @@ def load_generator(
     *,
     dtype: torch.dtype | None = torch.float32,
     device: torch.device | str = "cpu",
-    **made: Any,
 ) -> Generator:
     """The network of a file, ready for inference; dtype None: as stored.
 
     Raises:
         FoleyError: weights are missing or unknown, or the file cannot be read.
     """
-    tensors = part.read(path, dtype=dtype, device=device)
-    network = part.build(device="meta", **made)
+    tensors = read_checkpoint(part.checkpoint, path, dtype=dtype, device=device)
+    network = part.build(device="meta")
     fill(network, tensors, path)
     return network
 
 
-def advice_for(names: list[str], folders: Folders | None) -> str:
+def advice_for(names: Sequence[str], folders: Folders | None) -> str:
     """How to get weights of the registry, as the end of a sentence."""
     advice = download_advice(names, in_comfyui=folders is not None)
     return advice or f"get {', '.join(str(entry(name).source) for name in names)}"

@@ -86,11 +86,13 @@ class SystemSpec:
     @property
     def families(self) -> dict[str, Family]:
         """The family that a role's file must be of, where one is named."""
-        found: dict[str, Family] = {}
-        for part in self.parts().values():
-            found.update(part.families)
-        # What the generator's file is, its own family says.
-        return {role: family for role, family in found.items() if role not in self.generator.files}
+        return {
+            role: family
+            for part in self.parts().values()
+            for role, family in part.families.items()
+            # What the generator's file is, its own family says.
+            if role not in self.generator.files
+        }
 
     @property
     def sample_rate(self) -> int:
@@ -105,23 +107,12 @@ class SystemSpec:
     @property
     def licence(self) -> Licence:
         """The strictest one of its parts."""
-        found = [licence for part in self.parts().values() for licence in part.licences]
-        return strictest(found)
-
-    @property
-    def about(self) -> str:
-        """One line for the artist."""
-        return self.generator.about
+        return strictest(licence for part in self.parts().values() for licence in part.licences)
 
     def of_file(self, path: Path) -> SystemSpec:
         """This row for the network that a file holds."""
         generator = self.generator.of_file(path)
         return replace(self, generator=generator, codec=generator.config.latent.codec)
-
-    @property
-    def reference_seconds(self) -> float:
-        """Length of one window of a reference, 0 where it takes none."""
-        return self.config.reference_samples / self.sample_rate if self.reference else 0.0
 
 
 def strictest(licences: Iterable[Licence]) -> Licence:
@@ -135,28 +126,24 @@ SYSTEMS: dict[str, SystemSpec] = {}
 VIDEO_ENCODERS: dict[str, VideoEncoderPart] = {}
 TEXT_ENCODERS: dict[str, TextEncoderPart] = {}
 CODECS: dict[str, CodecPart] = {}
+_TABLES: dict[type, dict[str, Any]] = {
+    SystemSpec: SYSTEMS,
+    VideoEncoderPart: VIDEO_ENCODERS,
+    TextEncoderPart: TEXT_ENCODERS,
+    CodecPart: CODECS,
+}
 
 
 def add(*rows: SystemSpec | VideoEncoderPart | TextEncoderPart | CodecPart) -> None:
     """Adds rows; each is then found by its name wherever systems and parts are."""
     for row in rows:
-        _table_of(row)[row.name] = row
+        _TABLES[type(row)][row.name] = row
 
 
 def remove(*rows: SystemSpec | VideoEncoderPart | TextEncoderPart | CodecPart) -> None:
     """Takes rows out again."""
     for row in rows:
-        _table_of(row).pop(row.name, None)
-
-
-def _table_of(row: Any) -> dict[str, Any]:
-    tables: dict[type, dict[str, Any]] = {
-        SystemSpec: SYSTEMS,
-        VideoEncoderPart: VIDEO_ENCODERS,
-        TextEncoderPart: TEXT_ENCODERS,
-        CodecPart: CODECS,
-    }
-    return tables[type(row)]
+        _TABLES[type(row)].pop(row.name, None)
 
 
 def system_of_file(path: Path) -> SystemSpec:
@@ -166,27 +153,23 @@ def system_of_file(path: Path) -> SystemSpec:
     Raises:
         FoleyError: it cannot be read, or is no generator's.
     """
-    best: tuple[list[bool], SystemSpec] | None = None
-    configs: dict[str, GeneratorConfig | None] = {}
-    for system in SYSTEMS.values():
-        checkpoint = system.generator.checkpoint
-        if checkpoint.family not in configs:
-            configs[checkpoint.family] = recognised(checkpoint, path)
-        config = configs[checkpoint.family]
-        if config is None:
-            continue
-        own = system.config
-        fit = [
+    checkpoints = {system.generator.checkpoint for system in SYSTEMS.values()}
+    configs = {checkpoint: recognised(checkpoint, path) for checkpoint in checkpoints}
+    known = [row for row in SYSTEMS.values() if configs[row.generator.checkpoint] is not None]
+    if not known:
+        raise FoleyError(
+            f"{path.name} holds no generator that is known here; choose another file, or one of: "
+            f"{', '.join(SYSTEMS)}."
+        )
+
+    def fit(row: SystemSpec) -> list[bool]:
+        checkpoint, own = row.generator.checkpoint, row.config
+        config = configs[checkpoint]
+        return [
             config.latent.codec == own.latent.codec,
             [s.name for s in config.streams] == [s.name for s in own.streams],
             config.streams == own.streams,
             checkpoint.variant(config) == checkpoint.variant(own),
         ]
-        if best is None or fit > best[0]:
-            best = fit, system
-    if best is None:
-        raise FoleyError(
-            f"{path.name} holds no generator that is known here; choose another file, or one of: "
-            f"{', '.join(SYSTEMS)}."
-        )
-    return best[1].of_file(path)
+
+    return max(known, key=fit).of_file(path)

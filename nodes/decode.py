@@ -46,7 +46,7 @@ class Decode(Node):
     def execute(cls, samples, codec: Managed, normalize: bool, loudness: float) -> io.NodeOutput:
         sound = sound_of_latent(samples)
         require(codec.part.name, sound.codec, "This latent", "Load Foley Codec")
-        module, show = codec.ready(sound.seconds), progress_bar()
+        module, show = codec.ready("codec", sound.seconds), progress_bar()
         latents, takes = samples["samples"], []
         for latent in latents:
             stop_if_cancelled()
@@ -94,7 +94,7 @@ class EncodeAudio(Node):
         cls, audio, codec: Managed, regenerate_from: float, regenerate_to: float, like=None
     ) -> io.NodeOutput:
         waveform, rate = sound_of(audio)
-        module = codec.ready(waveform.shape[-1] / rate)
+        module = codec.ready("codec", waveform.shape[-1] / rate)
         waveform = resample(waveform, rate, module.sample_rate)
         waveform = with_channels(waveform, module.channels)
         seconds, start = waveform.shape[-1] / module.sample_rate, 0.0

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import comfy.model_management
-import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
@@ -87,7 +83,7 @@ class LoadModel(_Loader):
     @classmethod
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
         row, files = cls._find(name, download)
-        return io.NodeOutput(load_model(row, files["generator"], weight_dtype), row.about)
+        return io.NodeOutput(load_model(row, files["generator"], weight_dtype), row.generator.about)
 
 
 class _PartLoader(_Loader):
@@ -100,11 +96,11 @@ class _PartLoader(_Loader):
     @classmethod
     def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
         part, files = cls._find(name, download)
-        return io.NodeOutput(managed(part, cls._load(part, files)), part.about)
-
-    @classmethod
-    def _load(cls, part: Any, files: dict[str, Path]) -> torch.nn.Module:
-        raise NotImplementedError
+        dtype = compute_dtype("auto", comfy.model_management.get_torch_device())
+        loaders = part.loaders(files, dtype=dtype)
+        # A codec that can encode also decodes.
+        modules = {role: load() for role, load in loaders.items() if role != "decoder"}
+        return io.NodeOutput(managed(part, modules), part.about)
 
 
 class LoadVideoEncoder(_PartLoader):
@@ -123,13 +119,6 @@ class LoadVideoEncoder(_PartLoader):
     ]
     ALIASES = ("synchformer", "clip vision", "cavp")
 
-    @classmethod
-    def _load(cls, part, files):
-        loaders = part.loaders(files, dtype=_encoder_dtype(), device="cpu")
-        loaded = {role: load() for role, load in loaders.items()}
-        # Each by its stream, or the one network that there is.
-        return torch.nn.ModuleDict(loaded) if part.encoders else loaded["video"]
-
 
 class LoadTextEncoder(_PartLoader):
     TABLE = TEXT_ENCODERS
@@ -141,13 +130,6 @@ class LoadTextEncoder(_PartLoader):
         _LOADED,
     ]
     ALIASES = ("clip text", "prompt encoder")
-
-    @classmethod
-    def _load(cls, part, files):
-        path = next(iter(files.values()))
-        module = part.load(path, dtype=_encoder_dtype(), device="cpu")
-        # In a module of its own: ComfyUI gives what it manages a `device`, an encoder has its own.
-        return torch.nn.ModuleDict({"text": module})
 
 
 class LoadCodec(_PartLoader):
@@ -162,15 +144,6 @@ class LoadCodec(_PartLoader):
         _LOADED,
     ]
     ALIASES = ("audio vae", "vocoder", "bigvgan")
-
-    @classmethod
-    def _load(cls, part, files):
-        return part.load(files)
-
-
-def _encoder_dtype() -> torch.dtype:
-    """What encoders are stored and computed in on this machine."""
-    return compute_dtype("auto", comfy.model_management.get_torch_device())
 
 
 class LoadSystem(LoadModel):

@@ -47,5 +47,5 @@ def clip_of(scene: Scene, sample_rate: int) -> Clip:
 def whole_reference(sound: Tensor, rate: int, row: SystemSpec) -> tuple[Tensor, int]:
     """A sound `[1, T]` and its rate, filled up with silence to one window of a system's reference,
     so that this is not warned of at every clip."""
-    size = math.ceil(row.reference_seconds * rate)
+    size = math.ceil(row.config.reference_samples / row.sample_rate * rate)
     return fit_length(sound, max(size, sound.shape[-1])), rate

@@ -19,6 +19,7 @@ from ...core.catalog import SystemSpec
 from ...core.errors import FoleyError
 from ...core.generators import Generator
 from ...core.generators.packed import can_pack
+from ...core.parts import read_checkpoint
 from ...core.sampling.windows import blend
 from ...core.threads import wait_briefly
 from ...core.weights.fill import fill
@@ -165,7 +166,8 @@ def load_model(
     config.set_inference_dtype(dtype, None if own else cast)
     config.memory_usage_factor = row.generator.memory_factor
     model = FoleyModel(row, twin.dynamics, config, device=offload)
-    fill(model.diffusion_model, row.generator.read(path), path, twin=twin.to(dtype))
+    tensors = read_checkpoint(row.generator.checkpoint, path)
+    fill(model.diffusion_model, tensors, path, twin=twin.to(dtype))
     patcher = comfy.model_patcher.ModelPatcher
     if not disable_dynamic:
         patcher = getattr(comfy.model_patcher, "CoreModelPatcher", patcher)

@@ -26,10 +26,9 @@ def packing(patcher):
 
 def _pack(patcher) -> None:
     model = patcher.model
-    network = model.diffusion_model
-    packs = model.row.generator.checkpoint.pack is not None
-    if packs and _packable(patcher, network, model.compute_dtype):
-        model.packed = (network, model.row.generator.checkpoint.pack(_sharing(network)))
+    network, pack = model.diffusion_model, model.row.generator.checkpoint.pack
+    if pack is not None and _packable(patcher, network, model.compute_dtype):
+        model.packed = (network, pack(_sharing(network)))
 
 
 def _unpack(patcher) -> None:

@@ -67,7 +67,7 @@ def test_what_is_fetched_decodes_and_is_not_fetched_again(published, hub, call, 
     before = stamp(name=NAME)
     codec = call("LoadCodec", name=NAME, download=True)[0]
     assert (published / FILE).is_file() and (published / BESIDE).is_file()
-    assert torch.isfinite(codec.ready().decode(torch.zeros(1, 8, 32))).all()
+    assert torch.isfinite(codec.ready("codec").decode(torch.zeros(1, 8, 32))).all()
     assert stamp(name=NAME) != before
     asked = len(hub.requests)
     call("LoadCodec", name=NAME, download=False)

@@ -76,7 +76,7 @@ def test_the_image_codec_with_an_audioldm_file_is_refused_by_name(small, call):
 
     model = load(call)
     latent = call("EmptyLatent", model=model, seconds=8.0)[0]
-    codec = managed(CODECS["image_vae_codec"], Levels())
+    codec = managed(CODECS["image_vae_codec"], {"codec": Levels()})
     with pytest.raises(FoleyError, match="audioldm_codec"):
         call("Decode", samples=latent, codec=codec)
 

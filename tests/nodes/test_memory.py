@@ -62,11 +62,11 @@ def test_unloaded_models_make_the_same_take_again(call, model, conds):
 def test_an_unloaded_codec_decodes_the_same_again(call, weights):
     codec = call("LoadCodec")[0]
     latent = torch.randn(1, 16, 32, generator=torch.Generator().manual_seed(0))
-    before = codec.ready().decode(latent)
+    before = codec.ready("codec").decode(latent)
     assert loaded(codec.patcher)
     management.unload_all_models()
     assert not loaded(codec.patcher)
-    assert torch.equal(codec.ready().decode(latent), before)
+    assert torch.equal(codec.ready("codec").decode(latent), before)
 
 
 def test_a_model_loaded_in_part_makes_the_same_take(call, conds, weights, little_room, model):
