@@ -5,15 +5,33 @@ What is a network's own stands in its file, as `recognise`; here is the order of
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from .weights.families import Family, Shapes, unwrapped
 from .weights.files import read_metadata
 from .weights.load import read_shapes
 
-Rule = Callable[[Shapes], "str | None"]
+# Families in the order of asking, and whose `recognise` knows them: modules of this package, which
+# are imported when a file is first asked of.
+_RULES = {
+    "stable_audio": "codecs.stable_audio",  # its whole file holds Oobleck as well
+    "synchformer": "encoders.synchformer",
+    "cavp": "encoders.cavp",
+    "clap": "encoders.clap",
+    "clip": "encoders.clip",
+    "vjepa2": "encoders.vjepa2",
+    "t5": "encoders.t5",
+    "bigvgan": "codecs.bigvgan",
+    "hifigan": "codecs.hifigan",
+    "melgan": "codecs.melgan",
+    "mmaudio_vae": "codecs.mel_vae",
+    "specvqgan": "codecs.specvqgan",
+    "audioldm_vae": "codecs.audioldm",
+    "image_vae": "codecs.image_vae",
+    "oobleck": "codecs.oobleck",
+    "dac_vae": "codecs.dac_vae",
+}
 
 
 def detect(path: Path | str) -> Family | None:
@@ -37,46 +55,8 @@ def detect_shapes(shapes: Shapes) -> Family | None:
     family = family_of(shapes)
     if family is not None:
         return family
-    for name, recognise in _rules():
-        variant = recognise(shapes)
+    for name, module in _RULES.items():
+        variant = import_module(f".{module}", __package__).recognise(shapes)
         if variant is not None:
             return Family(name, variant)
     return None
-
-
-@functools.cache
-def _rules() -> tuple[tuple[str, Rule], ...]:
-    """Families in the order of asking; their modules are imported when a file is first asked of."""
-    from .codecs import (
-        audioldm,
-        bigvgan,
-        dac_vae,
-        hifigan,
-        image_vae,
-        mel_vae,
-        melgan,
-        oobleck,
-        specvqgan,
-        stable_audio,
-    )
-    from .encoders import cavp, clap, clip, synchformer, t5, vjepa2
-
-    return (
-        # Its whole file holds Oobleck as well.
-        ("stable_audio", stable_audio.recognise),
-        ("synchformer", synchformer.recognise),
-        ("cavp", cavp.recognise),
-        ("clap", clap.recognise),
-        ("clip", clip.recognise),
-        ("vjepa2", vjepa2.recognise),
-        ("t5", t5.recognise),
-        ("bigvgan", bigvgan.recognise),
-        ("hifigan", hifigan.recognise),
-        ("melgan", melgan.recognise),
-        ("mmaudio_vae", mel_vae.recognise),
-        ("specvqgan", specvqgan.recognise),
-        ("audioldm_vae", audioldm.recognise),
-        ("image_vae", image_vae.recognise),
-        ("oobleck", oobleck.recognise),
-        ("dac_vae", dac_vae.recognise),
-    )
