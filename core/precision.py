@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 
 from .errors import FoleyError
 
-Precision = Literal["auto", "float32", "bfloat16", "float16", "fp8"]
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+PRECISIONS = ("auto", "float32", "bfloat16", "float16", "fp8")
 
 
 def compute_dtype(precision: str, device: str | torch.device) -> torch.dtype:

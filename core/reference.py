@@ -121,6 +121,30 @@ def read_reference(
         FoleyError: it cannot be read, is not a number, too short, silent where it is encoded, or
             ends before the start.
     """
+    waveform, rate, peak, start = _read(reference, pick)
+    pick, seconds = replace(pick, start=pick.start - start), waveform.shape[-1] / rate
+    _check(seconds, pick)
+    sound = spec.method.preprocess(waveform, rate, spec.sample_rate, peak)[0]
+    size, first = spec.samples, round(pick.start * spec.sample_rate)
+    spread = max(len(sound) - size - first, 0)
+    count = min(pick.windows, 1 + math.ceil(spread / size))
+    starts = [first + round(i * spread / max(count - 1, 1)) for i in range(count)]
+    windows = torch.stack([fit_length(sound[start:], size) for start in starts])
+    audible = windows.abs().amax(1) >= _SILENT
+    if not audible.any():
+        raise FoleyError(_silent_sentence(spec, seconds, pick))
+    if seconds - pick.start < spec.seconds:
+        log.warning(
+            "The reference is %.2f s long; the rest of the %.2f s that are used is silence.",
+            seconds - pick.start,
+            spec.seconds,
+        )
+    return windows[audible]
+
+
+def _read(reference: Any, pick: ReferencePick) -> tuple[Tensor, int, float, float]:
+    """The part of a sound that can matter and its rate; the peak of all of it in mono; and the
+    second of it that the part starts at."""
     # Long files are never in memory whole; their level is found in a pass of its own.
     start = pick.start if pick.start > LONGEST / 2 else 0.0
     if isinstance(reference, tuple):
@@ -138,36 +162,7 @@ def read_reference(
         peak = float(waveform.abs().max()) if whole else mono_peak(reference)
     if not torch.isfinite(waveform).all():
         raise FoleyError("The reference sound holds values that are not numbers; export it again.")
-    pick, seconds = replace(pick, start=pick.start - start), waveform.shape[-1] / rate
-    _check(seconds, pick)
-    return _windows(waveform, rate, spec, pick, peak, seconds)
-
-
-def _windows(
-    waveform: Tensor,
-    rate: int,
-    spec: ReferenceSpec,
-    pick: ReferencePick,
-    peak: float,
-    seconds: float,
-) -> Tensor:
-    size = spec.samples
-    sound = spec.method.preprocess(waveform, rate, spec.sample_rate, peak)[0]
-    first = round(pick.start * spec.sample_rate)
-    spread = max(len(sound) - size - first, 0)
-    count = min(pick.windows, 1 + math.ceil(spread / size))
-    starts = [first + round(i * spread / max(count - 1, 1)) for i in range(count)]
-    windows = torch.stack([fit_length(sound[start:], size) for start in starts])
-    audible = windows.abs().amax(1) >= _SILENT
-    if not audible.any():
-        raise FoleyError(_silent_sentence(spec, seconds, pick))
-    if seconds - pick.start < spec.seconds:
-        log.warning(
-            "The reference is %.2f s long; the rest of the %.2f s that are used is silence.",
-            seconds - pick.start,
-            spec.seconds,
-        )
-    return windows[audible]
+    return waveform, rate, peak, start
 
 
 def _check(seconds: float, pick: ReferencePick) -> None:

@@ -28,7 +28,6 @@ from .parts import TextEncoderPart, VideoEncoderPart
 from .reference import ReferencePick, ReferenceSpec, read_reference
 from .sampling import (
     Long,
-    Sampling,
     always_conditioned,
     longest_seconds,
     preset,
@@ -67,8 +66,8 @@ def encode_video(
     Raises:
         FoleyError: what cannot be read or encoded. Cancelled: as asked.
     """
-    wanted = {name: request.timed(timing) for name, request in part.requests.items()}
-    wanted = {name: request for name, request in wanted.items() if name not in left_out}
+    kept = {name: one for name, one in part.requests.items() if name not in left_out}
+    wanted = {name: request.timed(timing) for name, request in kept.items()}
     span = padded = seconds
 
     def fit(counts: Mapping[str, int]) -> dict[str, int]:
@@ -93,25 +92,20 @@ def encode_video(
             progress=progress,
             cancelled=cancelled,
         )
-        return EncodedVideo(_values(features), span, padded)
-    read = partial(read_frames, seconds=seconds, cancelled=cancelled)
-    frames = read(source, wanted, start=start, progress=progress)
-    if mask is not None:
-        masks = read(mask, wanted, start=start if mask_start is None else mask_start)
-        frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
-    counts = fit({name: len(value) for name, value in frames.items()})
-    frames = {k: hold_last(f, counts[k])[: counts[k]] for k, f in frames.items()}
-    if part.encode is not None:
-        with store.using("video") as module:
-            encoded = part.encode(module, frames, cancelled)
-        return replace(encoded, seconds=span)
-    features = {
-        name: encode_frames(
-            value, lazy_encoder(part, store, name), cache=cache, cancelled=cancelled
-        )
-        for name, value in frames.items()
-    }
-    return EncodedVideo(_values(features), span, padded)
+    else:
+        read = partial(read_frames, seconds=seconds, cancelled=cancelled)
+        frames = read(source, wanted, start=start, progress=progress)
+        if mask is not None:
+            masks = read(mask, wanted, start=start if mask_start is None else mask_start)
+            frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
+        counts = fit({name: len(value) for name, value in frames.items()})
+        frames = {k: hold_last(f, counts[k])[: counts[k]] for k, f in frames.items()}
+        if part.encode is not None:
+            with store.using("video") as module:
+                return replace(part.encode(module, frames, cancelled), seconds=span)
+        encode = partial(encode_frames, cache=cache, cancelled=cancelled)
+        features = {k: encode(f, lazy_encoder(part, store, k)) for k, f in frames.items()}
+    return EncodedVideo({name: one.values for name, one in features.items()}, span, padded)
 
 
 def encode_image(
@@ -152,18 +146,14 @@ def lazy_encoder(part: VideoEncoderPart, store: Store, stream: str) -> LazyEncod
     return LazyEncoder(layout, store.weights(stream), partial(store.using, stream))
 
 
-def _values(features: Mapping[str, Features]) -> dict[str, Tensor]:
-    return {name: one.values for name, one in features.items()}
-
-
 def encode_texts(
     part: TextEncoderPart,
     store: Store,
     prompts: Sequence[str],
     cache: FeatureCache | None = None,
-) -> list[Tensor | None]:
-    """The text stream `[1, N, D]` of each prompt, float32 on the CPU; None where it says nothing.
-    The encoder is loaded once, and only for a new one."""
+) -> list[dict[str, Tensor]]:
+    """The text stream `[1, N, D]` of each prompt by its name, float32 on the CPU; none where it
+    says nothing. The encoder is loaded once, and only for a new one."""
     with ExitStack() as stack:
         opened: list[nn.Module] = []
 
@@ -176,13 +166,13 @@ def encode_texts(
             # An empty stream stands for None, since the cache keeps tensors.
             return Features(torch.zeros(1, 0, 0) if stream is None else stream.float().cpu(), 0.0)
 
-        def encode(prompt: str) -> Tensor | None:
+        def encode(prompt: str) -> dict[str, Tensor]:
             if not prompt.strip():
-                return None
+                return {}
             make = partial(compute, prompt)
             key = content_key("words", store.weights("text"), prompt)
             stream = (make() if cache is None else cache.get(key, make)).values
-            return stream if stream.shape[1] else None
+            return {part.stream: stream} if stream.shape[1] else {}
 
         return [encode(prompt) for prompt in prompts]
 
@@ -193,16 +183,16 @@ def encode_reference(
     reference,
     pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
     rng: torch.Generator | None = None,
-) -> Tensor:
-    """The reference stream `[1, N, D]` of a sound file or a (waveform [C, T], rate) pair; frames of
-    several windows stand side by side, since networks take the mean over them.
+) -> dict[str, Tensor]:
+    """The reference stream `[1, N, D]`, by its name, of a sound file or a (waveform [C, T], rate)
+    pair; frames of several windows stand side by side, since networks take the mean over them.
 
     Raises:
         FoleyError: see `read_reference`.
     """
     windows = read_reference(reference, spec, pick)
     with store.using("codec") as codec:
-        return spec.method.encode(codec, windows, rng).float().cpu()
+        return {spec.method.stream: spec.method.encode(codec, windows, rng).float().cpu()}
 
 
 def reference_spec(row: SystemSpec) -> ReferenceSpec:
@@ -229,19 +219,9 @@ class System:
         return self.row.config
 
     @property
-    def sampling(self) -> Sampling:
-        """How it is sampled unless asked otherwise."""
-        return self.row.sampling
-
-    @property
     def sample_rate(self) -> int:
         """Of its sound."""
         return self.row.sample_rate
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return self.store.device
 
     @property
     def video_encoder(self) -> VideoEncoderPart:
@@ -263,8 +243,7 @@ class System:
                 log.warning("%s follows the picture alone; the words have no effect.", self.name)
             return {}, {}
         part = TEXT_ENCODERS[self.row.text]
-        streams = encode_texts(part, self.store, (prompt, negative), self.cache)
-        positive, away = ({} if one is None else {part.stream: one} for one in streams)
+        positive, away = encode_texts(part, self.store, (prompt, negative), self.cache)
         return positive, away
 
     def encode_reference(
@@ -277,8 +256,7 @@ class System:
         if reference is None:
             return {}
         spec = reference_spec(replace(self.row, name=self.name))
-        stream = encode_reference(spec, self.store, reference, pick, rng)
-        return {spec.method.stream: stream}
+        return encode_reference(spec, self.store, reference, pick, rng)
 
     def longest(self, seconds: float, long: Long | None) -> float:
         """As many of the seconds asked for as can be made; says so where they are fewer."""
@@ -327,7 +305,7 @@ class System:
         Raises:
             FoleyError: a wrong argument, or not enough memory. Cancelled: as asked.
         """
-        own = self.sampling
+        own = self.row.sampling
         windows = windows_for(self.config, conditions.seconds, long)
         with self.store.using("generator") as generator:
             kept = always_conditioned(generator)
@@ -345,8 +323,8 @@ class System:
                 )
             except torch.OutOfMemoryError as error:
                 raise FoleyError(
-                    f"{self.name} ran out of memory on {self.device}; make fewer takes at once or "
-                    "a shorter part, or load it in 8 bits (fp8)."
+                    f"{self.name} ran out of memory on {self.store.device}; make fewer takes at "
+                    "once or a shorter part, or load it in 8 bits (fp8)."
                 ) from error
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -178,8 +178,7 @@ class EncodeText(Node):
             raise FoleyError("This model follows the picture alone: leave the text unconnected.")
         part = text_encoder.part
         with shown_on(cls.hidden.unique_id):
-            streams = encode_texts(part, text_encoder, (prompt, negative_prompt), cache())
-        sides = [{} if stream is None else {part.stream: stream} for stream in streams]
+            sides = encode_texts(part, text_encoder, (prompt, negative_prompt), cache())
         return io.NodeOutput(*(EncodedFeatures("text", part.name, side) for side in sides))
 
 
@@ -223,8 +222,7 @@ class EncodeReference(Node):
         sound = one_sound(audio, "reference sound")
         require(codec.part.name, row.codec, "This reference", "Load Foley Codec")
         with shown_on(cls.hidden.unique_id):
-            stream = encode_reference(spec, codec, sound, ReferencePick(start, windows))
-        streams = {spec.method.stream: stream}
+            streams = encode_reference(spec, codec, sound, ReferencePick(start, windows))
         return io.NodeOutput(EncodedFeatures("reference", codec.part.name, streams))
 
 

@@ -15,7 +15,6 @@ from .native.guider import (
     guider_of,
     terms_of,
     two_sided,
-    unconditional,
     until,
 )
 from .native.model import foley_model
@@ -225,7 +224,8 @@ class CombineGuidance(Node):
         def missing(t: float) -> float:
             return 1.0 - sum(weight(t) for _, weight in terms)
 
-        added = () if rest == "refuse" else ((unconditional(terms[0][0]), missing),)
+        nothing = Term(missing, keep=frozenset())
+        added = () if rest == "refuse" else terms_of([nothing], terms[0][0])
         return io.NodeOutput(TermGuider(model, (*terms, *added)))
 
 

@@ -53,7 +53,7 @@ class Settings:
             "scenes": "hard" if self.hard else "clean",
             "seconds": self.seconds,
             "steps": self.steps,
-            "cfg": system.sampling.scale if self.cfg_scale is None else self.cfg_scale,
+            "cfg": system.row.sampling.scale if self.cfg_scale is None else self.cfg_scale,
         }
 
     def scene(self, seed: int, kinds: Sequence[str]) -> Scene:

@@ -16,7 +16,6 @@ from ...core.sampling.guidance import SUM_TOLERANCE, ZERO_WEIGHT
 from ..values import KEY, entry_of
 from .model import foley_model
 
-_NOTHING = Term(1.0, frozenset())
 # A conditioning, and its weight as a function of flow time.
 WeightedConditioning = tuple[list, Callable[[float], float]]
 
@@ -176,8 +175,3 @@ def _of_term(options: dict, term: Term) -> dict:
     entry = entry_of(options)
     streams = term.streams(Conditions(entry.streams, entry.seconds))
     return {**options, KEY: entry.with_streams(streams)}
-
-
-def unconditional(conditioning: list) -> list:
-    """The same take without a stream: each is the generator's null."""
-    return [[tensor, _of_term(options, _NOTHING)] for tensor, options in conditioning]

@@ -46,20 +46,13 @@ class PreparedTerm:
         found once a run."""
         key = (takes, device, dtype, *map(id, others))
         if key not in self._joined:
-            by_piece = zip(*(term.prepared for term in (self, *others)), strict=True)
-            joined = [
-                generator.settled(
-                    Prepared.cat([_of_takes(p, takes) for p in parts]).to(device, dtype)
-                )
-                for parts in by_piece
-            ]
+            joined = []
+            for parts in zip(*(term.prepared for term in (self, *others)), strict=True):
+                each = [p if p.batch == takes else p.repeat(takes) for p in parts]
+                joined.append(generator.settled(Prepared.cat(each).to(device, dtype)))
             # The others are kept, so that no later object is taken for one of them.
             self._joined[key] = (others, joined)
         return self._joined[key][1]
-
-
-def _of_takes(prepared: Prepared, takes: int) -> Prepared:
-    return prepared if prepared.batch == takes else prepared.repeat(takes)
 
 
 class PreparedTermCond(comfy.conds.CONDConstant):
