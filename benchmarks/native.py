@@ -98,7 +98,7 @@ def _full(path: Path, precision: str, options: argparse.Namespace) -> tuple[floa
 
     row = SYSTEMS["ac_foley"].of_file(path)
     made = {"dtype": compute_dtype(precision, "cpu"), "device": "cpu"}
-    load = partial(load_network, row, path, Loading(precision=precision), **made)
+    load = partial(load_network, row.generator, path, Loading(precision=precision), **made)
     system = System("ac_foley", row, Resident({"generator": load}, "cpu"))
     streams = conditions(system.config, SECONDS)
     return _compare(system, streams, path, precision, options.steps, options.runs)

@@ -16,12 +16,13 @@ from .catalog import SYSTEMS, TEXT_ENCODERS, SystemSpec, system_of_file
 from .encoders.cache import cache_of, file_fingerprint
 from .errors import FoleyError
 from .generators.packed import can_pack
-from .parts import Files, advice_for, load_generator, recognised
+from .parts import Files, GeneratorPart, advice_for, read_checkpoint, recognised
 from .precision import compute_dtype
 from .recognition import detect
 from .stores import Resident, Staged
 from .system import System
 from .threads import wait_briefly
+from .weights.fill import fill
 from .weights.quantize import quantize_fp8
 from .weights.store import Folders, find
 
@@ -80,9 +81,8 @@ def load_model(
         raise FoleyError(f"{name} is small and comes in float32; leave the precision away.")
     dtype = compute_dtype(loading.precision, device)
     made: dict[str, Any] = {"dtype": dtype, "device": device}
-    loaders: dict[str, Any] = {
-        "generator": partial(load_network, row, files["generator"], loading, **made)
-    }
+    network = partial(load_network, row.generator, files["generator"], loading, **made)
+    loaders: dict[str, Any] = {"generator": network}
     for part in row.parts().values():
         loaders.update(part.loaders(files, **made))
     logged = {role: partial(_logged, name, role, load) for role, load in loaders.items()}
@@ -151,16 +151,22 @@ def _logged(name: str, role: str, load: Callable[[], nn.Module]) -> nn.Module:
 
 
 def load_network(
-    row: SystemSpec,
+    part: GeneratorPart,
     path: Path,
-    loading: Loading,
+    loading: Loading = Loading(),  # noqa: B008 - frozen
     *,
-    dtype: torch.dtype,
-    device: str | torch.device,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
 ) -> nn.Module:
-    """The network as this machine and the artist's precision want it."""
-    network = load_generator(row.generator, path, dtype=dtype, device=device)
-    pack = row.generator.checkpoint.pack
+    """The network of a file, ready for inference as this machine and the artist's precision want
+    it.
+
+    Raises:
+        FoleyError: weights are missing or unknown, or the file cannot be read.
+    """
+    network: nn.Module = part.build(device="meta")
+    fill(network, read_checkpoint(part.checkpoint, path, dtype=dtype, device=device), path)
+    pack = part.checkpoint.pack
     if loading.precision == "fp8":
         for module in network.quantizable():
             quantize_fp8(module)

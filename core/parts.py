@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from .encoders.base import CancelCheck, EncodedVideo, VideoEncoder
@@ -19,7 +18,6 @@ from .weights.advice import download_advice
 from .weights.entries import Bundled, Licence
 from .weights.families import Family
 from .weights.files import read_metadata
-from .weights.fill import fill
 from .weights.load import read_shapes, read_weights
 from .weights.registry import entry
 from .weights.store import Folders, find, locate
@@ -199,24 +197,6 @@ def read_checkpoint(checkpoint: CheckpointSpec, path: Path, **read: Any) -> dict
     key = checkpoint.key
     tensors = read_weights(path, keep=lambda stored: key(stored) is not None, **read)
     return {key(stored) or stored: value for stored, value in tensors.items()}
-
-
-def load_generator(
-    part: GeneratorPart,
-    path: Path,
-    *,
-    dtype: torch.dtype | None = torch.float32,
-    device: torch.device | str = "cpu",
-) -> Generator:
-    """The network of a file, ready for inference; dtype None: as stored.
-
-    Raises:
-        FoleyError: weights are missing or unknown, or the file cannot be read.
-    """
-    tensors = read_checkpoint(part.checkpoint, path, dtype=dtype, device=device)
-    network = part.build(device="meta")
-    fill(network, tensors, path)
-    return network
 
 
 def advice_for(names: Sequence[str], folders: Folders | None) -> str:

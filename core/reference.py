@@ -46,8 +46,8 @@ class ReferenceMethod:
 
     preprocess(waveform [C, T], rate, sample_rate, peak): [1, T'], mono at the codec's rate; peak is
     that of the whole sound in mono, of which the waveform may be a part. encode(codec, windows
-    [W, T], rng): the stream `[1, N, D]`; rng: where noise is drawn from, None is the same each
-    time. stream: its name.
+    [W, T] on its device, rng): the stream `[1, N, D]`; rng: where noise is drawn from, None is the
+    same each time. stream: its name.
     """
 
     preprocess: Callable[[Tensor, int, int, float], Tensor]
@@ -69,40 +69,27 @@ class ReferenceSpec:
         return self.samples / self.sample_rate
 
 
-def normalize_peak(
-    waveform: Tensor, rate: int, sample_rate: int, peak: float | None = None
-) -> Tensor:
+def normalize_peak(waveform: Tensor, rate: int, sample_rate: int, peak: float) -> Tensor:
     """A sound [C, T] as AC-Foley is given it, [1, T']: mono, its peak at 0.95 unless silent."""
     mono = waveform.mean(0, keepdim=True)
-    peak = float(mono.abs().max()) if peak is None else peak
-    if peak >= _SILENT:
-        mono = mono / peak * PEAK
-    return resample(mono, rate, sample_rate)
+    return resample(mono / peak * PEAK if peak >= _SILENT else mono, rate, sample_rate)
 
 
-@torch.inference_mode()
-def sample_posterior(codec: Any, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def sample_posterior(codec: Any, windows: Tensor, rng: torch.Generator | None) -> Tensor:
     """A sample of the codec's posterior of each window, not brought to the generator's statistics,
     as published for AC-Foley; with the same noise unless a generator is given."""
-    device = next(codec.parameters()).device
     rng = rng or torch.Generator().manual_seed(_SEED)
-    streams = [codec.sample(window[None, None].to(device), rng) for window in windows]
-    return torch.cat(streams, 1).cpu()
+    return torch.cat([codec.sample(window[None, None], rng) for window in windows], 1)
 
 
 def _mono(waveform: Tensor, rate: int, sample_rate: int, peak: float) -> Tensor:
     return resample(waveform.mean(0, keepdim=True), rate, sample_rate)
 
 
-@torch.inference_mode()
-def _encode_normalized(codec: Codec, windows: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def _encode_normalized(codec: Codec, windows: Tensor, rng: torch.Generator | None) -> Tensor:
     """The codec's latent of each window, its own peak at 0.95."""
-    device = next(codec.parameters()).device
-    streams = []
-    for window in windows:
-        sound = window * (PEAK / window.abs().max().clamp_min(_SILENT))
-        streams.append(codec.encode(sound[None, None].to(device)))
-    return torch.cat(streams, 1).cpu()
+    peaks = windows.abs().amax(1, keepdim=True).clamp_min(_SILENT)
+    return torch.cat([codec.encode(window[None, None]) for window in windows * (PEAK / peaks)], 1)
 
 
 SAMPLED_REFERENCE = ReferenceMethod(normalize_peak, sample_posterior)

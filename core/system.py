@@ -191,8 +191,9 @@ def encode_reference(
         FoleyError: see `read_reference`.
     """
     windows = read_reference(reference, spec, pick)
-    with store.using("codec") as codec:
-        return {spec.method.stream: spec.method.encode(codec, windows, rng).float().cpu()}
+    with store.using("codec") as codec, torch.inference_mode():
+        stream = spec.method.encode(codec, windows.to(store.device), rng)
+    return {spec.method.stream: stream.float().cpu()}
 
 
 def reference_spec(row: SystemSpec) -> ReferenceSpec:

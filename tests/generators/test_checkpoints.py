@@ -26,7 +26,8 @@ from foleystage.core.generators.families import CHECKPOINTS, family_of
 from foleystage.core.generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from foleystage.core.generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT
-from foleystage.core.parts import GeneratorPart, load_generator
+from foleystage.core.loading import load_network
+from foleystage.core.parts import GeneratorPart
 from foleystage.core.weights.families import Family
 from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.minis import mini_path
@@ -157,11 +158,11 @@ def test_a_row_becomes_that_of_the_file_whatever_its_own_size(tmp_path):
     mdsgen_file(tmp_path / "mdsgen.pt")
     part = row(mdsgen_config("s", "image-vae"))
     with pytest.raises(FoleyError, match="mdsgen.pt has weights of another shape|lacks weights"):
-        load_generator(part, tmp_path / "mdsgen.pt")
+        load_network(part, tmp_path / "mdsgen.pt")
     part = part.of_file(tmp_path / "mdsgen.pt")
     assert part.config == replace(mdsgen_config("t"), side_block=False)
     assert part.config.codec == "audioldm_codec"
-    loaded = load_generator(part, tmp_path / "mdsgen.pt", dtype=torch.bfloat16)
+    loaded = load_network(part, tmp_path / "mdsgen.pt", dtype=torch.bfloat16)
     assert loaded.config == part.config and loaded.pos_embed.dtype == torch.bfloat16
 
 
@@ -170,7 +171,7 @@ def test_a_row_stays_as_it_is_for_a_file_of_another_family(tmp_path):
     part = row(S16, MMAUDIO_CHECKPOINT)
     assert part.of_file(tmp_path / "mdsgen.pt") is part
     with pytest.raises(FoleyError, match="mdsgen.pt lacks weights"):
-        load_generator(part, tmp_path / "mdsgen.pt")
+        load_network(part, tmp_path / "mdsgen.pt")
 
 
 def test_a_file_with_a_missing_weight_is_refused(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from foleystage.core.catalog import SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import Conditions
-from foleystage.core.parts import load_generator
+from foleystage.core.loading import load_network
 from foleystage.core.sampling import LINEAR, Windows, cfg, power_cosine, sample
 from foleystage.core.weights.minis import mini_path
 from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
@@ -42,7 +42,7 @@ def core_take(conds, guidance):
 
 def core_sample(conds, guidance, steps):
     entry, path = conds[0][0][1][KEY], mini_path("mdsgen_mini")
-    network = load_generator(SYSTEMS["mdsgen_mini"].of_file(path).generator, path)
+    network = load_network(SYSTEMS["mdsgen_mini"].of_file(path).generator, path)
     conditions = Conditions(entry.streams, entry.seconds)
     return sample(network, conditions, guidance, steps=steps, seed=3, windows=Windows())
 

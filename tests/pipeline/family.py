@@ -21,6 +21,7 @@ from foleystage.core.generators import (
     MMAudio,
     MMAudioConfig,
 )
+from foleystage.core.weights.families import Family
 from procedural import fill
 from safetensors.torch import save_file
 
@@ -67,6 +68,14 @@ def write_generator(name: str, folder: Path, config: MMAudioConfig | None = None
     tensors = filled(kind(config, device="meta"))
     path = folder / f"{name}.pth"
     torch.save({**tensors, "t_embed.freqs": torch.zeros(4)}, path)
+    return path
+
+
+def write_part(folder: Path, name: str, family: Family) -> Path:
+    """A file that says what it is, and holds nothing."""
+    path = folder / f"{name}.safetensors"
+    about = {"family": family.name, "variant": family.variant}
+    save_file({"anchor": torch.zeros(1)}, path, about)
     return path
 
 

@@ -15,9 +15,8 @@ from foleystage.core.encoders.base import pixels
 from foleystage.core.encoders.clip import MEAN, STD, DFN5BClip
 from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.errors import FoleyError
-from foleystage.core.loading import Loading, load_model
+from foleystage.core.loading import Loading, load_model, load_network
 from foleystage.core.media import ImageFrames, limit, read_frames, resample
-from foleystage.core.parts import load_generator
 from foleystage.core.pipeline import encode, generate
 from foleystage.core.recognition import detect
 from foleystage.core.request import Request
@@ -28,7 +27,7 @@ QUICK = Request(seconds=SECONDS, steps=2, loudness=None)
 
 
 def network(path):
-    return load_generator(system_of_file(path).generator, path)
+    return load_network(system_of_file(path).generator, path)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from family import CONFIGS, write_generator
+from family import CONFIGS, write_generator, write_part
 from foleystage.core.catalog import CODECS, SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import MDSGen, mdsgen_config
@@ -20,14 +20,6 @@ from safetensors.torch import save_file
 
 # A mini of one's own, smaller than the bundled one.
 FIGURES = {"depth": 3, "hidden_dim": 32, "num_heads": 2}
-
-
-def write_part(folder, name: str, family: Family):
-    """A file that says what it is, and holds nothing."""
-    path = folder / f"{name}.safetensors"
-    about = {"family": family.name, "variant": family.variant}
-    save_file({"anchor": torch.zeros(1)}, path, about)
-    return path
 
 
 def write_hollow(path, network) -> None:

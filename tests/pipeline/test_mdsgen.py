@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from family import write_part
 from foleystage.core import loading
 from foleystage.core.catalog import SYSTEMS
 from foleystage.core.encoders.cavp import CavpVideo
@@ -16,7 +17,7 @@ from foleystage.core.loading import Loading, load_model
 from foleystage.core.media import ImageFrames
 from foleystage.core.pipeline import encode, generate
 from foleystage.core.request import Request
-from foleystage.core.sampling import LINEAR
+from foleystage.core.sampling import schedule
 from foleystage.core.stores import Resident
 from foleystage.core.system import System
 from foleystage.core.weights.quantize import Fp8Linear
@@ -53,7 +54,7 @@ class Oracle(MDSGen):
         return Prepared({"video": features[:, moments.clamp_max(31), :1]})
 
     def forward(self, x, t, prepared):
-        alpha, sigma = LINEAR.alpha_sigma((float(t[0]) + 1) / 1000)
+        alpha, sigma = schedule.alpha_sigma((float(t[0]) + 1) / 1000)
         return (x - alpha * prepared.batched["video"]) / sigma
 
 
@@ -172,8 +173,7 @@ def small_file(tmp_path_factory):
         net = MDSGen(mdsgen_config("t"), rng=torch.Generator().manual_seed(0))
         save_file(net.state_dict(), folder / "generator.safetensors")
     for role, family in SYSTEMS["mdsgen_b"].families.items():
-        about = {"family": family.name, "variant": family.variant}
-        save_file({"anchor": torch.zeros(1)}, folder / f"{role}.safetensors", about)
+        write_part(folder, role, family)
     return {path.stem: path for path in folder.iterdir()}
 
 

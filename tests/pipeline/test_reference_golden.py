@@ -14,7 +14,9 @@ RATES = {"short_48k": 48000, "long_16k": 16000, "same_44k": 44100}
 @pytest.mark.parametrize("name", RATES)
 def test_mono_peak_rate_and_length_are_the_originals(name):
     case = golden.load("ac_foley_ref_audio")
-    wave = normalize_peak(case.input(name), RATES[name], case.config["sample_rate"])
+    sound = case.input(name)
+    peak = float(sound.mean(0).abs().max())
+    wave = normalize_peak(sound, RATES[name], case.config["sample_rate"], peak)
     wave = fit_length(wave[0], case.config["samples"])
     assert case.error(f"{name}.wave_every_5th", wave[::5]) < case.tolerance
     if f"{name}.mel" in case.tensors:
