@@ -143,7 +143,7 @@ def _ours(network, noise: Tensor, video: Tensor, steps: int) -> Tensor:
 
 @torch.inference_mode()
 def _plain(published: Published, noise: Tensor, video: Tensor, steps: int) -> Tensor:
-    from foleystage.core.sampling import diffusion_times, dpm_solver_2m, power_cosine
+    from foleystage.core.sampling import DYNAMICS, dpm_solver_2m, power_cosine
 
     scale = power_cosine(5.0)[0]
 
@@ -151,7 +151,7 @@ def _plain(published: Published, noise: Tensor, video: Tensor, steps: int) -> Te
         conditional, null = (published(x, t, video, kept) for kept in (1.0, 0.0))
         return null + scale.at(1 - t / 1000) * (conditional - null)
 
-    latent = dpm_solver_2m(predict, noise, diffusion_times(steps))
+    latent = dpm_solver_2m(predict, noise, DYNAMICS["epsilon"].times(steps))
     return latent / published.config.latent_scale
 
 

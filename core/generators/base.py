@@ -174,12 +174,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a longer take: its streams, their lengths, and the latents `[first, last)`."""
+    """A part of a longer take: its streams, their lengths, and the span of its latents."""
 
     streams: Streams
     lengths: Lengths
-    first: int
-    last: int
+    span: slice
 
 
 class Generator(nn.Module, abc.ABC):
@@ -270,7 +269,7 @@ class Generator(nn.Module, abc.ABC):
         }
         cut = {k: v[:, firsts[k] : lasts[k]] if k in firsts else v for k, v in streams.items()}
         lengths = {**whole, **{name: lasts[name] - first for name, first in firsts.items()}}
-        return Window(cut, lengths, firsts[LATENT], lasts[LATENT])
+        return Window(cut, lengths, slice(firsts[LATENT], lasts[LATENT]))
 
     def normalize(self, latent: Tensor) -> Tensor:
         """Codec latent `[B, N, C]` -> the space the network works in."""

@@ -29,7 +29,6 @@ from .mdsgen_blocks import (
 )
 from .mdsgen_config import MDSGenConfig
 
-DIFFUSION_STEPS = 1000
 _POSITION_BASE = 10000.0
 _INIT_DEVIATION = 0.02
 
@@ -302,7 +301,7 @@ class MDSGen(Generator):
         c = self.config
         first = round(start * c.latent.rate)
         parts = {name: self._at(value, start) for name, value in streams.items()}
-        return Window(parts, c.lengths(), first, first + c.frames)
+        return Window(parts, c.lengths(), slice(first, first + c.frames))
 
     def _at(self, features: Tensor, start: float) -> Tensor:
         """Features `[B, n, D]` at `video_frames` times from `start`; the last one is held."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .dpm_solver import diffusion_times, dpm_solver_2m
-from .dynamics import DYNAMICS, Noise, Run, draw_noise, dynamics_of, flow_times
+from .dpm_solver import dpm_solver_2m
+from .dynamics import DYNAMICS, Noise, Run, draw_noise, dynamics_of
 from .euler import euler
 from .guidance import (
     CONDITIONAL,
@@ -20,6 +20,5 @@ from .guidance import (
 )
 from .midpoint import midpoint
 from .sample import Start, sample
-from .schedule import LINEAR, NoiseSchedule
 from .settings import Sampling
 from .windows import Long, Windows, longest_seconds, windows_for

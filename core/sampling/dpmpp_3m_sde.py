@@ -20,8 +20,6 @@ Denoise = Callable[[Tensor, float], Tensor]
 
 def exponential_sigmas(steps: int, lowest: float, highest: float) -> list[float]:
     """`steps + 1` noise levels: evenly in log sigma from `highest` to `lowest`, then 0."""
-    if steps < 1:
-        raise FoleyError(f"Sampling needs at least 1 step, not {steps}.")
     ends = math.log(highest), math.log(lowest)
     return [*torch.linspace(*ends, steps, dtype=torch.float64).exp().tolist(), 0.0]
 

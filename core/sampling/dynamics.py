@@ -13,34 +13,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
 from ..generators.base import LatentSpec
-from .dpm_solver import diffusion_times, dpm_solver_2m
+from . import schedule
+from .dpm_solver import dpm_solver_2m
 from .dpmpp_3m_sde import denoised_of_v, dpmpp_3m_sde, exponential_sigmas
 from .euler import euler
-from .maskgit import GumbelNoise, draw_gumbel, maskgit
+from .maskgit import draw_gumbel, maskgit
 from .midpoint import midpoint
-from .schedule import LINEAR
 from .solver import Hook, Predict, unchanged
 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
     """All that is drawn for a run. first: x at the start, `[B, N, C]` of unit deviation (None for
-    tokens, which start masked). later: what the kind draws in its steps."""
+    tokens, which start masked). later: what the kind draws in its steps; steps: how many it is
+    drawn for, None: any."""
 
     first: Tensor | None
     later: Any = None
-
-    @property
-    def steps(self) -> int | None:
-        """How many steps it is drawn for, None: any."""
-        if isinstance(self.later, GumbelNoise):
-            return self.later.tokens.shape[1]
-        return None if self.later is None else len(self.later)
+    steps: int | None = None
 
     @property
     def takes(self) -> int:
@@ -59,16 +55,12 @@ class Run:
     temperature: float = 0.0
 
 
-def draw_noise(
-    rng: torch.Generator, takes: int, length: int, channels: int, *, first_take: int = 0
-) -> Tensor:
-    """Gaussian noise `[takes, length, channels]`, float32, on the CPU.
+def draw_noise(rng: torch.Generator, takes: int, *shape: int) -> Tensor:
+    """Gaussian noise `[takes, *shape]`, float32, on the CPU.
 
-    Every take is one draw of `[length, channels]`, in order, so take k depends on the
-    generator's state and k alone: `first_take=k` gives take k of a larger batch by itself.
+    Every take is one draw, in order, so take k is the same however many there are.
     """
-    draws = [torch.randn(length, channels, generator=rng) for _ in range(first_take + takes)]
-    return torch.stack(draws[first_take:])
+    return torch.stack([torch.randn(shape, generator=rng) for _ in range(takes)])
 
 
 class Dynamics(abc.ABC):
@@ -78,20 +70,20 @@ class Dynamics(abc.ABC):
     solvers: ClassVar[Mapping[str, Callable[..., Tensor]]]
 
     def draw(
-        self,
-        rng: torch.Generator,
-        latent: LatentSpec,
-        takes: int,
-        length: int,
-        steps: int,
-        first: int,
+        self, rng: torch.Generator, latent: LatentSpec, takes: int, length: int, steps: int
     ) -> Noise:
-        """Noise of `takes` takes from number `first` on; take k is the same however many."""
-        return Noise(draw_noise(rng, takes, length, latent.dim, first_take=first))
+        """Noise of as many takes; take k is the same however many there are."""
+        return Noise(draw_noise(rng, takes, length, latent.dim))
+
+    def times(self, steps: int, start: float = 0.0) -> list[float]:
+        """`steps + 1` of the solver's times, from flow time `start` to data; FoleyError for no
+        steps."""
+        if steps < 1:
+            raise FoleyError(f"Sampling needs at least 1 step, not {steps}.")
+        return self._times(steps, start)
 
     @abc.abstractmethod
-    def times(self, steps: int, start: float = 0.0) -> list[float]:
-        """`steps + 1` of the solver's times, from flow time `start` to data."""
+    def _times(self, steps: int, start: float) -> list[float]: ...
 
     def network_time(self, time: float) -> float:
         """The network's time of a solver's time."""
@@ -105,10 +97,12 @@ class Dynamics(abc.ABC):
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         """The state at a solver's time of data and noise, both in the network's space."""
 
-    def begin(self, run: Run) -> Tensor:
-        """The state at the first of the times, from nothing but noise."""
-        assert run.noise.first is not None
-        return run.noise.first
+    def begin(self, run: Run, data: Tensor | None = None) -> Tensor:
+        """The state at the first of the times: of nothing but noise, or of data `[B, N, C]` in the
+        network's space."""
+        noise = run.noise.first
+        assert noise is not None
+        return noise if data is None else self.noised(data.to(noise), noise, run.times[0]).float()
 
     def integrate(
         self, solver: str, predict: Predict, x: Tensor, run: Run, hook: Hook = unchanged
@@ -123,8 +117,8 @@ class Flow(Dynamics):
     name = "flow"
     solvers = {"euler": euler, "midpoint": midpoint}
 
-    def times(self, steps: int, start: float = 0.0) -> list[float]:
-        return flow_times(steps, start)
+    def _times(self, steps: int, start: float) -> list[float]:
+        return torch.linspace(start, 1.0, steps + 1, dtype=torch.float64).tolist()
 
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         return torch.lerp(noise, data, time)
@@ -136,18 +130,18 @@ class Epsilon(Dynamics):
     name = "epsilon"
     solvers = {"dpm_solver_2m": dpm_solver_2m}
 
-    def times(self, steps: int, start: float = 0.0) -> list[float]:
-        first = 1.0 - start * (1.0 - LINEAR.end)
-        return diffusion_times(steps, start=first)
+    def _times(self, steps: int, start: float) -> list[float]:
+        first = 1.0 - start * (1.0 - schedule.END)
+        return np.linspace(first, schedule.END, steps + 1).tolist()
 
     def network_time(self, time: float) -> float:
-        return LINEAR.network_time(time)
+        return schedule.network_time(time)
 
     def to_flow_time(self, t: float) -> float:
-        return 1 - t / LINEAR.steps
+        return 1 - t / schedule.STEPS
 
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
-        alpha, sigma = LINEAR.alpha_sigma(time)
+        alpha, sigma = schedule.alpha_sigma(time)
         return alpha * data + sigma * noise
 
 
@@ -161,14 +155,11 @@ class V(Dynamics):
     solvers = {"dpmpp_3m_sde": dpmpp_3m_sde}
     lowest, highest = 0.3, 500.0
 
-    def draw(self, rng, latent, takes, length, steps, first) -> Noise:
-        # All of a take before the next one's, so that take k is the same however many there are.
-        shape = (steps + 1, length, latent.dim)
-        drawn = [torch.randn(shape, generator=rng) for _ in range(first + takes)][first:]
-        whole = torch.stack(drawn, 1)  # [steps + 1, B, N, C]
-        return Noise(whole[0], whole[1:])
+    def draw(self, rng, latent, takes, length, steps) -> Noise:
+        whole = draw_noise(rng, takes, steps + 1, length, latent.dim)
+        return Noise(whole[:, 0], whole[:, 1:].transpose(0, 1), steps)
 
-    def times(self, steps: int, start: float = 0.0) -> list[float]:
+    def _times(self, steps: int, start: float) -> list[float]:
         highest = self.highest if start <= 0 else math.tan((1 - start) * math.pi / 2)
         # A late start is below the lowest level of a whole run.
         return exponential_sigmas(steps, min(self.lowest, highest / 10), highest)
@@ -182,8 +173,9 @@ class V(Dynamics):
     def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
         return data + time * noise
 
-    def begin(self, run: Run) -> Tensor:
-        return super().begin(run) * run.times[0]
+    def begin(self, run: Run, data: Tensor | None = None) -> Tensor:
+        state = super().begin(run, data)
+        return state * run.times[0] if data is None else state
 
     def integrate(self, solver, predict, x, run, hook=unchanged) -> Tensor:
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -195,39 +187,28 @@ class V(Dynamics):
         return self.solvers[solver](denoise, x, run.times, **noise, hook=hook)
 
 
-class Tokens(Dynamics):
+class Tokens(Flow):
     """Ids of a codebook, of which the unknown ones are the id after the last: logits of each.
 
-    Its time is the share of the steps that are made.
+    Its time is the share of the steps that are made, from 0 on.
     """
 
     name = "tokens"
     solvers = {"maskgit": maskgit}
 
-    def draw(self, rng, latent, takes, length, steps, first) -> Noise:
-        drawn = draw_gumbel(rng, first + takes, steps, length, latent.codes)
-        return Noise(None, GumbelNoise(drawn.tokens[first:], drawn.confidence[first:]))
+    def draw(self, rng, latent, takes, length, steps) -> Noise:
+        return Noise(None, draw_gumbel(rng, takes, steps, length, latent.codes), steps)
 
-    def times(self, steps: int, start: float = 0.0) -> list[float]:
-        return flow_times(steps)
+    def _times(self, steps: int, start: float) -> list[float]:
+        return super()._times(steps, 0.0)
 
-    def noised(self, data: Tensor, noise: Tensor, time: float) -> Tensor:
-        return data
-
-    def begin(self, run: Run) -> Tensor:
+    def begin(self, run: Run, data: Tensor | None = None) -> Tensor:
         takes, _, length, codes = run.noise.later.tokens.shape
-        return torch.full((takes, length), codes)
+        return torch.full((takes, length), codes) if data is None else data
 
     def integrate(self, solver, predict, x, run, hook=unchanged) -> Tensor:
         settings = {"mask_id": run.latent.codes, "temperature": run.temperature}
         return self.solvers[solver](predict, x, run.noise.later, **settings, hook=hook)
-
-
-def flow_times(steps: int, start: float = 0.0, stop: float = 1.0) -> list[float]:
-    """`steps + 1` evenly spaced flow times from `start` to `stop`."""
-    if steps < 1:
-        raise FoleyError(f"Sampling needs at least 1 step, not {steps}.")
-    return torch.linspace(start, stop, steps + 1, dtype=torch.float64).tolist()
 
 
 DYNAMICS: dict[str, Dynamics] = {kind.name: kind for kind in (Flow(), Epsilon(), V(), Tokens())}

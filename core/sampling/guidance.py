@@ -10,12 +10,14 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import sub
 
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from ..generators.base import Conditions, Generator, Lengths, Prepared
+from ..generators.base import Conditions, Generator, Prepared
 from .dynamics import dynamics_of
 from .settings import Sampling
 from .windows import Windows, blend, pieces_of
@@ -69,19 +71,9 @@ Guidance = Sequence[Term]
 CONDITIONAL: Guidance = (Term(1.0),)
 
 
-def _one_minus(weight: Weight) -> Weight:
-    return (lambda t: 1.0 - weight(t)) if callable(weight) else 1.0 - weight
-
-
-def _at_least_one(weight: Weight) -> Weight:
-    return (lambda t: max(weight(t), 1.0)) if callable(weight) else max(weight, 1.0)
-
-
-def _difference(a: Weight, b: Weight) -> Weight:
-    if not callable(a) and not callable(b):
-        return a - b
-    first, second = Term(a), Term(b)
-    return lambda t: first.at(t) - second.at(t)
+def _weight_of(rule: Callable[..., float], *weights: Weight) -> Weight:
+    """A weight that follows from others at every time."""
+    return lambda t: rule(*(Term(weight).at(t) for weight in weights))
 
 
 def cfg(scale: Weight, *, kept: Iterable[str] = (), published: bool = False) -> Guidance:
@@ -91,8 +83,9 @@ def cfg(scale: Weight, *, kept: Iterable[str] = (), published: bool = False) -> 
     With `published`, a scale below 1 is the conditional prediction alone, as in MMAudio's tools.
     """
     if published:
-        scale = _at_least_one(scale)
-    return (Term(scale), Term(_one_minus(scale), frozenset(kept), negative=True))
+        scale = _weight_of(partial(max, 1.0), scale)
+    rest = _weight_of(partial(sub, 1.0), scale)
+    return (Term(scale), Term(rest, frozenset(kept), negative=True))
 
 
 def per_stream(scales: Mapping[str, Weight]) -> Guidance:
@@ -105,10 +98,9 @@ def per_stream(scales: Mapping[str, Weight]) -> Guidance:
     """
     if not scales:
         return CONDITIONAL
-    names, weights = list(scales), list(scales.values())
-    terms = [Term(_one_minus(weights[0]), drop=frozenset(names))]
-    for i, weight in enumerate(weights[:-1]):
-        terms.append(Term(_difference(weight, weights[i + 1]), drop=frozenset(names[i + 1 :])))
+    names, weights = list(scales), [1.0, *scales.values()]
+    steps = [_weight_of(sub, *pair) for pair in zip(weights, weights[1:])]
+    terms = [Term(step, drop=frozenset(names[i:])) for i, step in enumerate(steps)]
     return (*terms, Term(weights[-1]))
 
 
@@ -208,7 +200,6 @@ class Guided:
 
     Args:
         windows: how a long take is cut, see `windows`; None: in one pass.
-        lengths: of all sequences, instead of those that `conditions.seconds` has; one pass alone.
         batch: number of takes; conditions of batch 1 serve all of them.
 
     Raises:
@@ -223,7 +214,6 @@ class Guided:
         guidance: Guidance = CONDITIONAL,
         *,
         windows: Windows | None = None,
-        lengths: Lengths | None = None,
         batch: int = 1,
         batched: bool = True,
     ) -> None:
@@ -237,8 +227,7 @@ class Guided:
         self._share = max((term.spread for term in guidance), default=0.0)
         if self._share and generator.dynamics != "flow":
             raise FoleyError("Only the guidance of flow models can be rescaled.")
-        seconds = conditions.seconds
-        self.pieces = pieces_of(generator, conditions.positive, seconds, windows, lengths=lengths)
+        self.pieces = pieces_of(generator, conditions.positive, conditions.seconds, windows)
         places: dict[tuple, int] = {}
         for term in guidance:
             for stream in (term.keep or frozenset()) | term.drop:
@@ -254,7 +243,7 @@ class Guided:
             self._terms.append([term])
             streams = {k: _expanded(v, batch, k) for k, v in streams.items()}
             self._prepared.append(
-                [piece.prepare(generator, streams, seconds, batch=batch) for piece in self.pieces]
+                [piece.prepare(generator, streams, batch) for piece in self.pieces]
             )
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..errors import Cancelled, FoleyError
-from ..generators.base import Conditions, Generator, Lengths, Streams
+from ..generators.base import Conditions, Generator
 from .dynamics import Dynamics, Noise, Run, dynamics_of
 from .guidance import CONDITIONAL, Guidance, Guided
 from .windows import Windows
@@ -39,9 +39,7 @@ def sample(
     rng: torch.Generator | None = None,
     noise: Tensor | Noise | None = None,
     takes: int | None = None,
-    first_take: int = 0,
     windows: Windows | None = None,
-    lengths: Lengths | None = None,
     batched: bool = True,
     start: Start | None = None,
     edit: Edit | None = None,
@@ -57,10 +55,8 @@ def sample(
         steps: 1 or more. temperature: of tokens, see `maskgit`.
         seed, rng, noise: exactly one of a seed, a CPU generator, and the noise itself, x_0
             `[B, N, C]` or what the kind's `draw` gives.
-        takes: number of takes; by default as many as the conditions hold. first_take: see
-            `draw_noise`.
-        windows: for takes longer than trained, see `windows`. lengths: of all sequences, instead of
-            those that the seconds have.
+        takes: number of takes; by default as many as the noise or the conditions hold.
+        windows: for takes longer than trained, see `windows`.
         batched: guidance in one forward a step.
         start: where to begin, instead of noise alone.
         edit: edit(x, t) -> x, at the start and after each step, x in the network's space and t the
@@ -79,35 +75,24 @@ def sample(
         raise FoleyError(f"A take can start at times from 0 to below 1, not at {start.time:g}.")
     times = dynamics.times(steps, start.time if start else 0.0)
     like = next(generator.parameters())
-    conditions = replace(
-        conditions,
-        positive=_moved(conditions.positive, like),
-        negative=_moved(conditions.negative, like),
+    given, negative = (
+        {name: value.to(like) for name, value in streams.items()}
+        for streams in (conditions.positive, conditions.negative)
     )
-    if takes is None:
-        held = [len(value) for value in conditions.positive.values()]
-        takes = max(held, default=1)
-        if noise is not None:
-            takes = noise.takes if isinstance(noise, Noise) else len(noise)
-    if takes < 1:
-        raise FoleyError(f"Ask for at least 1 take, not {takes}.")
-    guided = Guided(
-        generator,
-        conditions,
-        guidance,
-        windows=windows,
-        lengths=lengths,
-        batch=takes,
-        batched=batched,
-    )
-    length, latent = guided.length, generator.config.latent
     if sum(source is not None for source in (seed, rng, noise)) != 1:
         raise FoleyError("Give exactly one of a seed, a random generator, and the noise itself.")
+    if isinstance(noise, Tensor):
+        noise = Noise(noise.float())
+    if takes is None:
+        takes = noise.takes if noise else max(map(len, given.values()), default=1)
+    if takes < 1:
+        raise FoleyError(f"Ask for at least 1 take, not {takes}.")
+    conditions = Conditions(given, conditions.seconds, negative)
+    guided = Guided(generator, conditions, guidance, windows=windows, batch=takes, batched=batched)
+    length, latent = guided.length, generator.config.latent
     if noise is None:
         rng = rng or torch.Generator().manual_seed(seed or 0)
-        noise = dynamics.draw(rng, latent, takes, length, steps, first_take)
-    elif isinstance(noise, Tensor):
-        noise = Noise(noise.float())
+        noise = dynamics.draw(rng, latent, takes, length, steps)
     if noise.steps not in (None, steps):
         raise FoleyError(f"The noise is drawn for {noise.steps} steps, but {steps} are to be made.")
     if noise.first is not None and tuple(noise.first.shape) != (takes, length, latent.dim):
@@ -116,7 +101,14 @@ def sample(
             f"{[takes, length, latent.dim]}."
         )
     run = Run(times, noise, latent, temperature)
-    x = dynamics.begin(run) if start is None else _begin(generator, dynamics, run, start)
+    x = dynamics.begin(run)
+    if start is not None:
+        if start.latent.shape[1:] != x.shape[1:] or len(start.latent) not in (1, takes):
+            raise FoleyError(
+                f"The latent to start from has the shape {list(start.latent.shape)}, but this take "
+                f"needs {list(x.shape)}."
+            )
+        x = dynamics.begin(run, generator.normalize(start.latent).expand(x.shape))
     x = x.to(like.device)
 
     def hook(step: int, x: Tensor) -> Tensor:
@@ -146,22 +138,3 @@ def _solver_of(dynamics: Dynamics, solver: str | None) -> str:
             f"{dynamics.name}; choose one of: {', '.join(dynamics.solvers)}."
         )
     return solver
-
-
-def _moved(streams: Streams, like: Tensor) -> dict[str, Tensor]:
-    return {name: value.to(like.device, like.dtype) for name, value in streams.items()}
-
-
-def _begin(generator: Generator, dynamics: Dynamics, run: Run, start: Start) -> Tensor:
-    """The first state of a given latent, float32 `[B, N, C]`, or ids `[B, N]`."""
-    noise = run.noise
-    shape = noise.first.shape if noise.first is not None else noise.later.confidence[:, 0].shape
-    if start.latent.shape[1:] != shape[1:] or len(start.latent) not in (1, shape[0]):
-        raise FoleyError(
-            f"The latent to start from has the shape {list(start.latent.shape)}, but this take "
-            f"needs {list(shape)}."
-        )
-    if noise.first is None:
-        return start.latent.expand(shape)
-    data = generator.normalize(start.latent).to(noise.first)
-    return dynamics.noised(data.expand(shape), noise.first, run.times[0]).float()

@@ -8,8 +8,9 @@ of attention grows with the length, not its square. A take that needs no cutting
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -78,76 +79,60 @@ def windows_for(
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A part of a take. start, stop: seconds of it, None for all of it. span: its latents.
-    lengths: of every stream in it. weight: `[n, 1]`, how it is blended with its neighbours."""
+    """A part of a take. span: its latents. lengths: of every stream in it. weight: `[n, 1]`, how it
+    is blended with its neighbours. cut: what streams of the take hold for it."""
 
-    start: float | None
-    stop: float | None
     span: slice
     lengths: Lengths
     weight: Tensor
+    cut: Callable[[Streams], Streams]
 
-    def streams(self, generator: Generator, streams: Streams, seconds: float) -> Streams:
-        """What streams of the take hold for this part."""
-        if self.start is None or self.stop is None:
-            return streams
-        return generator.window(streams, seconds, self.start, self.stop).streams
-
-    def prepare(
-        self, generator: Generator, streams: Streams, seconds: float, *, batch: int
-    ) -> Prepared:
+    def prepare(self, generator: Generator, streams: Streams, batch: int) -> Prepared:
         """What a prediction of this part needs of streams of the take."""
-        mine = self.streams(generator, streams, seconds)
-        return generator.prepare(mine, lengths=self.lengths, batch=batch)
+        return generator.prepare(self.cut(streams), lengths=self.lengths, batch=batch)
 
 
 def pieces_of(
-    generator: Generator,
-    streams: Streams,
-    seconds: float | None,
-    windows: Windows | None = None,
-    *,
-    lengths: Lengths | None = None,
+    generator: Generator, streams: Streams, seconds: float, windows: Windows | None = None
 ) -> list[Piece]:
-    """The parts of a take. streams: all of it, whose lengths every prediction shares; or `lengths`,
-    of a take in one piece."""
-    spans = windows.cut(generator.config, seconds) if windows and seconds is not None else []
-    if len(spans) < 2:
-        lengths = lengths or generator.lengths(streams, seconds)
+    """The parts of a take. streams: all of it, whose lengths every prediction shares."""
+    times = windows.cut(generator.config, seconds) if windows else []
+    if len(times) < 2:
+        lengths = generator.lengths(streams, seconds)
         length = lengths[LATENT]
-        return [Piece(None, None, slice(0, length), lengths, torch.ones(length, 1))]
-    assert seconds is not None
-    parts = [generator.window(streams, seconds, *span) for span in spans]
-    weights = crossfades([(part.first, part.last) for part in parts])
+        return [Piece(slice(0, length), lengths, torch.ones(length, 1), lambda streams: streams)]
+
+    def cut(start: float, stop: float, streams: Streams) -> Streams:
+        return generator.window(streams, seconds, start, stop).streams
+
+    parts = [generator.window(streams, seconds, *time) for time in times]
+    weights = crossfades([part.span for part in parts])
     return [
-        Piece(start, stop, slice(part.first, part.last), part.lengths, weight)
-        for (start, stop), part, weight in zip(spans, parts, weights, strict=True)
+        Piece(part.span, part.lengths, weight, partial(cut, *time))
+        for time, part, weight in zip(times, parts, weights, strict=True)
     ]
 
 
-def crossfades(spans: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Blending weights `[n, 1]` of windows [first, last); at every latent frame they sum to 1.
+def crossfades(spans: Sequence[slice]) -> list[Tensor]:
+    """Blending weights `[n, 1]` of windows, spans of latents; at every frame they sum to 1.
 
     Linear ramps over the overlaps, never 0 inside a window.
     """
     ramps = []
-    for i, (first, last) in enumerate(spans):
-        position = torch.arange(first, last) + 0.5
+    for i, span in enumerate(spans):
+        position = torch.arange(span.start, span.stop) + 0.5
         ramp = torch.ones(len(position))
         if i > 0:
-            overlap = spans[i - 1][1] - first
-            ramp = ramp.minimum((position - first) / max(overlap, 1))
+            overlap = spans[i - 1].stop - span.start
+            ramp = ramp.minimum((position - span.start) / max(overlap, 1))
         if i < len(spans) - 1:
-            overlap = last - spans[i + 1][0]
-            ramp = ramp.minimum((last - position) / max(overlap, 1))
+            overlap = span.stop - spans[i + 1].start
+            ramp = ramp.minimum((span.stop - position) / max(overlap, 1))
         ramps.append(ramp)
-    total = torch.zeros(spans[-1][1])
-    for (first, last), ramp in zip(spans, ramps, strict=True):
-        total[first:last] += ramp
-    return [
-        (ramp / total[first:last])[:, None]
-        for (first, last), ramp in zip(spans, ramps, strict=True)
-    ]
+    total = torch.zeros(spans[-1].stop)
+    for span, ramp in zip(spans, ramps, strict=True):
+        total[span] += ramp
+    return [(ramp / total[span])[:, None] for span, ramp in zip(spans, ramps, strict=True)]
 
 
 def blend(parts: Sequence[Tensor], pieces: Sequence[Piece]) -> Tensor:

@@ -19,10 +19,10 @@ from ..codecs.mel_picture import MelPictureCodec
 from ..encoders.cavp import CavpVideo
 from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..generators.base import Prepared
-from ..generators.mdsgen import DIFFUSION_STEPS, MDSGen
+from ..generators.mdsgen import MDSGen
 from ..generators.mdsgen_config import mdsgen_config
 from ..generators.mdsgen_mini import MDSGenMini, mdsgen_mini
-from ..sampling.schedule import LINEAR
+from ..sampling.schedule import LOG_ALPHAS, STEPS
 from ..scenes import sample_scene
 from ..scenes.pairs import scene_sound
 from ..scenes.scene import Split
@@ -159,7 +159,7 @@ class MDSGenTask:
 
     def __init__(self, figures: MDSGenFigures, data: SceneData | ShardData):
         self.figures, self.data = figures, data
-        log_alpha = torch.from_numpy(LINEAR.log_alphas).float()
+        log_alpha = torch.from_numpy(LOG_ALPHAS).float()
         self.alpha, self.sigma = log_alpha.exp(), (-torch.expm1(2 * log_alpha)).sqrt()
         self.bound = VarianceBound()
 
@@ -186,7 +186,7 @@ class MDSGenTask:
         return {
             "latent": latent,
             "streams": streams,
-            "t": torch.from_numpy(rng.integers(0, DIFFUSION_STEPS, f.batch)),
+            "t": torch.from_numpy(rng.integers(0, STEPS, f.batch)),
             "noise": torch.from_numpy(rng.standard_normal(latent.shape, dtype=np.float32)),
             "keep": torch.from_numpy(rng.random(f.batch) >= f.drop),
             "kept": kept_tokens(f.mask, config, masked, f.mask_ratio, rng) if masked else None,
@@ -264,7 +264,7 @@ class VarianceBound:
     """The learned range of the reverse step's variance, in bits a number; means are detached."""
 
     def __init__(self) -> None:
-        log_alphas = torch.from_numpy(LINEAR.log_alphas)
+        log_alphas = torch.from_numpy(LOG_ALPHAS)
         total = (2 * log_alphas).exp()
         before = torch.cat((total.new_ones(1), total[:-1]))
         betas = 1 - total / before

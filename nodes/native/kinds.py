@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.sampling import DYNAMICS, LINEAR
+from ...core.sampling import DYNAMICS, schedule
 
 
 def _denoised(sampling, sigma: Tensor, prediction: Tensor, x: Tensor) -> Tensor:
@@ -101,8 +101,8 @@ _EPSILON = Kind(
     # What ComfyUI calls sqrt_linear are betas that rise evenly.
     {
         "beta_schedule": "sqrt_linear",
-        "linear_start": LINEAR.first_beta,
-        "linear_end": LINEAR.last_beta,
+        "linear_start": schedule.FIRST_BETA,
+        "linear_end": schedule.LAST_BETA,
     },
 )
 _V = Kind(

@@ -70,5 +70,5 @@ def prepare(generator: Generator, streams: Streams, entry: ConditioningEntry) ->
     seconds = entry.seconds
     windows = windows_for(generator.config, seconds, entry.long)
     pieces = pieces_of(generator, entry.every, seconds, windows)
-    prepared = [piece.prepare(generator, streams, seconds, batch=1) for piece in pieces]
+    prepared = [piece.prepare(generator, streams, 1) for piece in pieces]
     return PreparedTerm(pieces, prepared)

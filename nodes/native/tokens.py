@@ -40,7 +40,7 @@ class TokenSampler(comfy.samplers.Sampler):
         takes, _, length = noise.shape
         rng = torch.Generator().manual_seed(extra_args.get("seed") or 0)
         dynamics = dynamics_of("tokens")
-        drawn = dynamics.draw(rng, latent, takes, length, steps, 0)
+        drawn = dynamics.draw(rng, latent, takes, length, steps)
         ids = torch.full((takes, length), latent.codes, device=noise.device)
         if denoise_mask is not None:
             given = latent_image[:, 0].round().long()

@@ -22,8 +22,10 @@ def build(case: golden.Case, **factory) -> MMAudio:
 
 
 def network(case: golden.Case) -> MMAudio:
+    """The network of a case; a take of it has the case's lengths, whatever its seconds."""
     built = build(case)
     built.load_state_dict(case.state_dict())
+    built.lengths = lambda streams, seconds=None: lengths(case)
     return built.eval()
 
 

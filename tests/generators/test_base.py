@@ -123,7 +123,7 @@ def test_lengths_of_given_streams_are_their_own(net):
 def test_a_window_cuts_what_is_along_time_and_nothing_else(net):
     streams = {"video": video(50), "text": torch.randn(2, 7, 3)}
     part = net.window(streams, 8.0, 1.6, 5.6)
-    assert (part.first, part.last) == (20, 70)
+    assert part.span == slice(20, 70)
     assert torch.equal(part.streams["video"], streams["video"][:, 10:35])
     assert part.streams["text"] is streams["text"]
     assert part.lengths == {"latent": 50, "video": 25, "text": 7}
@@ -131,7 +131,7 @@ def test_a_window_cuts_what_is_along_time_and_nothing_else(net):
 
 def test_the_last_window_takes_all_that_is_left(net):
     part = net.window({"video": video(55)}, 8.1, 4.0, 8.1)
-    assert part.last == net.config.lengths(8.1)["latent"] == 102 and part.first == 50
+    assert net.config.lengths(8.1)["latent"] == 102 and part.span == slice(50, 102)
     assert part.streams["video"].shape[1] == part.lengths["video"] == 30
 
 

@@ -16,7 +16,7 @@ from foleystage.core.generators import (
     Conditions,
     MMAudio,
 )
-from foleystage.core.sampling import Guided, cfg, euler, flow_times, sample
+from foleystage.core.sampling import DYNAMICS, Guided, cfg, euler, sample
 from golden_networks import CASES, lengths, network, streams
 
 FULL_SIZE = {
@@ -104,16 +104,15 @@ def test_velocity_matches_at_other_lengths(opened):
 @torch.no_grad()
 @pytest.mark.parametrize("batched", [True, False])
 def test_guided_trajectory_matches(opened, batched):
-    case, net, given, sizes = opened
-    options = {"lengths": sizes, "batch": 2, "batched": batched}
-    predict = Guided(net, away_from_text(case, given), cfg(4.5), **options)
+    case, net, given, _ = opened
+    predict = Guided(net, away_from_text(case, given), cfg(4.5), batch=2, batched=batched)
     states = []
 
     def record(step, x):
         states.append(x)
         return x
 
-    euler(predict, case.input("latent"), flow_times(3), hook=record)
+    euler(predict, case.input("latent"), DYNAMICS["flow"].times(3), hook=record)
     check(case, "euler3_cfg4.5", torch.stack(states))
 
 
@@ -121,8 +120,8 @@ def test_guided_trajectory_matches(opened, batched):
     ("output", "scale"), [("euler3_unnormalised", 4.5), ("euler3_cfg0.5", 0.5)]
 )
 def test_sampled_latent_matches(opened, output, scale):
-    case, net, given, sizes = opened
-    options = {"lengths": sizes, "steps": 3, "noise": case.input("latent")}
+    case, net, given, _ = opened
+    options = {"steps": 3, "noise": case.input("latent")}
     latent = sample(net, away_from_text(case, given), cfg(scale, published=True), **options)
     result = latent if output == "euler3_unnormalised" else net.normalize(latent)
     check(case, output, result)

@@ -10,7 +10,7 @@ from foleystage.core.catalog import SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import Conditions
 from foleystage.core.loading import load_network
-from foleystage.core.sampling import LINEAR, Windows, cfg, power_cosine, sample
+from foleystage.core.sampling import Windows, cfg, power_cosine, sample, schedule
 from foleystage.core.weights.minis import mini_path
 from foleystage.nodes.sample import PUBLISHED, sampled, sigmas_of
 from foleystage.nodes.values import KEY
@@ -58,7 +58,7 @@ def test_it_is_an_eps_model_with_the_published_noise(model):
     sampling = model.model.model_sampling
     assert model.model.model_type == comfy.model_base.ModelType.EPS
     for step in (0, 500, 999):
-        alpha, sigma = LINEAR.alpha_sigma((step + 1) / 1000)
+        alpha, sigma = schedule.alpha_sigma((step + 1) / 1000)
         assert float(sampling.sigmas[step]) == pytest.approx(sigma / alpha, rel=1e-4)
 
 

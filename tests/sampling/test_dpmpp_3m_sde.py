@@ -8,6 +8,7 @@ import case as golden
 import pytest
 import torch
 from foleystage.core.errors import Cancelled, FoleyError
+from foleystage.core.sampling import DYNAMICS
 from foleystage.core.sampling.dpmpp_3m_sde import denoised_of_v, dpmpp_3m_sde, exponential_sigmas
 
 DENOISERS = {
@@ -70,5 +71,9 @@ def test_new_noise_has_to_be_given_and_a_hook_can_end_the_run():
 
     with pytest.raises(Cancelled):
         dpmpp_3m_sde(DENOISERS["gauss"], torch.zeros(1), sigmas, eta=0, hook=stop)
+
+
+@pytest.mark.parametrize("kind", DYNAMICS.values())
+def test_no_steps_are_refused(kind):
     with pytest.raises(FoleyError, match="at least 1 step"):
-        exponential_sigmas(0, 0.3, 5.0)
+        kind.times(0)

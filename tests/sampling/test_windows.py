@@ -33,10 +33,10 @@ def large():
 def test_weights_sum_to_one_everywhere(small, seconds, overlap):
     parts = windows_of(small, seconds, Windows(overlap=overlap))
     total = torch.zeros(small.latent_shape(seconds)[0], 1)
-    weights = crossfades([(part.first, part.last) for part in parts])
+    weights = crossfades([part.span for part in parts])
     for part, weight in zip(parts, weights, strict=True):
         assert (weight > 0).all()
-        total[part.first : part.last] += weight
+        total[part.span] += weight
     torch.testing.assert_close(total, torch.ones_like(total))
 
 
@@ -44,7 +44,7 @@ def test_weights_sum_to_one_everywhere(small, seconds, overlap):
 def test_windows_of_a_public_size_have_the_trained_lengths(large, seconds):
     trained, whole = L44.lengths(8.0), L44.lengths(seconds)
     parts = windows_of(large, seconds, Windows())
-    assert parts[0].first == 0 and parts[-1].last == whole["latent"]
+    assert parts[0].span.start == 0 and parts[-1].span.stop == whole["latent"]
     for part in parts[:-1]:
         sizes = [part.lengths[name] for name in ("latent", "clip", "sync")]
         assert sizes == [trained["latent"], trained["clip"], 192]
@@ -58,7 +58,7 @@ def test_sync_of_a_window_starts_where_its_latents_start(large):
     sync = torch.arange(L44.lengths(seconds)["sync"], device="meta").expand(1, 1, -1).mT
     for start, stop in Windows().cut(L44, seconds):
         window = large.window({"sync": sync.expand(1, -1, 768)}, seconds, start, stop)
-        assert window.first / L44.latent.rate == pytest.approx(start, abs=0.012)
+        assert window.span.start / L44.latent.rate == pytest.approx(start, abs=0.012)
         assert window.streams["sync"].shape[1] == window.lengths["sync"]
 
 
@@ -68,7 +68,7 @@ def test_streams_of_a_window_are_its_part_of_the_whole(small, conditions):
     assert torch.equal(part.streams["sync"], given["sync"][:, 80:160])
     assert torch.equal(part.streams["clip"], given["clip"][:, 10:20])
     assert torch.equal(part.streams["text"], given["text"])
-    assert (part.first, part.last) == (50, 100)
+    assert part.span == slice(50, 100)
 
 
 @pytest.mark.parametrize("seconds", [0.8, 1.6])
