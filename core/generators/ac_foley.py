@@ -45,7 +45,6 @@ def ac_foley_mini(**figures: Any) -> MMAudioConfig:
         sync_fps=50.0,
         sync_window=8,
         sync_interpolation="linear",
-        trained_seconds=8.0,
         seconds_step=0.16,
         reference_samples=61440,
         # Events are followed as they are; guided, they come out 5 to 10 dB too loud.
@@ -75,4 +74,4 @@ class ACFoley(MMAudio):
 
     def pool(self, projected: Mapping[str, Tensor]) -> Tensor:
         reference = self.audio_cond_proj(projected["audio"].mean(dim=1))
-        return self.global_cond_mlp(torch.cat((self.pool_clip_text(projected), reference), dim=-1))
+        return torch.cat((super().pool(projected), reference), dim=-1)

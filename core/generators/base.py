@@ -92,7 +92,7 @@ class GeneratorConfig:
     @property
     def window_slack(self) -> float:
         """Seconds that one piece may be longer than `trained_seconds`."""
-        return self.window_step
+        return self.window_step if self.any_length else LENGTH_SLACK
 
     def round_up_seconds(self, seconds: float) -> float:
         """The shortest take of at least `seconds` that can be made."""
@@ -154,11 +154,6 @@ class Prepared:
         first = parts[0]
         batched = {k: torch.cat([p.batched[k] for p in parts]) for k in first.batched}
         return Prepared(batched, first.shared)
-
-    def repeat(self, times: int) -> Prepared:
-        """The whole batch, `times` times over: [a, b] becomes [a, b, a, b, ...]."""
-        batched = {k: v.repeat(times, *[1] * (v.ndim - 1)) for k, v in self.batched.items()}
-        return Prepared(batched, self.shared)
 
     def take(self, index: slice | Tensor) -> Prepared:
         """Some rows of the batch."""

@@ -69,10 +69,6 @@ class MDSGenConfig(GeneratorConfig):
         return self.frames / self.latent.rate
 
     @property
-    def window_slack(self) -> float:
-        return LENGTH_SLACK
-
-    @property
     def picture(self) -> tuple[int, int]:
         """Height and width of the latent as the network patches it."""
         return (self.frames, self.rows) if self.time_first else (self.rows, self.frames)

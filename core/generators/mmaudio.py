@@ -157,17 +157,19 @@ class MMAudio(Generator):
             if value is None:
                 value = self.null(name).to(like).expand(size, lengths[name], -1)
             projected[name] = self.project(name, value)
+        sync = projected["sync"].transpose(1, 2)
+        sync = F.interpolate(sync, size=latent, mode=self.config.sync_interpolation)
         head_dim = self.config.hidden_dim // self.config.num_heads
         return Prepared(
             batched={
                 "clip": projected["clip"],
                 "text": projected["text"],
-                "sync": self.resize_sync(projected["sync"], latent),
-                "pooled": self.pool(projected),
+                "sync": sync.transpose(1, 2),
+                "pooled": self.global_cond_mlp(self.pool(projected)),
             },
             shared={
-                "latent_table": rotary_table(latent, head_dim, device=like.device),
-                "clip_table": rotary_table(clip, head_dim, scale=latent / clip, device=like.device),
+                "latent_table": rotary_table(latent, head_dim).to(like.device),
+                "clip_table": rotary_table(clip, head_dim, latent / clip).to(like.device),
             },
         )
 
@@ -200,17 +202,8 @@ class MMAudio(Generator):
             value = (segments + self.sync_pos_emb.to(value)).flatten(1, 2)
         return getattr(self, f"{stream}_input_proj")(value)
 
-    def resize_sync(self, sync: Tensor, length: int) -> Tensor:
-        """Projected sync `[B, Ns, H]` at the latent rate, `[B, length, H]`."""
-        sync = F.interpolate(sync.transpose(1, 2), size=length, mode=self.config.sync_interpolation)
-        return sync.transpose(1, 2)
-
     def pool(self, projected: Mapping[str, Tensor]) -> Tensor:
-        """Projected streams -> the part of the global condition that time does not touch."""
-        return self.global_cond_mlp(self.pool_clip_text(projected))
-
-    def pool_clip_text(self, projected: Mapping[str, Tensor]) -> Tensor:
-        """Sum of the pooled clip and the pooled text, `[B, H]`."""
+        """What the MLP of the global condition takes: pooled clip plus pooled text, `[B, H]`."""
         clip = self.clip_cond_proj(projected["clip"].mean(dim=1))
         return clip + self.text_cond_proj(projected["text"].mean(dim=1))
 

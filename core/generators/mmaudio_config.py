@@ -8,7 +8,6 @@ from typing import Literal
 
 from ..errors import FoleyError
 from .base import LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
-from .mmdit import mlp_width
 
 SYNC_MEANING = "when things happen in the picture"
 
@@ -72,8 +71,9 @@ class MMAudioConfig(GeneratorConfig):
 
     @property
     def mlp_dim(self) -> int:
-        """Inner width of every MLP."""
-        return mlp_width(int(self.mlp_ratio * self.hidden_dim), self.mlp_multiple)
+        """Inner width of every gated MLP: two thirds of `mlp_ratio` times the width, rounded up."""
+        wanted = 2 * int(self.mlp_ratio * self.hidden_dim) // 3
+        return self.mlp_multiple * math.ceil(wanted / self.mlp_multiple)
 
     @property
     def time_dim(self) -> int:

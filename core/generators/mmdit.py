@@ -7,7 +7,6 @@ appendix). Attribute names are the key names of the public checkpoints.
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +17,6 @@ from ..layers import Layers
 LAYER_NORM_EPS = 1e-5
 ROPE_THETA = 10000.0
 TIME_PERIOD = 10000.0
-
-
-def mlp_width(hidden: int, multiple: int) -> int:
-    """Inner width of a gated MLP: two thirds of `hidden`, rounded up to a `multiple`."""
-    return multiple * math.ceil((2 * hidden // 3) / multiple)
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -37,19 +31,13 @@ def to_float32(x: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
-def _rotary_table(length: int, dim: int, scale: float) -> Tensor:
+def rotary_table(length: int, dim: int, scale: float = 1.0) -> Tensor:
+    """Cosines and sines `[2, length, dim / 2]`, float32, of position * scale * theta^(-2i/dim)."""
     # A table born in inference mode could not be used in training later.
     with torch.inference_mode(False):
         frequencies = ROPE_THETA ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
         angles = torch.arange(length, dtype=torch.float64)[:, None] * (frequencies * scale)
         return torch.stack((angles.cos(), angles.sin())).float()
-
-
-def rotary_table(
-    length: int, dim: int, *, scale: float = 1.0, device: torch.device | str | None = None
-) -> Tensor:
-    """Cosines and sines `[2, length, dim / 2]`, float32, of position * scale * theta^(-2i/dim)."""
-    return _rotary_table(length, dim, scale).to(device)
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class PreparedTerm:
         if key not in self._joined:
             joined = []
             for parts in zip(*(term.prepared for term in (self, *others)), strict=True):
-                each = [p if p.batch == takes else p.repeat(takes) for p in parts]
+                each = [p if p.batch == takes else Prepared.cat([p] * takes) for p in parts]
                 joined.append(generator.settled(Prepared.cat(each).to(device, dtype)))
             # The others are kept, so that no later object is taken for one of them.
             self._joined[key] = (others, joined)

@@ -266,7 +266,7 @@ def test_prepared_joins_repeats_and_takes(net):
         whole = net(x, t, joined)
         torch.testing.assert_close(whole[1:2], net(x[1:2], t[1:2], parts[1]))
         torch.testing.assert_close(whole[1:], net(x[1:], t[1:], joined.take(slice(1, 3))))
-        twice = net(x.repeat(2, 1, 1), t.repeat(2), joined.repeat(2))
+        twice = net(x.repeat(2, 1, 1), t.repeat(2), Prepared.cat([joined] * 2))
         torch.testing.assert_close(twice, whole.repeat(2, 1, 1))
 
 
