@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...core.errors import FoleyError
 from ...core.generators import Conditions
-from ...core.sampling import Guidance, Term, dynamics_of, interval, preset
+from ...core.sampling import Guidance, dynamics_of, interval, preset
 from ...core.sampling.guidance import SUM_TOLERANCE, ZERO_WEIGHT
 from ..values import KEY, entry_of
 from .model import foley_model
@@ -158,7 +158,11 @@ def terms_of(guidance: Guidance, conditioning: list) -> list[WeightedConditionin
     """
     merged: dict[tuple, tuple[list, list]] = {}
     for term in guidance:
-        kept = [[tensor, _of_term(options, term)] for tensor, options in conditioning]
+        kept = []
+        for tensor, options in conditioning:
+            entry = entry_of(options)
+            streams = term.streams(Conditions(entry.streams, entry.seconds))
+            kept.append([tensor, {**options, KEY: entry.with_streams(streams)}])
         key = tuple(
             (name, id(value))
             for _, options in kept
@@ -169,9 +173,3 @@ def terms_of(guidance: Guidance, conditioning: list) -> list[WeightedConditionin
         (kept, lambda t, terms=tuple(terms): sum(term.at(t) for term in terms))
         for kept, terms in merged.values()
     ]
-
-
-def _of_term(options: dict, term: Term) -> dict:
-    entry = entry_of(options)
-    streams = term.streams(Conditions(entry.streams, entry.seconds))
-    return {**options, KEY: entry.with_streams(streams)}
