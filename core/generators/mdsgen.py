@@ -1,6 +1,6 @@
 """MDSGen (arXiv 2410.02130): a masked diffusion transformer over a mel's latent picture.
 
-The video enters as one vector beside the time (the Reducer, section 3.2); blocks see it through
+The video enters as one vector beside the time (the Reducer, section 3.2); it enters blocks through
 adaptive norms. Masking is for training alone (section 3.3). Key names and numbers are those of the
 public checkpoint.
 """
@@ -232,7 +232,7 @@ class MDSGen(Generator):
     ) -> Tensor:
         """The whole output `[B, 2C, H, W]`: noise, then the learned-range variance.
 
-        kept: in training, the tokens that the first blocks see, `[B, K]` (`training.masking`); the
+        kept: in training, the tokens that the first blocks take, `[B, K]` (`training.masking`); the
         side block fills in the others.
         """
         picture = self.picture_of(x)

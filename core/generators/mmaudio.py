@@ -133,7 +133,7 @@ class MMAudio(Generator):
             streams: name -> `[B, N, D]`; missing ones are the learned nulls.
             seconds: length of the take; lengths of given streams follow their tensors.
             lengths: all lengths, instead of `seconds`.
-            batch: number of takes when no stream tells it.
+            batch: number of takes when there is no stream.
 
         Returns:
             batched `clip` [B, Nc, H], `text` [B, Nt, H], `sync` [B, N, H] at the latent rate,

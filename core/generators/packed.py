@@ -83,7 +83,7 @@ class Packed(nn.Module):
         weight = layer.weight.detach()
         self.kernel = weight.shape[2] if weight.ndim == 3 else 1
         if weight.ndim == 3:
-            weight = weight.transpose(1, 2).flatten(1)  # (out, kernel * in)
+            weight = weight.transpose(1, 2).flatten(1)  # [out, kernel * in]
         if order is not None:
             weight = weight[order]
         self.bias = None if layer.bias is None else layer.bias.detach()

@@ -84,7 +84,7 @@ def test_streams_that_do_not_fit_their_specs_are_refused(net, streams, words):
         net.check_streams(streams)
 
 
-def test_streams_that_fit_tell_the_batch(net):
+def test_streams_that_fit_have_one_batch_size(net):
     assert net.check_streams({"video": video(), "text": torch.zeros(2, 7, 3)}) == 2
     assert net.check_streams({"video": video(batch=5)}) == 5
     assert Plain((replace(SPECS[0], required=False),)).check_streams({}) is None

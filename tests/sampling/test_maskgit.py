@@ -19,11 +19,11 @@ def case():
 @pytest.fixture(scope="module")
 def guided(case):
     """guided(cfg_max): the case's three models under the paper's guidance (eq. 1)."""
-    a, b, c = (case.input(name) for name in "abc")  # (3, T, K), (3, K + 1, K) twice
+    a, b, c = (case.input(name) for name in "abc")  # [3, T, K], [3, K + 1, K] twice
 
     def of(cfg_max: float):
         def predict(ids, share):
-            own = torch.stack([b[k][ids] for k in range(3)])  # (3, B, T, K)
+            own = torch.stack([b[k][ids] for k in range(3)])  # [3, B, T, K]
             mean = torch.stack([c[k][ids].mean(1, keepdim=True) for k in range(3)])
             plain, video, both = a[:, None] + own + mean
             return plain + cfg_max * share * ((both - plain) + (video - plain))

@@ -157,7 +157,7 @@ def test_ids_of_another_shape_are_refused(net, shape):
         sample(net, conditions(), seed=0, takes=2, start=start)
 
 
-def test_an_edit_sees_masked_ids_and_its_answer_is_gone_on_with(net):
+def test_an_edit_is_given_masked_ids_and_its_answer_is_gone_on_with(net):
     times, masked = [], []
 
     def edit(ids, t):
@@ -186,7 +186,7 @@ def test_tokens_cannot_be_rescaled(net):
         sample(net, conditions(), rescaled(cfg(2.0)), seed=0)
 
 
-def test_noise_tells_how_many_takes_are_made(net):
+def test_as_many_takes_are_made_as_the_noise_has(net):
     kind = dynamics_of("tokens")
     noise = kind.draw(torch.Generator().manual_seed(0), net.config.latent, 3, 20, 4)
     assert sample(net, conditions(), noise=noise, steps=4).shape == (3, 20)

@@ -78,7 +78,7 @@ def test_one_window_equals_the_plain_take(small, conditions, seconds):
     assert torch.equal(sample(small, conditions(seconds), windows=Windows(), **options), plain)
 
 
-def test_change_of_the_video_reaches_the_windows_that_see_it(small, conditions):
+def test_change_of_the_video_reaches_its_own_windows_alone(small, conditions):
     given = conditions(4.8)
     # One step: every further one would carry the change over one more overlap.
     options = {"seed": 0, "steps": 1, "windows": Windows()}
