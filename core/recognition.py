@@ -1,6 +1,7 @@
 """Which family a weights file is of, from its keys and shapes, not from its name.
 
-What is a network's own stands in its file, as `recognise`; here is the order of asking.
+What is a network's own stands in its file, as `recognise`; here is the order of asking: the
+catalogue's generators first.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+from .catalog import SYSTEMS
 from .weights.families import Family, Shapes, unwrapped
 from .weights.files import read_metadata
 from .weights.load import read_shapes
@@ -49,12 +51,11 @@ def detect(path: Path | str) -> Family | None:
 
 def detect_shapes(shapes: Shapes) -> Family | None:
     """As `detect`, from shapes by key."""
-    from .generators.families import family_of
-
     shapes = unwrapped(shapes)
-    family = family_of(shapes)
-    if family is not None:
-        return family
+    for checkpoint in dict.fromkeys(row.generator.checkpoint for row in SYSTEMS.values()):
+        config = checkpoint.recognise(shapes, {})
+        if config is not None:
+            return Family(checkpoint.family, checkpoint.variant(config))
     for name, module in _RULES.items():
         variant = import_module(f".{module}", __package__).recognise(shapes)
         if variant is not None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from checkpoints import network_of
+from foleystage.core.catalog import SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import (
     AC_FOLEY,
@@ -22,12 +23,12 @@ from foleystage.core.generators import (
     ac_foley_mini,
     mdsgen_config,
 )
-from foleystage.core.generators.families import CHECKPOINTS, family_of
 from foleystage.core.generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from foleystage.core.generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT
 from foleystage.core.loading import load_network
 from foleystage.core.parts import GeneratorPart
+from foleystage.core.recognition import detect_shapes
 from foleystage.core.weights.families import Family
 from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.minis import mini_path
@@ -39,6 +40,9 @@ MMAUDIO = {
     "medium_44k": M44,
     "large_44k": L44,
     "large_44k_v2": L44_V2,
+}
+CHECKPOINTS = {
+    row.generator.checkpoint.family: row.generator.checkpoint for row in SYSTEMS.values()
 }
 MDSGENS = [(size, codec) for size in "tsbl" for codec in ("audioldm", "image-vae")]
 
@@ -55,7 +59,7 @@ def mdsgen_shapes(size, codec="audioldm"):
 def test_every_mmaudio_is_recognised(name):
     shapes = shapes_of(MMAudio(MMAUDIO[name], device="meta"))
     assert MMAUDIO_CHECKPOINT.recognise(shapes, {}) == MMAUDIO[name]
-    assert family_of(shapes) == Family("mmaudio", name)
+    assert detect_shapes(shapes) == Family("mmaudio", name)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_every_ac_foley_is_recognised(config, prefix):
     shapes = shapes_of(ACFoley(config, device="meta"))
     shapes = {prefix + key: shape for key, shape in shapes.items()}
     assert AC_FOLEY_CHECKPOINT.recognise(shapes, {}) == config
-    assert family_of(shapes) == Family("ac_foley")
+    assert detect_shapes(shapes) == Family("ac_foley")
 
 
 @pytest.mark.parametrize(("size", "codec"), MDSGENS)
@@ -75,7 +79,7 @@ def test_every_mdsgen_is_recognised_without_what_training_alone_uses(size, codec
     shapes = mdsgen_shapes(size, codec)
     expected = replace(mdsgen_config(size, codec), side_block=False)
     assert MDSGEN_CHECKPOINT.recognise(shapes, {}) == expected
-    assert family_of(shapes) == Family("mdsgen", size)
+    assert detect_shapes(shapes) == Family("mdsgen", size)
 
 
 def test_a_size_of_one_s_own_is_read_off_the_shapes():
@@ -122,7 +126,7 @@ def test_no_family_takes_the_network_of_another():
     ids=["nothing", "other", "part", "other grid", "other width", "incomplete"],
 )
 def test_another_model_is_nobody_s(shapes):
-    assert family_of(shapes) is None
+    assert detect_shapes(shapes) is None
 
 
 def mdsgen_file(path, size="t", **left_out):
@@ -201,7 +205,7 @@ def test_the_bundled_mdsgen_is_built_from_its_own_figures():
     assert isinstance(net, MDSGenMini) and figures
     assert net.config == mdsgen_mini(**figures, side_block=False)
     assert path.stat().st_size < 6_000_000
-    assert family_of(shapes_of(net)) == Family("mdsgen")
+    assert detect_shapes(shapes_of(net)) == Family("mdsgen")
 
 
 def test_the_bundled_ac_foley_is_the_mini_s():
