@@ -73,7 +73,7 @@ def share_out(work: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
             for piece in rest:
                 work(piece)
 
-    runs = [_pool().submit(run) for _ in range(count)]
+    runs = [pool().submit(run) for _ in range(count)]
     for done in runs:
         done.result()
 
@@ -91,7 +91,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _pool() -> ThreadPoolExecutor:
+def pool() -> ThreadPoolExecutor:
     """Threads that compute alone, made at the first use."""
     global _workers
     with _lock:

@@ -19,7 +19,7 @@ Terms = io.Custom("FOLEY_GUIDANCE_TERMS")
 # The frontend puts an audio player on any output node that has this input.
 AudioPlayer = io.Custom("AUDIO_UI")
 
-_SCHEMA_FIELDS = {field.name for field in fields(io.Schema)}
+SCHEMA_FIELDS = {field.name for field in fields(io.Schema)}
 
 
 class Node(io.ComfyNode):
@@ -61,7 +61,7 @@ class Node(io.ComfyNode):
             outputs=list(cls.OUTPUTS),
             hidden=list(cls.HIDDEN) or None,
             **cls.OTHER,
-            **{key: value for key, value in newer.items() if key in _SCHEMA_FIELDS},
+            **{key: value for key, value in newer.items() if key in SCHEMA_FIELDS},
         )
 
     @classmethod

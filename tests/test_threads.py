@@ -96,7 +96,7 @@ def test_an_error_in_a_piece_is_the_callers(two_threads):
 
 def test_one_thread_alone_needs_no_help(two_threads, monkeypatch):
     torch.set_num_threads(1)
-    monkeypatch.setattr(threads, "_pool", lambda: pytest.fail("a pool was made"))
+    monkeypatch.setattr(threads, "pool", lambda: pytest.fail("a pool was made"))
     done = []
     threads.share_out(done.append, range(5))
     assert done == list(range(5))

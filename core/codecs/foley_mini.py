@@ -20,7 +20,7 @@ from .foley_mini_analysis import (
 )
 from .foley_mini_synthesis import Synthesis, calm, limit, project
 
-_BLOCK = 512  # latent frames decoded at once: ten minutes must not fill the memory
+BLOCK = 512  # latent frames decoded at once: ten minutes must not fill the memory
 _MARGIN = 16  # latent frames a sample can depend on to either side
 
 
@@ -56,12 +56,12 @@ class FoleyMiniCodec(Codec):
         # Random signs: white as normal noise is, but of even level, so that attacks stand out.
         noise = torch.randn(size, generator=generator).sign().to(latent.device)
         blocks = []
-        for start in range(0, latent.shape[1], _BLOCK):
-            first, stop = max(start - _MARGIN, 0), start + _BLOCK + _MARGIN
+        for start in range(0, latent.shape[1], BLOCK):
+            first, stop = max(start - _MARGIN, 0), start + BLOCK + _MARGIN
             window = slice(first * SAMPLES_PER_LATENT, stop * SAMPLES_PER_LATENT)
             block = self._decode_block(latent[:, first:stop].float(), noise[:, window])
             inner = (start - first) * SAMPLES_PER_LATENT
-            blocks.append(block[:, inner : inner + _BLOCK * SAMPLES_PER_LATENT])
+            blocks.append(block[:, inner : inner + BLOCK * SAMPLES_PER_LATENT])
         return limit(torch.cat(blocks, dim=1))[:, None]
 
     def _decode_block(self, latent: Tensor, noise: Tensor) -> Tensor:

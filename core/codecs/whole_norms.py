@@ -44,7 +44,7 @@ def run_in_tiles(
             the work.
     """
     length = x.shape[axis] // frame
-    norms = _SharedNorms()
+    norms = SharedNorms()
     spans = list(tiles(length, tile))
     out = None
     while out is None:
@@ -73,7 +73,7 @@ class _NotKnownYet(Exception):
     """The statistics of a norm are still being gathered."""
 
 
-class _SharedNorms:
+class SharedNorms:
     """Applies group norms whose statistics are known, gathers those of the next one.
 
     kept: axis, length of the tile with its context, and first place and length of what is kept.

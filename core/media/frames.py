@@ -51,7 +51,7 @@ class _Shot:
         return self.make()
 
 
-class _Reader:
+class FrameReader:
     """Picks and fits the frames of one request."""
 
     def __init__(self, request: FrameRequest, seconds: float | None) -> None:
@@ -143,7 +143,7 @@ def pour_frames(
         Cancelled: `cancelled()` said so.
     """
     check_window(start, seconds)
-    readers = {name: _Reader(request, seconds) for name, request in requests.items()}
+    readers = {name: FrameReader(request, seconds) for name, request in requests.items()}
     with closing(_read(source, readers, start, seconds, progress, cancelled)) as frames:
         for name, frame, times in frames:
             sinks[name](frame, times)
@@ -158,7 +158,7 @@ def stream_frames(
     It is a generator, whose `close` closes the source.
     """
     check_window(start, seconds)
-    readers = {"frames": _Reader(request, seconds)}
+    readers = {"frames": FrameReader(request, seconds)}
     with closing(_read(source, readers, start, seconds)) as frames:
         for _, frame, times in frames:
             yield from repeat(frame, times)
@@ -166,7 +166,7 @@ def stream_frames(
 
 def _read(
     source: Source,
-    readers: Mapping[str, _Reader],
+    readers: Mapping[str, FrameReader],
     start: float,
     seconds: float | None,
     progress: Callable[[int, int], None] | None = None,

@@ -71,7 +71,7 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
         return -math.inf
     samples = waveform.detach().cpu().numpy()
     weights = np.array(_WEIGHTS.get(len(samples), (1.0,) * len(samples)))
-    power = [weights @ part**2 for part in _k_weighted(samples, sample_rate)]
+    power = [weights @ part**2 for part in k_weighted(samples, sample_rate)]
     total = np.concatenate([[0.0], np.cumsum(np.concatenate(power))])
     length = min(round(_BLOCK_SECONDS * sample_rate), len(total) - 1)
     step = max(1, length // _BLOCK_OVERLAP)
@@ -84,7 +84,7 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
     return float(-0.691 + 10 * np.log10(gated.mean()))
 
 
-def _k_weighted(samples: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
+def k_weighted(samples: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
     """Samples [C, T] through the K filter, in parts of float64 [C, n].
 
     By the Fourier transform, as exact as the recursion: what the filter remembers falls below 1e-16

@@ -94,7 +94,7 @@ class CodecTask:
             draws = [
                 model.synthesis.head(*body, short, noise) for noise in batch["noise"].unbind(1)
             ]
-            energy, mel = _distances(truth, *draws)
+            energy, mel = sound_distances(truth, *draws)
         return energy + self.figures.mel_weight * mel, {
             "energy": energy.detach(),
             "mel": mel.detach(),
@@ -111,7 +111,7 @@ class CodecTask:
         return {"held_mel": float(np.mean(distances))}
 
 
-def _distances(truth: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def sound_distances(truth: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Energy distance 0.5 (d(x,a) + d(x,b) - d(a,b)) over three windows, and a band distance.
 
     d: mean absolute difference of ln(|S| + 3e-4) plus half that of |S| over the truth's mean.

@@ -36,7 +36,7 @@ _CHUNK = 1 << 20
 # Breaks in a row without a single byte in between.
 _PATIENCE = 4
 # Seconds before the first new try; doubled for each one in vain.
-_PAUSE = 0.5
+PAUSE = 0.5
 # Seconds between tries of a lock that another holds.
 _POLL = 0.2
 _SPARE = 16 << 20
@@ -209,7 +209,7 @@ class _Download:
                     f"{self.remote.host} could not be reached, or broke off the download of "
                     f"{self.remote.name}{kept if now else ''}: check the network and try again."
                 )
-            time.sleep(_PAUSE * 2**breaks)
+            time.sleep(PAUSE * 2**breaks)
 
     def _stream(self, have: int) -> None:
         """One connection's worth of bytes, appended to the part; learns the total size."""

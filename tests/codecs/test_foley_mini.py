@@ -86,7 +86,7 @@ def test_attacks_come_out_within_five_milliseconds(codec):
 def test_long_sound_is_decoded_in_blocks_without_seams(codec, monkeypatch):
     latent = codec.encode(_scene(3, 4.0)[None, None])
     whole = codec.decode(latent)
-    monkeypatch.setattr("foleystage.core.codecs.foley_mini._BLOCK", 32)
+    monkeypatch.setattr("foleystage.core.codecs.foley_mini.BLOCK", 32)
     torch.testing.assert_close(codec.decode(latent), whole, rtol=0, atol=1e-4)
 
 

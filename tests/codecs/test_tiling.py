@@ -208,7 +208,7 @@ def test_tiles_of_a_picture_give_what_one_piece_gives(name, tile):
 def test_tiles_with_norms_of_their_own_would_differ(name, monkeypatch):
     vae, latent, axis = autoencoder_and_input(name, "decoder")
     wanted = vae.decode(latent)
-    monkeypatch.setattr(whole_norms._SharedNorms, "__call__", lambda self, norm, x: norm(x))
+    monkeypatch.setattr(whole_norms.SharedNorms, "__call__", lambda self, norm, x: norm(x))
     assert relative(vae.decode(latent, tile=7, axis=axis), wanted) > 0.01
 
 
@@ -230,7 +230,7 @@ def test_pictures_encoded_in_plain_tiles_would_differ(name, without, monkeypatch
     if without == "context":
         monkeypatch.setattr(Encoder, "fine_reach", 0)
     else:
-        monkeypatch.setattr(whole_norms._SharedNorms, "__call__", lambda self, norm, x: norm(x))
+        monkeypatch.setattr(whole_norms.SharedNorms, "__call__", lambda self, norm, x: norm(x))
     assert relative(vae.moments(picture, tile=5, axis=axis), wanted) > 1e-3
 
 

@@ -13,6 +13,7 @@ from foleystage.core.evaluation.report import Settings
 from foleystage.core.evaluation.runner import Case, evaluate_model, measure
 from foleystage.core.loading import load_model
 from foleystage.core.scenes import sample_scene
+from foleystage.core.system import System
 
 RATE = 32000
 
@@ -66,7 +67,7 @@ def test_unknown_kinds_are_refused():
 
 
 def test_too_few_hits_are_refused_before_anything_is_sampled(monkeypatch):
-    monkeypatch.setattr(runner, "_generate", None)
+    monkeypatch.setattr(System, "sample", None)
     with pytest.raises(FoleyError, match="at least 2 clips of hits"):
         evaluate_model(load_model("mdsgen_mini"), Settings(2, seconds=2.0), kinds=("swish",))
 

@@ -12,7 +12,7 @@ from foleystage.core.media import (
     normalize_loudness,
     true_peak,
 )
-from foleystage.core.media.loudness import _k_weighted, k_weighting, limiter_reach
+from foleystage.core.media.loudness import k_weighted, k_weighting, limiter_reach
 from scipy.signal import sosfilt
 
 
@@ -201,5 +201,5 @@ def test_nan_and_wrong_shapes_are_refused(measure):
 @pytest.mark.parametrize("rate, samples", [(48000, 1), (4000, 30000), (44100, 200001)])
 def test_the_filter_is_the_recursion_of_the_standard(rate, samples):
     noise = np.random.default_rng(0).standard_normal((2, samples)) + 0.5
-    got = np.concatenate(list(_k_weighted(noise, rate)), axis=-1)
+    got = np.concatenate(list(k_weighted(noise, rate)), axis=-1)
     assert np.abs(got - sosfilt(k_weighting(rate), noise, axis=-1)).max() < 1e-9

@@ -144,14 +144,14 @@ def test_progress_ends_at_its_total(tmp_path, media):
 def test_decoding_waits_for_the_encoder(tmp_path, media, monkeypatch):
     source = media.make_clip(tmp_path / "a.mp4", count=100, codec="mpeg4")
     made, ahead = [], []
-    fit = frames._Reader.fit
+    fit = frames.FrameReader.fit
 
     def slow(frames, *_, **__):
         for taken, _ in enumerate(frames, 1):
             time.sleep(0.005)
             ahead.append(len(made) - taken)
 
-    monkeypatch.setattr(frames._Reader, "fit", lambda *given: made.append(1) or fit(*given))
+    monkeypatch.setattr(frames.FrameReader, "fit", lambda *given: made.append(1) or fit(*given))
     monkeypatch.setattr(preview, "encode_frames", slow)
     write_preview(source, tmp_path / "p", start=0.0, seconds=4.0)
     assert len(ahead) == 100 and 1 <= max(ahead) <= 9

@@ -34,7 +34,7 @@ def test_no_node_has_more_than_eight_widgets(nodes):
 def test_newer_fields_are_left_out_on_older_comfyuis(monkeypatch):
     from foleystage.nodes import common
 
-    monkeypatch.setattr(common, "_SCHEMA_FIELDS", set())
+    monkeypatch.setattr(common, "SCHEMA_FIELDS", set())
     texts = {"TITLE": "X", "ABOUT": "x", "OUTPUTS": [], "ALIASES": ("y",)}
     schema = type("X", (common.Node,), texts).define_schema()
     assert getattr(schema, "search_aliases", []) in ([], None)
@@ -43,7 +43,7 @@ def test_newer_fields_are_left_out_on_older_comfyuis(monkeypatch):
 def test_every_node_is_found_by_other_words(nodes, monkeypatch):
     from foleystage.nodes import common
 
-    monkeypatch.setattr(common, "_SCHEMA_FIELDS", {"search_aliases"})
+    monkeypatch.setattr(common, "SCHEMA_FIELDS", {"search_aliases"})
     monkeypatch.setattr(common.io, "Schema", SimpleNamespace)
     for name, node in nodes.items():
         schema = node.define_schema()

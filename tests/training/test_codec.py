@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.codecs.foley_mini import FoleyMiniCodec
-from foleystage.core.training.codec import CodecFigures, CodecTask, _distances, settle
+from foleystage.core.training.codec import CodecFigures, CodecTask, settle, sound_distances
 from foleystage.core.training.codec_report import (
     PcaGriffinLim,
     fidelity,
@@ -43,9 +43,9 @@ def test_loss_is_finite_and_reaches_every_weight_of_the_decoder(task):
 def test_energy_distance_is_nothing_for_the_truth_itself():
     sound = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
     other = 0.1 * sound.roll(2000, 1)
-    energy, bands = _distances(sound, sound, sound)
+    energy, bands = sound_distances(sound, sound, sound)
     assert float(energy) == 0.0 and float(bands) == 0.0
-    assert float(_distances(sound, other, other)[0]) > 0.1
+    assert float(sound_distances(sound, other, other)[0]) > 0.1
 
 
 def test_settling_takes_the_pattern_of_steady_noise_away():

@@ -142,5 +142,5 @@ def hub(monkeypatch, tmp_path):
 def folder(tmp_path, monkeypatch):
     """Where downloads go."""
     monkeypatch.setenv(store.VARIABLE, str(tmp_path / "models"))
-    monkeypatch.setattr(fetch, "_PAUSE", 0.0)
+    monkeypatch.setattr(fetch, "PAUSE", 0.0)
     return tmp_path / "models"
