@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import SYSTEMS
-from .tables import TASKS, strictest
+from .tables import strictest
 from .weights.entries import Entry, Licence
 from .weights.registry import ENTRIES, entry
 from .weights.store import Folders, find
 
 _STREAM = ("name", "width", "rate", "required", "meaning")
-_HEAD = ("system", "what it follows", "sound", "tasks", "licence", "weights")
 
 
 def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
@@ -36,28 +35,6 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
         "systems": [_system(row, folders) for row in SYSTEMS.values()],
         "weights": [_weights(row, folders) for row in ENTRIES],
     }
-
-
-def systems_table() -> str:
-    """A Markdown table of the systems, as the README has it."""
-    lines = [_line(_HEAD), "|" + "---|" * len(_HEAD)]
-    for row in SYSTEMS.values():
-        follows = dict.fromkeys(stream.meaning for stream in row.follows)
-        published = dict.fromkeys(str(entry(name).source) for name in row.generator.registered)
-        cells = (
-            f"`{row.name}`",
-            ", ".join(follows),
-            f"{row.sample_rate / 1000:g} kHz mono",
-            ", ".join(TASKS[task] for task in row.tasks),
-            row.licence.terms,
-            "bundled" if row.bundled else ", ".join(published) or "your own",
-        )
-        lines.append(_line(cells))
-    return "\n".join(lines)
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _system(row, folders: Folders | None) -> dict[str, Any]:

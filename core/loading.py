@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,12 +87,17 @@ def load_model(
     for part in row.parts().values():
         loaders.update(part.loaders(files, **made))
     logged = {role: partial(_logged, name, role, load) for role, load in loaders.items()}
-    names = {role: f"{file_fingerprint(path)} {dtype} {device}" for role, path in files.items()}
     if row.text:
-        names["text"] = names[next(iter(TEXT_ENCODERS[row.text].files))]
+        files["text"] = files[next(iter(TEXT_ENCODERS[row.text].files))]
+
+    # When it is asked for: a large file takes a second.
+    @functools.cache
+    def name_of(role: str) -> str:
+        return f"{file_fingerprint(files[role])} {dtype} {device}"
+
     kind = Resident if loading.keep or row.bundled else Staged
     cache = None if row.bundled else cache_of(loading.feature_cache)
-    return System(name, row, kind(logged, device, names), cache)
+    return System(name, row, kind(logged, device, name_of), cache)
 
 
 def find_files(

@@ -27,17 +27,18 @@ class Store(Protocol):
 
 
 class _Loading:
-    """Parts that are loaded when they are first used. names: of their weights, by role."""
+    """Parts that are loaded when they are first used. name_of(role): see `Store.weights`."""
 
     def __init__(
-        self, loaders: Loaders, device: str | torch.device, names: Mapping[str, str] | None = None
+        self,
+        loaders: Loaders,
+        device: str | torch.device,
+        name_of: Callable[[str], str] = lambda role: role,
     ) -> None:
         self.device = torch.device(device)
-        self._loaders, self._names = loaders, names or {}
+        self.weights = name_of
+        self._loaders = loaders
         self._kept: dict[str, nn.Module] = {}
-
-    def weights(self, role: str) -> str:
-        return self._names.get(role, role)
 
 
 class Resident(_Loading):

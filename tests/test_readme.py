@@ -10,11 +10,35 @@ import shutil
 from pathlib import Path
 
 import pytest
-from foleystage.core.listing import systems_table
+from foleystage.core.listing import describe_systems
+from foleystage.core.tables import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+HEAD = ("system", "what it follows", "sound", "tasks", "licence", "weights")
 BEGIN, END = "<!-- systems -->\n", "\n<!-- /systems -->"
+
+
+def systems_table() -> str:
+    """A Markdown table of what `foleystage models --json` says."""
+    lines = [line(HEAD), "|" + "---|" * len(HEAD)]
+    for row in describe_systems()["systems"]:
+        generator = row["parts"][0]
+        published = ", ".join(dict.fromkeys(file["source"] for file in generator["files"]))
+        cells = (
+            f"`{row['name']}`",
+            ", ".join(dict.fromkeys(stream["meaning"] for stream in row["streams"])),
+            f"{row['sample_rate'] / 1000:g} kHz mono",
+            ", ".join(TASKS[task] for task in row["tasks"]),
+            row["licence"]["terms"],
+            "bundled" if row["bundled"] else published,
+        )
+        lines.append(line(cells))
+    return "\n".join(lines)
+
+
+def line(cells) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def test_table_of_systems_is_the_catalogues():

@@ -73,7 +73,8 @@ def test_staged_frees_a_part_whose_use_fails(parts):
 
 @pytest.mark.parametrize("kind", [Resident, Staged])
 def test_a_store_loads_nothing_before_it_is_asked(parts, kind):
-    store = kind(parts.loaders, "cpu", {"codec": "v1"})
+    store = kind(parts.loaders, "cpu", lambda role: f"{role} v1")
     assert parts.loaded == []
     assert store.device == torch.device("cpu")
-    assert (store.weights("codec"), store.weights("generator")) == ("v1", "generator")
+    assert store.weights("codec") == "codec v1"
+    assert kind(parts.loaders, "cpu").weights("codec") == "codec"
