@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from .terminal import Progress
@@ -23,6 +23,7 @@ def add_command(commands) -> None:
     )
     p.set_defaults(run=_generate)
     _add_wishes(p.add_argument_group("what it sounds like"))
+    _add_task(p.add_argument_group("what is asked"))
     _add_window(p.add_argument_group("which part of the video"))
     _add_output(p.add_argument_group("what is written"))
     _add_model(p.add_argument_group("the system"))
@@ -54,6 +55,59 @@ def _add_wishes(group) -> None:
     group.add_argument("--cfg", type=float, help="guidance scale (default: the system's own)")
     group.add_argument("--steps", type=int, help="sampling steps (default: the system's own)")
     group.add_argument("--seed", type=int, default=0, help="another seed is another take")
+
+
+def _add_task(group) -> None:
+    from ..core.tasks import TASKS
+
+    group.add_argument(
+        "--task",
+        default="",
+        choices=tuple(TASKS),
+        help="; ".join(f"{name}: {task.title}" for name, task in TASKS.items())
+        + " (default: what follows from what is given)",
+    )
+    group.add_argument(
+        "--context",
+        metavar="FILE",
+        help="sound, or video with sound, to extend or edit (default: the video's own)",
+    )
+    group.add_argument(
+        "--known", type=_span, metavar="S:E", help="extend: seconds of it that stay, as 0:3"
+    )
+    group.add_argument(
+        "--edit", type=_span, metavar="S:E", help="edit: seconds of it that are made anew, as 2:4"
+    )
+    group.add_argument(
+        "--inversion",
+        nargs="?",
+        default="",
+        const="around",
+        choices=("around", "throughout"),
+        help="edit: begin with the noise that the sound leads back to, around what is made anew "
+        "or throughout, which keeps its structure",
+    )
+    group.add_argument(
+        "--surrogate",
+        default="video",
+        choices=("video", "zero"),
+        help="what is seen under a reference in the context: the start of the video (default), or "
+        "nothing",
+    )
+    group.add_argument(
+        "--no-summation",
+        dest="summation",
+        action="store_false",
+        help="a known sound is not added to the noise as well",
+    )
+
+
+def _span(text: str) -> tuple[float, float]:
+    start, _, stop = text.partition(":")
+    try:
+        return float(start), float(stop)
+    except ValueError:
+        raise ArgumentTypeError(f"a span is START:END in seconds, as 2:4.5, not {text}") from None
 
 
 def _add_window(group) -> None:
@@ -196,6 +250,13 @@ def _request(options: Namespace):
         timing=options.timing,
         ignore_look=options.ignore_look,
         long=options.long and options.long.replace("-", " "),
+        task=options.task,
+        context=options.context,
+        known=options.known,
+        edit=options.edit,
+        inversion=options.inversion,
+        surrogate=options.surrogate,
+        summation=options.summation,
     )
     request.check()
     return request

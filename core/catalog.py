@@ -19,6 +19,8 @@ from .encoders.foley_mini import MiniVideoEncoder
 from .encoders.mini_text import MiniTextEncoder, encode_prompt
 from .encoders.synchformer import SynchformerVisual
 from .generators import AC_FOLEY, AUDIO_GRID, L44, ac_foley_mini, mdsgen_config
+from .generators.foleygenex import FOLEYGENEX, foleygenex_mini
+from .generators.foleygenex_checkpoint import FOLEYGENEX_CHECKPOINT
 from .generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from .generators.mdsgen_mini import mdsgen_mini
 from .generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT, SIZES
@@ -30,7 +32,12 @@ from .parts import (
     TextEncoderPart,
     VideoEncoderPart,
 )
-from .reference import NORMALIZED_REFERENCE, SAMPLED_REFERENCE
+from .reference import (
+    CONTEXT_REFERENCE,
+    LEVELLED_REFERENCE,
+    NORMALIZED_REFERENCE,
+    SAMPLED_REFERENCE,
+)
 from .sampling import Sampling
 from .tables import (  # noqa: F401 - the tables are read from here
     CODECS,
@@ -96,15 +103,30 @@ def _load_mini_text(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn
     return fill_from(MiniTextEncoder(words), path, prefix="text.").to(device)
 
 
-add(
-    TextEncoderPart(
-        name="mini_text_encoder",
-        title="words for materials and actions, English; bundled",
-        files={"generator": "ac_foley_mini"},
-        families={"generator": Family("flow")},
+def _mini_text(name: str, title: str, generator: str, family: str) -> TextEncoderPart:
+    return TextEncoderPart(
+        name=name,
+        title=title,
+        files={"generator": generator},
+        families={"generator": Family(family)},
         load=_load_mini_text,
         encode=encode_prompt,
         inside=True,
+    )
+
+
+add(
+    _mini_text(
+        "mini_text_encoder",
+        "words for materials and actions, English; bundled",
+        "ac_foley_mini",
+        "flow",
+    ),
+    _mini_text(
+        "mini_text_encoder_adverbs",
+        "words for materials, actions and manners (loud, far, swelling), English; bundled",
+        "foleygenex_mini",
+        "foleygenex",
     ),
     TextEncoderPart(
         name="clip_text",
@@ -223,6 +245,17 @@ add(
         **_MINI,
     ),
     _system(
+        "foleygenex_mini",
+        "FoleyGenEx in small: picture, words, a reference, and sounds to extend or edit; 32 kHz "
+        "mono, bundled",
+        FOLEYGENEX_CHECKPOINT,
+        foleygenex_mini(),
+        text="mini_text_encoder_adverbs",
+        sampling=Sampling(scale=3.0, rescale=1.0),
+        reference=LEVELLED_REFERENCE,
+        **_MINI,
+    ),
+    _system(
         "mdsgen_mini",
         "MDSGen in small: the picture alone, fast; 32 kHz mono, bundled",
         MDSGEN_CHECKPOINT,
@@ -244,6 +277,14 @@ add(
         AC_FOLEY_CHECKPOINT,
         AC_FOLEY,
         reference=SAMPLED_REFERENCE,
+        **_FAMILY,
+    ),
+    _system(
+        "foleygenex",
+        "FoleyGenEx: picture, words, a reference, and sounds to extend or edit; 44.1 kHz mono",
+        FOLEYGENEX_CHECKPOINT,
+        FOLEYGENEX,
+        reference=CONTEXT_REFERENCE,
         **_FAMILY,
     ),
     *(_mmaudio_system(size, config) for size, config in SIZES.items()),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .errors import FoleyError
+from .generators.base import CONTEXT
 from .media import fit_length, mono_peak, read_audio, resample
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHORTEST = 0.05  # seconds
+LEAD_SECONDS = 2.0  # of a reference that stands before a take, at the most
 LONGEST = 60.0  # seconds of a sound that windows are cut from
 MOST_WINDOWS = 64
 PEAK = 0.95
+_SCENE_PEAK = 0.5
 _SILENT = 1e-4
 _SEED = 0  # of the posterior's noise, so that a reference means the same in every take
 
@@ -92,6 +95,19 @@ def _encode_normalized(codec: Codec, windows: Tensor, rng: torch.Generator | Non
     return torch.cat([codec.encode(window[None, None]) for window in windows * (PEAK / peaks)], 1)
 
 
+def _level(waveform: Tensor, rate: int, sample_rate: int, peak: float) -> Tensor:
+    """Mono, its peak at that of a middling scene."""
+    gain = _SCENE_PEAK / peak if peak >= _SILENT else 1.0
+    return _mono(waveform * gain, rate, sample_rate, peak)
+
+
+def _encode(codec: Codec, windows: Tensor, rng: torch.Generator | None) -> Tensor:
+    return torch.cat([codec.encode(window[None, None]) for window in windows], 1)
+
+
+# As a part of the context of FoleyGenEx, at its own level, or at that of our scenes.
+CONTEXT_REFERENCE = ReferenceMethod(_mono, _encode, CONTEXT)
+LEVELLED_REFERENCE = ReferenceMethod(_level, _encode, CONTEXT)
 SAMPLED_REFERENCE = ReferenceMethod(normalize_peak, sample_posterior)
 NORMALIZED_REFERENCE = ReferenceMethod(_mono, _encode_normalized)
 
@@ -127,6 +143,36 @@ def read_reference(
             spec.seconds,
         )
     return windows[audible]
+
+
+def read_part(
+    reference: str | os.PathLike[str] | tuple[Tensor, int],
+    spec: ReferenceSpec,
+    pick: ReferencePick,
+    fit: Callable[[float], float],
+) -> Tensor:
+    """One part [T] of a sound, as `read_reference`, but no longer than the sound is. fit(seconds):
+    how much of it is used.
+
+    Raises:
+        FoleyError: as `read_reference`; several windows; a part too short to be used.
+    """
+    if pick.windows != 1:
+        raise FoleyError("This system follows one part of a reference; leave the windows at 1.")
+    waveform, rate, peak, start = _read(reference, pick)
+    pick, seconds = replace(pick, start=pick.start - start), waveform.shape[-1] / rate
+    _check(seconds, pick)
+    sound = spec.method.preprocess(waveform, rate, spec.sample_rate, peak)[0]
+    part = sound[round(pick.start * spec.sample_rate) :][: spec.samples]
+    size = round(fit(len(part) / spec.sample_rate) * spec.sample_rate)
+    if size <= 0:
+        raise FoleyError(
+            f"The reference has {len(part) / spec.sample_rate:.2f} s from there on, which is too "
+            "short for this system; give a longer one."
+        )
+    if part[:size].abs().amax() < _SILENT:
+        raise FoleyError(_silent_sentence(spec, seconds, pick))
+    return part[:size]
 
 
 def _read(reference: Any, pick: ReferencePick) -> tuple[Tensor, int, float, float]:

@@ -14,7 +14,11 @@ from .errors import FoleyError
 from .media import Timing, current_word
 from .media.finish import LOUDNESS
 from .reference import ReferencePick
-from .sampling import Long
+from .sampling import Inversion, Long
+from .tasks import TASKS, Surrogate
+
+Sound = str | os.PathLike[str] | tuple[Tensor, int]
+"""A file, or a waveform [C, T] and its rate."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,15 @@ class Request:
     otherwise (`sampling.windows_for`). loudness: LUFS; None leaves the level as it is made.
     ignore_look: what the picture shows has no effect (the `still` streams of its encoder), only
     when it moves. seconds: None is all of a video, and as long as was trained for a picture or
-    none. steps, cfg: None is the system's own.
+    none. steps, cfg: None is the system's own. task: of `tasks.TASKS`; "" is what follows from what
+    is given. context: a sound that is extended or edited, None is the video's own; known, edit: the
+    span of it that stays, or that is made anew, in seconds of the take. inversion, surrogate,
+    summation: see `tasks.plan`.
     """
 
     prompt: str = ""
     negative: str = ""
-    reference: str | os.PathLike[str] | tuple[Tensor, int] | None = None
+    reference: Sound | None = None
     start: float = 0.0
     seconds: float | None = None
     seed: int = 0
@@ -47,6 +54,13 @@ class Request:
     timing: Timing = "nearest"
     ignore_look: bool = False
     long: Long | None = None
+    task: str = ""
+    context: Sound | None = None
+    known: tuple[float, float] | None = None
+    edit: tuple[float, float] | None = None
+    inversion: Inversion = ""
+    surrogate: Surrogate = "video"
+    summation: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timing", current_word(self.timing))
@@ -81,6 +95,8 @@ class Request:
             raise FoleyError(f"The timing must be nearest or published, not '{self.timing}'.")
         if self.long is not None and self.long not in get_args(Long):
             raise FoleyError(f"Long takes are made in windows or in one pass, not '{self.long}'.")
+        if self.task and self.task not in TASKS:
+            raise FoleyError(f"There is no task '{self.task}'; choose one of: {', '.join(TASKS)}.")
 
 
 @dataclass(frozen=True)

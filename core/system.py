@@ -15,17 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from .catalog import TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
+from .context import KnownSound
 from .encoders.base import CancelCheck, EncodedVideo, Features, Progress
 from .encoders.cache import FeatureCache, content_key
 from .encoders.video import LazyEncoder, encode_frames
 from .encoders.video import encode_video as encode_streams
 from .errors import FoleyError
 from .generators import Conditions
-from .generators.base import GeneratorConfig, Streams
+from .generators.base import LATENT, GeneratorConfig, Streams
 from .media import Source, Timing, kept_frames, made_seconds, read_frames
-from .media.masking import hide, hold_last
+from .media.masking import hide, hold_last, led_by_itself
 from .parts import TextEncoderPart, VideoEncoderPart
-from .reference import ReferencePick, ReferenceSpec, read_reference
+from .reference import (
+    LEAD_SECONDS,
+    ReferencePick,
+    ReferenceSpec,
+    read_part,
+    read_reference,
+)
 from .sampling import (
     Long,
     always_conditioned,
@@ -35,6 +42,7 @@ from .sampling import (
     windows_for,
 )
 from .stores import Store
+from .tasks import KnownLatent
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +60,7 @@ def encode_video(
     timing: Timing = "nearest",
     mask: Source | None = None,
     mask_start: float | None = None,
+    lead: float = 0.0,
     left_out: Sequence[str] = (),
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
@@ -61,7 +70,8 @@ def encode_video(
 
     start, seconds: the window; to_end: it is all that is left, which may turn out to be less than
     the file declares. mask: a video as long, black where nothing is to be seen; mask_start: where
-    the window starts in it. left_out: streams that are not made.
+    the window starts in it. lead: seconds before the window in which its own first frames are
+    seen, over and over where it is shorter. left_out: streams that are not made.
 
     Raises:
         FoleyError: what cannot be read or encoded. Cancelled: as asked.
@@ -79,7 +89,7 @@ def encode_video(
         padded = part.round_up_seconds(made)
         return kept_frames(counts, wanted, padded, made=made)
 
-    if part.encoders and mask is None:
+    if part.encoders and mask is None and not lead:
         encoders = {name: lazy_encoder(part, store, name) for name in wanted}
         features = encode_streams(
             source,
@@ -100,9 +110,15 @@ def encode_video(
             frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
         counts = fit({name: len(value) for name, value in frames.items()})
         frames = {k: hold_last(f, counts[k])[: counts[k]] for k, f in frames.items()}
+        padded += lead
+        frames = {k: led_by_itself(f, round(lead * wanted[k].fps)) for k, f in frames.items()}
         if part.encode is not None:
             with store.using("video") as module:
-                return replace(part.encode(module, frames, cancelled), seconds=span)
+                encoded = part.encode(module, frames, cancelled)
+            chance = encoded.chance
+            if chance is not None:
+                chance = chance[round(lead / encoded.seconds * len(chance)) :]
+            return replace(encoded, seconds=span, chance=chance)
         encode = partial(encode_frames, cache=cache, cancelled=cancelled)
         features = {k: encode(f, lazy_encoder(part, store, k)) for k, f in frames.items()}
     return EncodedVideo({name: one.values for name, one in features.items()}, span, padded)
@@ -201,7 +217,8 @@ def reference_spec(row: SystemSpec) -> ReferenceSpec:
     config = row.config
     if row.reference is None:
         raise FoleyError(f"{row.name} takes no reference sound; leave it away.")
-    return ReferenceSpec(row.reference, config.reference_samples, config.latent.sample_rate)
+    samples = config.reference_samples or round(LEAD_SECONDS * row.sample_rate)
+    return ReferenceSpec(row.reference, samples, config.latent.sample_rate)
 
 
 @dataclass(eq=False)
@@ -258,6 +275,37 @@ class System:
             return {}
         spec = reference_spec(replace(self.row, name=self.name))
         return encode_reference(spec, self.store, reference, pick, rng)
+
+    def encode_lead(
+        self,
+        reference,
+        pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+    ) -> tuple[Tensor, float]:
+        """The latent `[1, N, C]` of a part of a reference that stands before a take, and its
+        seconds."""
+        config, spec = self.config, reference_spec(replace(self.row, name=self.name))
+        waveform = read_part(reference, spec, pick, config.round_down_seconds)
+        seconds = len(waveform) / self.sample_rate
+        latent = self._encode_sound(waveform[None, None])
+        return latent[:, : round(seconds * config.latent.rate)], seconds
+
+    def encode_known(self, sound: KnownSound, seconds: float) -> KnownLatent:
+        """The latent of a sound of which a part is known, for a take of `seconds`."""
+        length, rate = self.latent_length(seconds), self.config.latent.rate
+        latent = self._encode_sound(sound.for_codec(self.sample_rate, seconds))[:, :length]
+        missing = length - latent.shape[1]
+        latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
+        frames = sound.frames(length, rate) & (torch.arange(length) < length - missing)
+        return KnownLatent(latent, frames)
+
+    def _encode_sound(self, waveform: Tensor) -> Tensor:
+        """The latent `[1, N, C]` of `[1, 1, T]`, float32 on the CPU."""
+        with self.store.using("codec") as codec, torch.inference_mode():
+            return codec.encode(waveform.to(self.store.device)).float().cpu()
+
+    def latent_length(self, seconds: float) -> int:
+        """Latent frames of so many seconds."""
+        return self.config.lengths(seconds)[LATENT]
 
     def longest(self, seconds: float, long: Long | None) -> float:
         """As many of the seconds asked for as can be made; says so where they are fewer."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import FoleyError
 from .generators import GeneratorConfig, StreamSpec
+from .generators.base import CONTEXT
 from .parts import (
     CodecPart,
     GeneratorPart,
@@ -19,10 +20,9 @@ from .parts import (
 )
 from .reference import ReferenceMethod
 from .sampling import Sampling
+from .tasks import TASKS
 from .weights.entries import Licence
 from .weights.families import Family
-
-TASKS = {"vta": "video to audio", "tta": "text to audio", "ac-vta": "timbre transfer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,19 @@ class SystemSpec:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Of `TASKS`."""
-        able = {"vta": self.video, "tta": self.text, "ac-vta": self.reference}
-        return tuple(task for task, part in able.items() if part)
+        """Names of `TASKS`."""
+        able = {
+            "picture": bool(self.video),
+            "words": bool(self.text),
+            "reference": self.reference is not None,
+            "known": self.config.latent.codes is None,
+        }
+        return tuple(n for n, task in TASKS.items() if all(able[need] for need in task.needs))
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether its generator has a place for a known sound."""
+        return any(spec.name == CONTEXT for spec in self.streams)
 
     def parts(self) -> dict[str, Part]:
         """Its parts by kind."""

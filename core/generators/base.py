@@ -20,6 +20,11 @@ Lengths = dict[str, int]
 """Sequence lengths of a take: `latent`, and each stream by its name."""
 
 LATENT = "latent"
+CONTEXT = "context"
+"""The stream of a sound of which a part is known, where a generator has a place for one: the
+codec's latent, and beside it 1 where it is known, 0 elsewhere."""
+VIDEO_MASK = "video_mask"
+"""Beside it the stream that is 1 where the picture counts as unseen."""
 # Products of seconds and rates that miss a whole number by rounding alone count as whole.
 LENGTH_SLACK = 1e-6
 
@@ -97,6 +102,11 @@ class GeneratorConfig:
     def round_up_seconds(self, seconds: float) -> float:
         """The shortest take of at least `seconds` that can be made."""
         return seconds
+
+    def round_down_seconds(self, seconds: float) -> float:
+        """The longest take of at most `seconds`, which may be none."""
+        above = self.round_up_seconds(seconds)
+        return seconds if above <= seconds + LENGTH_SLACK else above - self.window_step
 
     def lengths(self, seconds: float) -> Lengths:
         """All sequence lengths of a take; a stream that is not along time has none of its own."""

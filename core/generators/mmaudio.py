@@ -155,8 +155,9 @@ class MMAudio(Generator):
         for name in self.stream_names:
             value = streams.get(name)
             if value is None:
-                value = self.null(name).to(like).expand(size, lengths[name], -1)
-            projected[name] = self.project(name, value)
+                projected[name] = self.project_null(name, size, lengths[name], like)
+            else:
+                projected[name] = self.project(name, value)
         sync = projected["sync"].transpose(1, 2)
         sync = F.interpolate(sync, size=latent, mode=self.config.sync_interpolation)
         head_dim = self.config.hidden_dim // self.config.num_heads
@@ -166,6 +167,7 @@ class MMAudio(Generator):
                 "text": projected["text"],
                 "sync": sync.transpose(1, 2),
                 "pooled": self.global_cond_mlp(self.pool(projected)),
+                **self._also(projected),
             },
             shared={
                 "latent_table": rotary_table(latent, head_dim).to(like.device),
@@ -201,6 +203,14 @@ class MMAudio(Generator):
             segments = value.unflatten(1, (-1, self.config.sync_segment))
             value = (segments + self.sync_pos_emb.to(value)).flatten(1, 2)
         return getattr(self, f"{stream}_input_proj")(value)
+
+    def project_null(self, stream: str, batch: int, length: int, like: Tensor) -> Tensor:
+        """What stands for a missing stream, `[B, N, hidden]`."""
+        return self.project(stream, self.null(stream).to(like).expand(batch, length, -1))
+
+    def _also(self, projected: Streams) -> Streams:
+        """What a relative of this network needs besides at every step."""
+        return {}
 
     def pool(self, projected: Mapping[str, Tensor]) -> Tensor:
         """What the MLP of the global condition takes: pooled clip plus pooled text, `[B, H]`."""

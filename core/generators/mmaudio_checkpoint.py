@@ -38,6 +38,7 @@ _NEEDED = (
     "fused_blocks.0.attn.q_norm.weight",
 )
 _REFERENCE = "audio_feature_proj.0.weight"
+_CONTEXT = "input_embed.proj.weight"  # FoleyGenEx's
 
 
 def recognise(shapes: Shapes, about: Mapping[str, str], *, reference: bool) -> MMAudioConfig | None:
@@ -46,7 +47,9 @@ def recognise(shapes: Shapes, about: Mapping[str, str], *, reference: bool) -> M
     The rate follows from the latent: 20 channels are 16 kHz, all else 44.1 kHz; a sync stream of 3
     numbers is the mini video encoder's.
     """
-    shapes = {_plain(key): shape for key, shape in shapes.items()}
+    shapes = {plain(key): shape for key, shape in shapes.items()}
+    if _CONTEXT in shapes:
+        return None
     if (_REFERENCE in shapes) != reference or any(key not in shapes for key in _NEEDED):
         return None
     hidden, latent = shapes["audio_input_proj.0.weight"][:2]
@@ -71,9 +74,11 @@ def recognise(shapes: Shapes, about: Mapping[str, str], *, reference: bool) -> M
 
 
 def _base(shapes: Shapes, latent: int) -> MMAudioConfig:
+    mini = ac_foley_mini()
+    if shapes["empty_sync_feat"][-1] == mini.sync_dim:
+        return mini if _REFERENCE in shapes else replace(mini, reference_samples=0)
     if _REFERENCE in shapes:
-        mini = ac_foley_mini()
-        return mini if shapes["empty_sync_feat"][-1] == mini.sync_dim else AC_FOLEY
+        return AC_FOLEY
     if "clip_input_proj.2.w1.weight" in shapes:
         return L44_V2
     return S16 if latent == S16.latent_dim else L44
@@ -83,14 +88,15 @@ def _count(shapes: Shapes, prefix: str) -> int:
     return len({key.split(".")[1] for key in shapes if key.startswith(prefix)})
 
 
-def _plain(key: str) -> str:
+def plain(key: str) -> str:
+    """A stored key without what training wrappers put before it."""
     for prefix in _WRAPPERS:
         key = key.removeprefix(prefix)
     return key
 
 
 def _key(key: str) -> str | None:
-    return None if key.startswith(_WORDS) or _plain(key) in _COMPUTED else _plain(key)
+    return None if key.startswith(_WORDS) or plain(key) in _COMPUTED else plain(key)
 
 
 def _size(config: MMAudioConfig) -> str:
@@ -99,14 +105,14 @@ def _size(config: MMAudioConfig) -> str:
     return next((size for size, of in SIZES.items() if figures(of) == figures(config)), "")
 
 
-_SHARED: dict[str, Any] = {
+SHARED: dict[str, Any] = {
     "key": _key,
     "pack": partial(pack, kinds=MMAUDIO_KINDS),
     "compiles": True,
 }
 AC_FOLEY_CHECKPOINT = CheckpointSpec(
-    "ac_foley", "AC-Foley", partial(recognise, reference=True), ACFoley, **_SHARED
+    "ac_foley", "AC-Foley", partial(recognise, reference=True), ACFoley, **SHARED
 )
 MMAUDIO_CHECKPOINT = CheckpointSpec(
-    "mmaudio", "MMAudio", partial(recognise, reference=False), MMAudio, variant=_size, **_SHARED
+    "mmaudio", "MMAudio", partial(recognise, reference=False), MMAudio, variant=_size, **SHARED
 )

@@ -19,3 +19,8 @@ def hold_last(frames: Tensor, count: int) -> Tensor:
     """[T, ...] followed by its last frame until there are at least `count`."""
     missing = max(count - len(frames), 0)
     return torch.cat([frames, frames[-1:].expand(missing, *frames.shape[1:])])
+
+
+def led_by_itself(frames: Tensor, count: int) -> Tensor:
+    """[T, ...] behind `count` of its own first frames, over and over where it has fewer."""
+    return torch.cat([frames[torch.arange(count) % len(frames)], frames]) if count else frames

@@ -18,6 +18,7 @@ from .guidance import (
     preset,
     rescaled,
 )
+from .known import Inversion, Known
 from .midpoint import midpoint
 from .sample import Start, sample
 from .settings import Sampling

@@ -11,7 +11,9 @@ from torch import Tensor
 from ..errors import Cancelled, FoleyError
 from ..generators.base import Conditions, Generator
 from .dynamics import Dynamics, Noise, Run, dynamics_of
+from .euler import euler
 from .guidance import CONDITIONAL, Guidance, Guided
+from .known import Known
 from .windows import Windows
 
 Edit = Callable[[Tensor, float], Tensor]
@@ -42,6 +44,7 @@ def sample(
     windows: Windows | None = None,
     batched: bool = True,
     start: Start | None = None,
+    known: Known | None = None,
     edit: Edit | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -59,8 +62,9 @@ def sample(
         windows: for takes longer than trained, see `windows`.
         batched: guidance in one forward a step.
         start: where to begin, instead of noise alone.
+        known: what stays of a latent that is there, see `Known`.
         edit: edit(x, t) -> x, at the start and after each step, x in the network's space and t the
-            flow time it is at: what is known can be put back there.
+            flow time it is at.
         progress: called with (step, steps). cancelled: asked before each step.
 
     Returns:
@@ -100,6 +104,16 @@ def sample(
             f"The noise has the shape {list(noise.first.shape)}, but this take needs "
             f"{[takes, length, latent.dim]}."
         )
+    data = torch.zeros(())
+    if known is not None:
+        known.check(dynamics, takes, length, latent.dim)
+        data = generator.normalize(known.latent.to(like)).float().cpu()
+
+        def invert(data: Tensor) -> Tensor:
+            led = Guided(generator, conditions, windows=windows, batch=takes)
+            return euler(led, data.to(like.device), times[::-1]).cpu()
+
+        noise = known.begin(noise, data, invert)
     run = Run(times, noise, latent, temperature)
     x = dynamics.begin(run)
     if start is not None:
@@ -112,6 +126,8 @@ def sample(
     x = x.to(like.device)
 
     def hook(step: int, x: Tensor) -> Tensor:
+        if known is not None and known.kept == "steps" and noise.first is not None:
+            x = known.put_back(x, dynamics.noised(data, noise.first, times[step]))
         if edit is not None:
             x = edit(x, dynamics.to_flow_time(dynamics.network_time(times[step])))
         if step and progress is not None:
@@ -126,7 +142,10 @@ def sample(
             "The model produced values that are not numbers; use float32 or bfloat16 instead of "
             "a smaller type, or a lower guidance scale."
         )
-    return generator.unnormalize(x)
+    made = generator.unnormalize(x)
+    if known is None or known.kept == "never":
+        return made
+    return known.put_back(made, known.latent)
 
 
 def _solver_of(dynamics: Dynamics, solver: str | None) -> str:

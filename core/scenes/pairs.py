@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .events import Event
+from .manner import Manner
 from .materials import IMPACT_MATERIALS, Instrument, sample_instrument
 from .scene import Scene
 from .sound import render_sound, sample_room
@@ -16,9 +17,11 @@ REFERENCE_SECONDS = 1.92
 _TARGET_FLOOR = -72.0
 
 
-def scene_sound(scene: Scene, sample_rate: int) -> tuple[str, np.ndarray, np.ndarray]:
+def scene_sound(
+    scene: Scene, sample_rate: int, manner: Manner | None = None
+) -> tuple[str, np.ndarray, np.ndarray]:
     """Material, sound of the scene and a reference of 1.92 s: other blows on the same object,
-    same room.
+    same room. With a manner both are played in it, the reference without its course.
     """
     rng = np.random.default_rng([scene.sound_seed, 7])
     material = (
@@ -27,6 +30,8 @@ def scene_sound(scene: Scene, sample_rate: int) -> tuple[str, np.ndarray, np.nda
         else str(rng.choice(IMPACT_MATERIALS))
     )
     instrument, room = sample_instrument(material, rng), sample_room(rng)
+    if manner is not None:
+        room = manner.room(room, np.random.default_rng([scene.sound_seed, 8]))
     quiet = replace(room, floor_db=_TARGET_FLOOR)
     target = render_sound(scene.events, instrument, scene.seconds, sample_rate, rng, room=quiet)
     times = np.cumsum(rng.uniform(0.25, 0.9, 6)) - 0.15
@@ -37,7 +42,10 @@ def scene_sound(scene: Scene, sample_rate: int) -> tuple[str, np.ndarray, np.nda
         if t < REFERENCE_SECONDS - 0.2
     ]
     reference = render_sound(other, instrument, REFERENCE_SECONDS, sample_rate, rng, room=room)
-    return material, target, reference
+    if manner is None:
+        return material, target, reference
+    steady = replace(manner, course="")
+    return material, manner.apply(target, sample_rate), steady.apply(reference, sample_rate)
 
 
 def level_reference(sound: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Which tokens a masked training step keeps (MDSGen, arXiv 2410.02130, section 3.3)."""
+"""What a masked training step keeps: tokens (MDSGen, arXiv 2410.02130, section 3.3), or all but a
+span (FoleyGenEx, arXiv 2606.14049, section 3.2)."""
 
 from __future__ import annotations
 
@@ -41,3 +42,19 @@ def kept_groups(groups: Tensor, ranks: Tensor, ratio: float) -> Tensor:
     """Tokens of the groups `[G, n]` with the lowest ranks `[batch, G]`, `[batch, K]`."""
     count = int(len(groups) * (1 - ratio))
     return groups[ranks.argsort(dim=1)[:, :count]].flatten(1)
+
+
+def random_span(
+    batch: int, length: int, share: tuple[float, float], rng: np.random.Generator
+) -> Tensor:
+    """One span of each row, bool `[batch, length]`, of a share of it between two.
+
+    Length and place are rounded down, as in F5-TTS (arXiv 2410.06885).
+    """
+    if not 0.0 < share[0] <= share[1] <= 1.0:
+        raise FoleyError(f"The share of a hidden span must be above 0 and at most 1, not {share}.")
+    sizes = np.floor(rng.uniform(*share, batch) * length)
+    starts = np.floor((length - sizes) * rng.random(batch))
+    places = np.arange(length)
+    inside = (places >= starts[:, None]) & (places < (starts + sizes)[:, None])
+    return torch.from_numpy(inside)

@@ -108,6 +108,12 @@ def importance(codec: FoleyMiniCodec) -> Tensor:
     return size / size.log().mean().exp()
 
 
+def latent_statistics(latents: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (32,) that the flow's space is brought to."""
+    some = torch.from_numpy(latents[:400].astype(np.float32))
+    return some.mean((0, 1)), some.std((0, 1)) / importance(FoleyMiniCodec.load())
+
+
 class FlowTask:
     """Trains `MiniSystem` on cached features and latents."""
 
@@ -116,11 +122,7 @@ class FlowTask:
         self.train = self._rows("train", figures.clips, cache)
         self.validation = self._rows("validation", figures.validation_clips, cache)
         self.chosen = np.flatnonzero(~np.isin(self.train["kind"], figures.left_out))
-        latents = torch.from_numpy(
-            self.train["latent"][: min(400, figures.clips)].astype(np.float32)
-        )
-        self.mean = latents.mean((0, 1))
-        self.std = latents.std((0, 1)) / importance(FoleyMiniCodec.load())
+        self.mean, self.std = latent_statistics(self.train["latent"])
 
     def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
         figures = self.figures
@@ -143,7 +145,7 @@ class FlowTask:
         first = rng.integers(0, int(round((self.figures.clip_seconds - seconds) / STEP)) + 1, size)
         count = int(round(seconds / STEP))
         latent, events = (
-            _crop(rows[name], picked, first, count, rate)
+            crop(rows[name], picked, first, count, rate)
             for name, rate in (("latent", 5), ("events", 8))
         )
         # AC-Foley's two stages: first from the same seconds, then from others of the recording.
@@ -158,14 +160,9 @@ class FlowTask:
                 for i in picked
             ],
             "drops": self._drops(size, rng),
-            "t": self._times(size, rng),
+            "t": logit_normal(size, self.figures.time_shift, rng),
             "noise": torch.from_numpy(rng.standard_normal(latent.shape, dtype=np.float32)),
         }
-
-    def _times(self, size: int, rng: np.random.Generator) -> Tensor:
-        """Logit-normal flow times."""
-        logit = rng.standard_normal(size) + self.figures.time_shift
-        return torch.from_numpy(1 / (1 + np.exp(-logit))).float()
 
     def _drops(self, size: int, rng: np.random.Generator) -> dict[str, Tensor]:
         figures, chance = self.figures, lambda p: torch.from_numpy(rng.random(size) < p)
@@ -198,7 +195,13 @@ class FlowTask:
         return {"validation": float(np.mean(losses))}
 
 
-def _crop(values: np.ndarray, picked, first, count: int, rate: int) -> Tensor:
+def logit_normal(size: int, shift: float, rng: np.random.Generator) -> Tensor:
+    """Flow times whose logit has the mean `shift`."""
+    return torch.from_numpy(1 / (1 + np.exp(-(rng.standard_normal(size) + shift)))).float()
+
+
+def crop(values: np.ndarray, picked, first, count: int, rate: int) -> Tensor:
+    """Parts of picked rows, `count` steps from `first` on, at `rate` numbers a step."""
     cut = [
         values[i, start * rate : (start + count) * rate]
         for i, start in zip(picked, first, strict=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..scenes import manner
 from ..scenes.materials import WORDS
 
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -23,6 +26,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 }
 _ANY_ACTION = ("hit", "impact", "struck", "contact")
 _MANNERS = ("loud", "hard", "short", "sharp", "single")
+_ADVERBS = frozenset(word for words in manner.WORDS.values() for word in words)
 _FRAMES = ("{m}", "{m} {a}", "{a} {m}", "{m} {m2} {a}", "{n} {m} {a}", "{m} {m2}", "{m2} {m} {n}")
 
 
@@ -33,11 +37,29 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(sorted({*words, *_ANY_ACTION, *_MANNERS}))
 
 
-def sample_prompt(rng: np.random.Generator, kind: str, material: str) -> str:
-    """A short prompt that names the material, often the action, sometimes the manner."""
-    synonyms = WORDS[material]
+def vocabulary_with_adverbs() -> tuple[str, ...]:
+    """`vocabulary`, and the words of every manner."""
+    return tuple(sorted({*vocabulary(), *_ADVERBS}))
+
+
+def sample_prompt(
+    rng: np.random.Generator, kind: str, material: str, adverbs: Sequence[str] | None = None
+) -> str:
+    """A short prompt that names the material, often the action, sometimes the manner.
+
+    adverbs: of all words of manners, these alone are said; None: as it comes.
+    """
+    unsaid = frozenset() if adverbs is None else _ADVERBS
+    synonyms, manners = (
+        tuple(phrase for phrase in phrases if not unsaid & set(phrase.split()))
+        for phrases in (WORDS[material], _MANNERS)
+    )
     first = synonyms[0] if rng.random() < 0.4 else rng.choice(synonyms)
     action = rng.choice((*ACTIONS[kind], *_ANY_ACTION))
-    return str(rng.choice(_FRAMES)).format(
-        m=first, m2=rng.choice(synonyms), a=action, n=rng.choice(_MANNERS)
+    plain = str(rng.choice(_FRAMES)).format(
+        m=first, m2=rng.choice(synonyms), a=action, n=rng.choice(manners)
     )
+    if not adverbs:
+        return plain
+    said = " ".join(rng.permutation(adverbs))
+    return f"{said} {plain}" if rng.random() < 0.7 else f"{plain} {said}"

@@ -60,6 +60,7 @@ def _in_mmaudio(name: str) -> tuple[str, ...]:
 
 ENTRIES: tuple[Entry, ...] = (
     _mini("ac_foley_mini", "generator"),
+    _mini("foleygenex_mini", "generator"),
     _mini("mdsgen_mini", "generator"),
     _mini("mini_video_encoder", "video encoder"),
     _mini("foley_mini_codec", "codec"),
@@ -77,6 +78,13 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("ac_foley", "generator", "1083.81 M parameters", _CC_BY_NC).at(
         Hub(_AC, "weights/ac_foley.pth"),
         Hub(_AC, "model.pth"),
+    ),
+    Entry("foleygenex", "generator", "1044 M parameters", _NONE).at(
+        Manual(
+            "nobody yet (the authors publish none): train them with the recipe "
+            "foleygenex_vggsound, or name a file of your own",
+            "foleygenex.safetensors",
+        )
     ),
     Entry("mdsgen_b", "generator", "142 M parameters", _NONE).at(
         Manual(

@@ -107,6 +107,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 def _kinds() -> dict[str, Kind]:
     from ..codec import CodecFigures, CodecTask, settle
+    from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
     from ..mdsgen import (
         MDSGenFigures,
         MDSGenTask,
@@ -145,6 +146,11 @@ def _kinds() -> dict[str, Kind]:
             ),
             lambda model: model.state_dict(),
             lambda model: {"words": " ".join(model.text.words)},
+        ),
+        "foleygenex": Kind(
+            lambda values, loop, cache, device: GenExTask(figures(GenExFigures, values), cache),
+            half_tensors,
+            file_metadata,
         ),
     }
 

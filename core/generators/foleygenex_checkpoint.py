@@ -1,0 +1,37 @@
+"""Checkpoints of FoleyGenEx: shapes say the network, the file's metadata what shapes cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ..weights.families import Shapes
+from .base import CheckpointSpec
+from .foleygenex import FoleyGenEx, FoleyGenExConfig
+from .mmaudio_checkpoint import SHARED, plain
+from .mmaudio_checkpoint import recognise as recognise_base
+
+_OWN = "input_embed."
+# Figures that a file's metadata holds as JSON under this name.
+FIGURES = "figures"
+RECORDED = ("nulls", "order", "codec", "sample_rate", "samples_per_latent")
+
+
+def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | None:
+    """The config of a file's network, None for any other file."""
+    shapes = {plain(key): shape for key, shape in shapes.items()}
+    base = {key: shape for key, shape in shapes.items() if not key.startswith(_OWN)}
+    weight = shapes.get(f"{_OWN}conv_pos_embed.conv1d.0.weight")
+    config = recognise_base(base, about, reference=False)
+    if config is None or weight is None:
+        return None
+    figures = json.loads(about.get(FIGURES, "{}"))
+    return FoleyGenExConfig.of(config, most_groups=weight[0] // weight[1], **figures)
+
+
+def record(config: FoleyGenExConfig) -> dict[str, str]:
+    """What a file's metadata has to say of its network."""
+    return {FIGURES: json.dumps({name: getattr(config, name) for name in RECORDED})}
+
+
+FOLEYGENEX_CHECKPOINT = CheckpointSpec("foleygenex", "FoleyGenEx", recognise, FoleyGenEx, **SHARED)
