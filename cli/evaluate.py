@@ -37,9 +37,10 @@ def add_command(commands) -> None:
     )
     evaluate.add_argument(
         "--protocol",
-        choices=("timbre", "reference"),
-        help="an experiment of the AC-Foley paper instead: timbre transfer (Table 2), or with and "
-        "without a reference (Table 7); a full-size system runs both when none is named",
+        choices=("timbre", "reference", "tasks"),
+        help="an experiment instead: of the AC-Foley paper timbre transfer (Table 2), or with and "
+        "without a reference (Table 7), which a full-size system runs when none is named; or every "
+        "task that the system does, which one with a context runs as well",
     )
     evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     evaluate.set_defaults(run=_evaluate)
@@ -53,6 +54,8 @@ def _evaluate(options: Namespace) -> None:
     files = {} if options.encoder is None else {"video": options.encoder}
     device = pick_device(options.device)
     system = load_model(options.model, device, Loading(files=files, keep=True))
+    if options.protocol == "tasks":
+        return _evaluate_tasks(options, system)
     if options.protocol or not system.row.bundled:
         return _evaluate_protocols(options, system)
     from ..core.evaluation.runner import evaluate_model
@@ -62,6 +65,16 @@ def _evaluate(options: Namespace) -> None:
         report = evaluate_model(
             system, _settings(options), kinds=kinds, folder=options.out, progress=progress
         )
+    print(report)
+    if system.row.takes_context and not kinds:
+        _evaluate_tasks(options, system)
+
+
+def _evaluate_tasks(options: Namespace, system) -> None:
+    from ..core.evaluation.tasks import run_tasks
+
+    with Progress() as progress:
+        report = run_tasks(system, _settings(options), folder=options.out, progress=progress)
     print(report)
 
 

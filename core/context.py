@@ -1,26 +1,19 @@
-"""A sound of which a part is known: read, brought to a codec, and put back to the sample."""
+"""A sound of which a part is known: brought to a codec, and put back to the sample."""
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .errors import FoleyError
-from .media import Source, fit_length, probe, read_audio, resample
-from .media.source import describe
-from .request import Request
-
-log = logging.getLogger(__name__)
+from .media import fit_length, resample
 
 Span = tuple[float, float]
 FADE = 0.02  # seconds of the cross-fade inside of what is made, at the most
 _SILENT = 1e-4
 _MOST_GAIN = 4.0  # by which what is made is brought to the level of what is known
-_OFF = 0.25  # seconds that a sound may be shorter or longer than the video it goes with
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +33,7 @@ class KnownSound:
     @property
     def is_silent(self) -> bool:
         """Whether nothing can be heard of what is known."""
-        outside = ~self._inside(self.waveform.shape[-1], self.rate)
-        return not bool((self.waveform[:, outside].abs() >= _SILENT).any())
+        return not bool((self.waveform[:, self._outside()].abs() >= _SILENT).any())
 
     def for_codec(self, sample_rate: int, seconds: float) -> Tensor:
         """`[1, 1, T]`, mono, followed by silence up to `seconds`."""
@@ -95,98 +87,17 @@ class KnownSound:
 
     def _gains(self, new: Tensor) -> Tensor:
         """What brings `new` [1, T] to the level of each channel, [C, 1]."""
-        outside = ~self._inside(self.waveform.shape[-1], self.rate)[: new.shape[-1]]
-        made = new[:, : len(outside)][:, outside].square().mean().sqrt()
-        level = self.waveform[:, : len(outside)][:, outside].square().mean(1, keepdim=True).sqrt()
-        if not outside.any() or made < _SILENT:
+        outside = self._outside()
+        if not outside.any():
             return torch.ones(len(self.waveform), 1)
-        return torch.where(level < _SILENT, 1.0, level / made).clamp(1 / _MOST_GAIN, _MOST_GAIN)
+        made = new[:, outside].square().mean().sqrt()
+        level = self.waveform[:, outside].square().mean(1, keepdim=True).sqrt()
+        gains = (level / made.clamp_min(_SILENT)).clamp(1 / _MOST_GAIN, _MOST_GAIN)
+        return torch.where((level < _SILENT) | (made < _SILENT), 1.0, gains)
 
-    def _inside(self, samples: int, rate: int) -> Tensor:
-        """Bool `[samples]`, what is made anew."""
-        inside = torch.zeros(samples, dtype=torch.bool)
+    def _outside(self) -> Tensor:
+        """Bool `[T]`, what is known."""
+        outside = torch.ones(self.waveform.shape[-1], dtype=torch.bool)
         for start, stop in self.made:
-            inside[round(start * rate) : round(stop * rate)] = True
-        return inside
-
-
-def read_known(source: Source | None, request: Request, seconds: float) -> KnownSound:
-    """The sound that is extended or edited, for a take of `seconds`.
-
-    Raises:
-        FoleyError: there is none; it is of another length; a span that cannot be; nothing of it can
-            be heard where it is known.
-    """
-    waveform, rate, name = _read(source, request, seconds)
-    length = waveform.shape[-1] / rate
-    if request.edit is not None or request.task == "edit":
-        if request.edit is None:
-            raise FoleyError("Say which part is to be edited, in seconds from the start: 2 to 4.")
-        _check_span(request.edit, seconds, "part to edit")
-        if request.context is not None and abs(length - seconds) > _OFF:
-            raise FoleyError(
-                f"{name} is {length:.2f} s long, but the take {seconds:.2f} s; cut or pad it to "
-                "the same length."
-            )
-        made: tuple[Span, ...] = (request.edit,)
-    else:
-        known = request.known
-        if known is None:
-            if length > seconds - _OFF:
-                raise FoleyError(
-                    "Say which part of the sound is known, in seconds from the start: 0 to 3."
-                )
-            known = 0.0, length
-        _check_span(known, seconds, "known part")
-        if known[1] > length + _OFF:
-            raise FoleyError(
-                f"{name} ends at {length:.2f} s, but {known[1]:g} s of it are said to be known; "
-                "shorten that part."
-            )
-        start, stop = known[0], min(known[1], length)
-        made = tuple(s for s in ((0.0, start), (stop, seconds)) if s[1] - s[0] > 1 / rate)
-        if not made:
-            raise FoleyError("All of the sound is said to be known, so there is nothing to make.")
-    sound = KnownSound(fit_length(waveform, round(seconds * rate)), rate, made)
-    if sound.is_silent:
-        if request.edit is None:
-            raise FoleyError(
-                f"The known part of {name} is silent, so there is nothing to go on from; name "
-                "another part."
-            )
-        log.warning("What is around the part to edit is silent, so nothing is gone on from.")
-    return sound
-
-
-def _read(source: Source | None, request: Request, seconds: float) -> tuple[Tensor, int, str]:
-    """Waveform, rate and name of the sound, from the start of the take on."""
-    given = request.context
-    if isinstance(given, tuple):
-        waveform, rate = given
-        if not torch.isfinite(waveform).all():
-            raise FoleyError("The known sound holds values that are not numbers; export it again.")
-        return waveform.float(), rate, "The known sound"
-    if given is not None:
-        waveform, rate = read_audio(given, seconds=seconds + 2 * _OFF)
-        return waveform, rate, describe(given)
-    if source is None:
-        raise FoleyError(
-            "There is no sound to extend or edit: give one as context, or a video that has one."
-        )
-    if not probe(source).has_audio:
-        raise FoleyError(
-            f"{describe(source)} has no sound of its own to extend or edit: give one as context."
-        )
-    waveform, rate = read_audio(source, start=request.start, seconds=seconds)
-    return fit_length(waveform, round(seconds * rate)), rate, describe(source)
-
-
-def _check_span(span: Span, seconds: float, what: str) -> None:
-    start, stop = span
-    if not (math.isfinite(start) and math.isfinite(stop) and start < stop):
-        raise FoleyError(f"The {what} must end after it starts, not go from {start:g} to {stop:g}.")
-    if start < 0 or stop > seconds + _OFF:
-        raise FoleyError(
-            f"The {what} from {start:g} to {stop:g} s is outside of the take, which is "
-            f"{seconds:.2f} s long."
-        )
+            outside[round(start * self.rate) : round(stop * self.rate)] = False
+        return outside

@@ -7,14 +7,14 @@ from functools import partial
 
 import torch
 
-from .context import KnownSound, read_known
+from .context import KnownSound
 from .encoders.base import EncodedVideo
 from .errors import Cancelled, FoleyError
 from .generators import Conditions
 from .generators.base import LENGTH_SLACK
 from .media import Source, finish, integrated_loudness, probe, window_seconds
 from .request import Clock, Request, Takes
-from .resolve import task_of
+from .resolve import read_known, sound_asked, task_of
 from .system import System
 from .tasks import TASKS, counts_look, plan
 
@@ -133,7 +133,7 @@ def encode(
     left_out = () if look else system.video_encoder.still
     info = None if source is None else probe(source)
     if source is None or info is None or info.is_picture:
-        asked = system.config.trained_seconds if request.seconds is None else request.seconds
+        asked = sound_asked(request) or system.config.trained_seconds
         seconds = system.longest(window_seconds(asked, seconds=asked), request.long_takes)
         if source is None or task == "tta":
             return EncodedVideo({}, seconds, lead + seconds)

@@ -1,12 +1,19 @@
-"""What a request means for a system: its task, and whether all that the task needs is there."""
+"""What a request means for a system: its task, and the sound that is extended or edited."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 
+import torch
+from torch import Tensor
+
+from .context import KnownSound, Span
 from .errors import FoleyError
-from .media import Source
+from .media import Source, fit_length, probe, read_audio
+from .media.probe import sound_seconds
+from .media.source import describe
 from .request import Request
 from .system import System
 from .tables import SYSTEMS
@@ -14,6 +21,7 @@ from .tasks import TASKS
 
 log = logging.getLogger(__name__)
 
+_OFF = 0.25  # seconds that a sound may be shorter or longer than the video it goes with
 _WITHOUT: Mapping[str, str] = {
     "picture": "a video; name one",
     "words": "words; give a prompt",
@@ -42,7 +50,8 @@ def task_of(system: System, source: Source | None, request: Request) -> str:
         "known": True,
     }
     for need in task.needs:
-        if not given[need]:
+        # Without words and picture a take is what the system makes of nothing.
+        if request.task and not given[need]:
             raise FoleyError(f"The task {name} ({task.title}) needs {_WITHOUT[need]}.")
     if request.reference is not None and not task.reference:
         raise FoleyError(f"The task {name} follows no reference sound; leave it away.")
@@ -71,3 +80,96 @@ def _implied(source: Source | None, request: Request, system: System) -> str:
     if request.reference is not None and system.row.takes_context:
         return "ac-vta"
     return "tta" if source is None and system.row.text else "vta"
+
+
+def sound_asked(request: Request) -> float | None:
+    """Seconds of a take without a picture: as many as are asked for, or those of the sound that is
+    edited; None is as many as were trained."""
+    given = request.context
+    if request.seconds is not None or given is None or request.edit is None:
+        return request.seconds
+    if isinstance(given, tuple):
+        return given[0].shape[-1] / given[1]
+    return sound_seconds(given) or None
+
+
+def read_known(source: Source | None, request: Request, seconds: float) -> KnownSound:
+    """The sound that is extended or edited, for a take of `seconds`.
+
+    Raises:
+        FoleyError: there is none; it is of another length; a span that cannot be; nothing of it can
+            be heard where it is known.
+    """
+    waveform, rate, name = _read(source, request, seconds)
+    length = waveform.shape[-1] / rate
+    if request.edit is not None or request.task == "edit":
+        if request.edit is None:
+            raise FoleyError("Say which part is to be edited, in seconds from the start: 2 to 4.")
+        _check_span(request.edit, seconds, "part to edit")
+        if request.context is not None and abs(length - seconds) > _OFF:
+            raise FoleyError(
+                f"{name} is {'longer' if length > seconds else 'shorter'} than the take of "
+                f"{seconds:.2f} s; cut or pad it to the same length."
+            )
+        made: tuple[Span, ...] = (request.edit,)
+    else:
+        known = request.known
+        if known is None:
+            if length > seconds - _OFF:
+                raise FoleyError(
+                    "Say which part of the sound is known, in seconds from the start: 0 to 3."
+                )
+            known = 0.0, length
+        _check_span(known, seconds, "known part")
+        if known[1] > length + _OFF:
+            raise FoleyError(
+                f"{name} ends at {length:.2f} s, but {known[1]:g} s of it are said to be known; "
+                "shorten that part."
+            )
+        start, stop = known[0], min(known[1], length)
+        made = tuple(s for s in ((0.0, start), (stop, seconds)) if s[1] - s[0] > 1 / rate)
+        if not made:
+            raise FoleyError("All of the sound is said to be known, so there is nothing to make.")
+    sound = KnownSound(fit_length(waveform, round(seconds * rate)), rate, made)
+    if sound.is_silent:
+        if request.edit is None:
+            raise FoleyError(
+                f"The known part of {name} is silent, so there is nothing to go on from; name "
+                "another part."
+            )
+        log.warning("What is around the part to edit is silent, so nothing is gone on from.")
+    return sound
+
+
+def _read(source: Source | None, request: Request, seconds: float) -> tuple[Tensor, int, str]:
+    """Waveform, rate and name of the sound, from the start of the take on."""
+    given = request.context
+    if isinstance(given, tuple):
+        waveform, rate = given
+        if not torch.isfinite(waveform).all():
+            raise FoleyError("The known sound holds values that are not numbers; export it again.")
+        return waveform.float(), rate, "The known sound"
+    if given is not None:
+        waveform, rate = read_audio(given, seconds=seconds + 2 * _OFF)
+        return waveform, rate, describe(given)
+    if source is None:
+        raise FoleyError(
+            "There is no sound to extend or edit: give one as context, or a video that has one."
+        )
+    if not probe(source).has_audio:
+        raise FoleyError(
+            f"{describe(source)} has no sound of its own to extend or edit: give one as context."
+        )
+    waveform, rate = read_audio(source, start=request.start, seconds=seconds)
+    return fit_length(waveform, round(seconds * rate)), rate, describe(source)
+
+
+def _check_span(span: Span, seconds: float, what: str) -> None:
+    start, stop = span
+    if not (math.isfinite(start) and math.isfinite(stop) and start < stop):
+        raise FoleyError(f"The {what} must end after it starts, not go from {start:g} to {stop:g}.")
+    if start < 0 or stop > seconds + _OFF:
+        raise FoleyError(
+            f"The {what} from {start:g} to {stop:g} s is outside of the take, which is "
+            f"{seconds:.2f} s long."
+        )

@@ -45,7 +45,7 @@ HOST_PACKAGES = {
 }
 IMPORT_NAMES = {"pillow": "PIL"}
 MOST_LINES = 420
-MOST_MINI_BYTES = 25_000_000
+MOST_MINI_BYTES = 33_000_000
 
 
 def named(path: Path) -> str:
@@ -157,8 +157,9 @@ LAYERS = (
     ("root", "cli", "nodes"),
     ("nodes.native",),
     ("nodes.values",),
-    ("pipeline", "request", "tasks", "listing", "results", "evaluation", "training"),
+    ("pipeline", "request", "resolve", "listing", "results", "evaluation", "training"),
     ("system", "loading", "stores", "catalog", "tables", "parts", "recognition", "reference"),
+    ("tasks", "context"),
     ("sampling",),
     ("generators",),
     ("encoders", "codecs", "scenes"),

@@ -115,6 +115,13 @@ def stated_seconds(media: Media, stream: av.stream.Stream) -> float:
         return (media.container.duration or 0) / av.time_base
 
 
+def sound_seconds(source: Source) -> float:
+    """Length of the first sound track as its file states it, or 0 where it does not say. Raises
+    FoleyError for a file that cannot be opened, or has none."""
+    with open_media(source) as media:
+        return stated_seconds(media, media.sound)
+
+
 def _counted_seconds(source: Source, fps: float) -> float:
     """Length by walking the packets, for files whose header does not say it."""
     end, count = Fraction(0), 0

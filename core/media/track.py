@@ -18,6 +18,7 @@ _RATES = {"aac": _AAC_RATES, "libopus": (48000,)}
 _BITS_A_SECOND = {"aac": 112_000, "libopus": 96_000}  # for each channel
 
 _CHUNK = 1 << 15
+_STEPS = 1 << 23  # of 24 bits, to either side
 
 
 def encoder_rate(codec: str, sample_rate: int) -> int:
@@ -62,7 +63,9 @@ class SoundTrack:
             part = piece[:, start : start + _CHUNK].clamp(-1, 1).contiguous()
             samples = part.cpu().numpy().astype(np.float32)
             if self._format == "s32":
-                steps = np.rint(samples.astype(np.float64) * (2**23 - 1)).astype(np.int32) << 8
+                # As decoders scale them, so that what was read is written to the bit.
+                steps = np.rint(samples.astype(np.float64) * _STEPS).clip(-_STEPS, _STEPS - 1)
+                steps = steps.astype(np.int32) << 8
                 samples = np.ascontiguousarray(steps.T).reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(samples, format=self._format, layout=self._layout)
             frame.sample_rate = self.sample_rate
