@@ -32,6 +32,7 @@ from .report import Progress, Settings, cell, counted, headline, write_report
 
 _EDIT = 1.2  # seconds that are made anew, around a hit
 _KNOWN = 0.375  # share of a take that is extended, as 3 s of 8
+_FLOOR = 1e-5  # power under which nothing is heard beside a hit: -50 dB
 _EDGE = 0.1  # seconds at either side of a seam whose levels are compared
 
 
@@ -285,10 +286,10 @@ def _adverbs(run: _Run) -> dict[str, float]:
             f"adverb {word}".strip(),
             lambda k, clip: {"task": "vta", "prompt": f"{word} {clip.material} hit".strip()},
         )
-        measures = {
-            name: [m(*t, c.times) for t, c in zip(made, run.clips)] for name, m in MEASURES.items()
+        return {
+            name: np.array([measure(*t, c.times) for t, c in zip(made, run.clips, strict=True)])
+            for name, measure in MEASURES.items()
         }
-        return measures
 
     plain = say("")
     figures = {}

@@ -45,7 +45,8 @@ class Manner:
             return replace(room, wet_db=None)
         if self.distance == "far":
             return replace(room, t60=float(rng.uniform(0.9, 1.6)), wet_db=float(rng.uniform(-1, 4)))
-        return room
+        # Between the two, so that near and far can both be told from it.
+        return replace(room, t60=max(room.t60, 0.25), wet_db=float(rng.uniform(-11, -4)))
 
     def apply(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         """A rendered sound [T] at its level, float32, |x| <= 1."""

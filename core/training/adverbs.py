@@ -51,7 +51,8 @@ _LISTS_OF: dict[Axis, tuple[str, ...]] = {
 # A word with a hyphen is another word: a close-up is not close.
 _PATTERNS = {
     name: re.compile(rf"(?<![\w'’-])(?:{'|'.join(words)})(?![\w’-])", re.IGNORECASE)
-    for name, words in LISTS.items()
+    # "Nearby" is not mined, but it would contradict that a sound is far.
+    for name, words in {**LISTS, "nearby": ("nearby",)}.items()
 }
 
 
@@ -128,9 +129,9 @@ def write_caption(caption: str, operation: str, rng: np.random.Generator) -> str
 
 
 def _rewrite(words: list[str], operation: str, phrase: str) -> str:
-    caption = " ".join(words)
-    text, done = caption, False
-    for name in RULES[operation].needs:
+    text, done = " ".join(words), False
+    rule = RULES[operation]
+    for name in (*rule.needs, *(("nearby",) if rule.axis == "distance" else ())):
         # From the end, so that the earlier ones stay where they were found.
         for match in reversed(_matches(text, name)):
             text, says_it = replace_word(text, match, operation, name)

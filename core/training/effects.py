@@ -23,6 +23,7 @@ SILENCE_DB = -40.0  # below the peak
 KEPT_SECONDS = 0.05  # of silence at either end
 _TENTHS = 10
 _TAIL_DB = -60.0  # where the reverberation of a room ends, below all of it
+_NEAR = 0.5  # metres from which a sound was taken up that is said to be near
 _WALL = 0.5  # metres between a wall and what stands in the room
 _HEIGHTS = (1.0, 2.0)  # metres above the floor
 
@@ -75,13 +76,15 @@ def move_away(
 ) -> Tensor:
     """As heard in a room from a distance, with the reverberation at its end: `[C, T + R]`.
 
-    The direct sound has 1 / metres of its level, begins where it began, and is followed by the
-    reflections of a place in the room and of walls that `rng` draws. Needs pyroomacoustics.
+    The sound is taken for one from half a metre: the direct sound is as much weaker as it is
+    further away. It begins where it began, and is followed by the reflections of a place in the
+    room and of walls that `rng` draws. Needs pyroomacoustics.
     """
-    from scipy.signal import fftconvolve
+    from scipy.signal import oaconvolve
 
     response, delay = room_response(sample_rate, distance, rng)
-    heard = fftconvolve(waveform.double().numpy(), response[None], axes=1)[:, delay:]
+    near = waveform.double().numpy() * _NEAR
+    heard = oaconvolve(near, response[None], axes=1)[:, delay:]
     return _no_louder(torch.from_numpy(_low_pass(heard, distance.corner, sample_rate)), waveform)
 
 
@@ -99,7 +102,7 @@ def room_response(
     """Impulse response from a source to a microphone by image sources, and where in it the direct
     sound is: what comes before that is half a filter of fractional delay.
 
-    It ends where what is left of its energy is 60 dB below the whole.
+    The direct sound is 1 / metres. The end is where what is left of its energy is 60 dB below it.
     """
     acoustics = load_acoustics()
     source, microphone = _place(distance, rng)

@@ -38,6 +38,7 @@ from .prompts import sample_prompt, vocabulary_with_adverbs
 _CROPS = ((2.56, 24, 0.3), (4.0, 16, 0.45), (8.0, 8, 0.25))
 # Of parts that come after a reference.
 _JOINED = ((2.56, 16, 0.4), (4.0, 12, 0.4), (5.12, 10, 0.2))
+_COURSE_SHARE = 0.35  # of takes whose level has a course
 _COURSES = tuple(seconds for seconds, *_ in _CROPS)
 _CLEAN_ONE_IN = 5
 _SAID = 0.5  # chance that a fast or slow scene is called so
@@ -158,7 +159,7 @@ class GenExTask:
 
     def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
         figures = self.figures
-        note = {"split": split, "seconds": figures.clip_seconds, "version": 1}
+        note = {"split": split, "seconds": figures.clip_seconds, "version": 2}
         make = GenExRow(split, figures.clip_seconds)
         return map_scenes(make, count, cache / f"foleygenex_{split}", note, figures.workers)
 
@@ -201,9 +202,11 @@ class GenExTask:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows and the first step of each part: a course is heard whole or not at all."""
         lasts = rows["course"][:, 0]
-        steady = np.abs(lasts) < STEP / 2
-        able = np.flatnonzero(steady if joined else steady | (np.abs(lasts - seconds) < STEP / 2))
-        picked = rng.choice(able, size)
+        steady = lasts < STEP / 2
+        swells = np.flatnonzero(np.abs(lasts - seconds) < STEP / 2)
+        picked = rng.choice(np.flatnonzero(steady), size)
+        if not joined and len(swells):
+            picked = np.where(rng.random(size) < _COURSE_SHARE, rng.choice(swells, size), picked)
         room = round((self.figures.clip_seconds - seconds) / STEP)
         first = rng.integers(0, room + 1, size)
         own = np.round(rows["course"][picked, 1] / STEP).astype(int)

@@ -23,7 +23,7 @@ _INTENSIFIER = re.compile(
 )
 _DENIALS = frozenset("not no never without isn't aren't wasn't don't doesn't".split())
 _COMPARISONS = frozenset("as less least more most too how".split())
-_PACES = frozenset("pace speed rate tempo rhythm beat motion succession".split())
+_PACES = frozenset("pace speed rate tempo rhythm beat motion".split())
 _LISTENERS = r"(?:microphone|mic|camera|listener|recorder|viewer|observer|phone)\b"
 _TO_LISTENER = re.compile(rf"(?:\s+(?:to|by))?\s+(?=(?:the|a|an|his|her)\s+{_LISTENERS})", re.I)
 _WORD_BEFORE = re.compile(r"([\w'’-]+)\s+$")
@@ -65,7 +65,7 @@ def replace_word(
     if operation.startswith("medium"):
         new, said = _medium(caption, start, match)
         return _put(caption, start, match.end(), new), said
-    if manner == "near":
+    if manner in ("near", "nearby"):
         return _away(caption, start, match, "very far" if operation == "very_far" else "far")
     if operation in ("crescendo", "decrescendo") and _is_adverb(caption, start, match):
         new = "louder and louder" if operation == "crescendo" else "quieter and quieter"
@@ -100,7 +100,7 @@ def _medium(caption: str, start: int, match: re.Match[str]) -> tuple[str, bool]:
 
 
 def _away(caption: str, start: int, match: re.Match[str], far: str) -> tuple[str, bool]:
-    """With "near" or "close" turned into its opposite, unless it tells where something else is."""
+    """With "near", "nearby" or "close" turned round, unless it tells where something else is."""
     before, after = _before(caption, start), _after(caption, match.end())
     if before == "up":
         start = caption[:start].lower().rindex("up")
@@ -111,9 +111,9 @@ def _away(caption: str, start: int, match: re.Match[str], far: str) -> tuple[str
     listener = _TO_LISTENER.match(caption, match.end())
     if listener:
         return _put(caption, start, listener.end(), f"{far} from "), True
-    if before in _DETERMINERS and after and after not in _AFTER_ADVERBS:
+    if after and after not in _AFTER_ADVERBS and (before in _DETERMINERS or not start):
         return _put(caption, start, match.end(), far.replace("far", "distant")), True
-    if not after:
+    if not after or match.group().lower() == "nearby":
         return _put(caption, start, match.end(), f"{far} away"), True
     return caption, False
 
