@@ -60,6 +60,8 @@ clean:
 .venv/.test-ready: .venv/.demo-ready
 	@$(PIP) --editable '.[test,evaluation]' || { $(PIP) --editable '.[test]' && \
 		echo 'NOTE: pyworld could not be built here (it needs a C++ compiler): its tests are skipped.'; }
+	@$(PIP) --editable '.[augment]' || \
+		echo 'NOTE: pyroomacoustics could not be built here: its tests are skipped.'
 	@touch $@
 
 # A browser may come or go, so this is asked each time.

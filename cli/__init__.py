@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import convert, download, evaluate, generate, models, scene, train
+from . import augment, convert, download, evaluate, generate, models, scene, train
 
-_COMMANDS = (generate, models, download, convert, train, evaluate, scene)
+_COMMANDS = (generate, models, download, convert, train, augment, evaluate, scene)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
