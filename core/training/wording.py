@@ -28,6 +28,7 @@ _LISTENERS = r"(?:microphone|mic|camera|listener|recorder|viewer|observer|phone)
 _TO_LISTENER = re.compile(rf"(?:\s+(?:to|by))?\s+(?=(?:the|a|an|his|her)\s+{_LISTENERS})", re.I)
 _WORD_BEFORE = re.compile(r"([\w'’-]+)\s+$")
 _WORD_AFTER = re.compile(r"\s+([\w'’-]+)")
+_PAIRED = re.compile(r"\s+(?:and|or|but)\s+\w+ly\b", re.IGNORECASE)
 _MEDIUM = "at a medium pace"
 
 
@@ -87,10 +88,11 @@ def _medium(caption: str, start: int, match: re.Match[str]) -> tuple[str, bool]:
     if after in _PACES:
         return "medium", True
     if word.endswith("ly") and word != "leisurely":
-        if ends:
+        paired = _PAIRED.match(caption, match.end()) is not None
+        if ends and not paired:
             return _MEDIUM, True
-        # Left out after "and", the words around it would no longer fit together.
-        return ("steadily" if before in _CONJUNCTIONS else ""), False
+        # Left out beside "and", the words around it would no longer fit together.
+        return ("steadily" if paired or before in _CONJUNCTIONS else ""), False
     if ends:
         of_noun = not start or before in _DETERMINERS | _PREPOSITIONS
         return ("medium-paced" if of_noun else _MEDIUM), True

@@ -88,6 +88,11 @@ def test_axes_that_are_not_asked_for_are_left_alone():
         ("A fast car passes.", "medium_from_fast", "A medium-paced car passes."),
         ("A dog barks quickly", "medium_from_fast", "A dog barks at a medium pace"),
         ("A man quickly types.", "medium_from_fast", "A man types, at a medium pace."),
+        (
+            "Quickly and loudly typing",
+            "medium_from_fast",
+            "Steadily and loudly typing, at a medium pace",
+        ),
         ("Fast typing", "medium_from_fast", "Typing, at a medium pace"),
         ("Knocks at a slow pace", "medium_from_slow", "Knocks at a medium pace"),
         ("A slow, even drip", "medium_from_slow", "A medium-paced, even drip"),
