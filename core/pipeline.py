@@ -13,10 +13,11 @@ from .errors import Cancelled, FoleyError
 from .generators import Conditions
 from .generators.base import LENGTH_SLACK
 from .media import Source, finish, integrated_loudness, probe, window_seconds
+from .plan import plan
 from .request import Clock, Request, Takes
 from .resolve import read_known, sound_asked, task_of
 from .system import System
-from .tasks import TASKS, counts_look, plan
+from .tasks import TASKS, counts_look
 
 Progress = Callable[[str, int, int], None]
 CancelCheck = Callable[[], bool]

@@ -26,13 +26,8 @@ from .generators.base import LATENT, GeneratorConfig, Streams
 from .media import Source, Timing, kept_frames, made_seconds, read_frames
 from .media.masking import hide, hold_last, led_by_itself
 from .parts import TextEncoderPart, VideoEncoderPart
-from .reference import (
-    LEAD_SECONDS,
-    ReferencePick,
-    ReferenceSpec,
-    read_part,
-    read_reference,
-)
+from .plan import KnownLatent
+from .reference import ReferencePick
 from .sampling import (
     Long,
     always_conditioned,
@@ -41,8 +36,8 @@ from .sampling import (
     sample,
     windows_for,
 )
+from .sounds import encode_known, encode_lead, encode_reference, reference_spec
 from .stores import Store
-from .tasks import KnownLatent
 
 log = logging.getLogger(__name__)
 
@@ -193,34 +188,6 @@ def encode_texts(
         return [encode(prompt) for prompt in prompts]
 
 
-def encode_reference(
-    spec: ReferenceSpec,
-    store: Store,
-    reference,
-    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
-    rng: torch.Generator | None = None,
-) -> dict[str, Tensor]:
-    """The reference stream `[1, N, D]`, by its name, of a sound file or a (waveform [C, T], rate)
-    pair; frames of several windows stand side by side, since networks take the mean over them.
-
-    Raises:
-        FoleyError: see `read_reference`.
-    """
-    windows = read_reference(reference, spec, pick)
-    with store.using("codec") as codec, torch.inference_mode():
-        stream = spec.method.encode(codec, windows.to(store.device), rng)
-    return {spec.method.stream: stream.float().cpu()}
-
-
-def reference_spec(row: SystemSpec) -> ReferenceSpec:
-    """What a reference of a system is; FoleyError where it takes none."""
-    config = row.config
-    if row.reference is None:
-        raise FoleyError(f"{row.name} takes no reference sound; leave it away.")
-    samples = config.reference_samples or round(LEAD_SECONDS * row.sample_rate)
-    return ReferenceSpec(row.reference, samples, config.latent.sample_rate)
-
-
 @dataclass(eq=False)
 class System:
     """A row whose parts are in a store. name: the row's, or that of a file of one's own. cache: of
@@ -281,27 +248,13 @@ class System:
         reference,
         pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
     ) -> tuple[Tensor, float]:
-        """The latent `[1, N, C]` of a part of a reference that stands before a take, and its
-        seconds."""
-        config, spec = self.config, reference_spec(replace(self.row, name=self.name))
-        waveform = read_part(reference, spec, pick, config.round_down_seconds)
-        seconds = len(waveform) / self.sample_rate
-        latent = self._encode_sound(waveform[None, None])
-        return latent[:, : round(seconds * config.latent.rate)], seconds
+        """See `sounds.encode_lead`."""
+        row = replace(self.row, name=self.name)
+        return encode_lead(row, self.store, reference, pick)
 
     def encode_known(self, sound: KnownSound, seconds: float) -> KnownLatent:
-        """The latent of a sound of which a part is known, for a take of `seconds`."""
-        length, rate = self.latent_length(seconds), self.config.latent.rate
-        latent = self._encode_sound(sound.for_codec(self.sample_rate, seconds))[:, :length]
-        missing = length - latent.shape[1]
-        latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
-        frames = sound.frames(length, rate) & (torch.arange(length) < length - missing)
-        return KnownLatent(latent, frames)
-
-    def _encode_sound(self, waveform: Tensor) -> Tensor:
-        """The latent `[1, N, C]` of `[1, 1, T]`, float32 on the CPU."""
-        with self.store.using("codec") as codec, torch.inference_mode():
-            return codec.encode(waveform.to(self.store.device)).float().cpu()
+        """See `sounds.encode_known`."""
+        return encode_known(self.config, self.store, sound, seconds)
 
     def latent_length(self, seconds: float) -> int:
         """Latent frames of so many seconds."""

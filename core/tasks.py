@@ -10,12 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor
-
-from .generators.base import CONTEXT, VIDEO_MASK, Conditions, Streams
-from .sampling import Inversion, Known
-
 Use = Literal["", "given", "needed"]
 Surrogate = Literal["video", "zero"]
 
@@ -61,78 +55,3 @@ def counts_look(name: str, words: str, takes_context: bool) -> bool:
     if name == "ac-vta":
         return not takes_context
     return TASKS[name].look and not (name == "edit" and words.strip())
-
-
-@dataclass(frozen=True, eq=False)
-class KnownLatent:
-    """The codec's latent `[1, N, C]`, and where of it is known, bool `[N]`."""
-
-    latent: Tensor
-    frames: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What is sampled for a task. lead: seconds at the start of what is made that are not part of
-    the take."""
-
-    conditions: Conditions
-    known: Known | None = None
-    lead: float = 0.0
-
-
-def plan(
-    name: str,
-    conditions: Conditions,
-    length: int,
-    *,
-    takes_context: bool,
-    reference: Tensor | None = None,
-    lead: float = 0.0,
-    known: KnownLatent | None = None,
-    surrogate: Surrogate = "video",
-    summation: bool = True,
-    inversion: Inversion = "",
-) -> Plan:
-    """The conditions and the known part of a take.
-
-    Args:
-        name: of the task. conditions: of picture and words, of the lead as well.
-        length: latent frames of what is made.
-        takes_context: whether the generator has a place for a known sound.
-        reference: a latent `[1, N, C]` that comes before the take, for `lead` seconds, in which
-            the picture is a surrogate of the reference's own: the take's start, or unseen ("zero").
-        known: of the take, without the lead.
-        summation: latents of what is known are added to the noise.
-        inversion: see `Known`.
-    """
-    if reference is None and known is None:
-        return Plan(conditions)
-    parts = [part for part in (_whole(reference), known) if part is not None]
-    latent = torch.cat([part.latent for part in parts], 1)
-    missing = length - latent.shape[1]
-    latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
-    frames = torch.cat([part.frames for part in parts])
-    frames = torch.nn.functional.pad(frames, (0, missing))
-    if not takes_context:
-        return Plan(conditions, Known(latent, frames, inverted=inversion))
-    streams: dict[str, Tensor] = dict(conditions.positive)
-    streams[CONTEXT] = torch.cat((latent, frames[None, :, None].to(latent)), -1)
-    if reference is not None and surrogate == "zero":
-        streams[VIDEO_MASK] = (torch.arange(length) < reference.shape[1])[None, :, None].float()
-    kept: dict[str, Literal["steps", "end"]] = {"extend": "end", "edit": "steps"}
-    stays = Known(
-        latent,
-        frames,
-        kept=kept.get(name, "never"),
-        added=summation and name != "edit",
-        inverted=inversion,
-    )
-    positive: Streams = streams
-    return Plan(Conditions(positive, conditions.seconds, conditions.negative), stays, lead)
-
-
-def _whole(latent: Tensor | None) -> KnownLatent | None:
-    if latent is None:
-        return None
-    return KnownLatent(latent, torch.ones(latent.shape[1], dtype=torch.bool))

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..core.catalog import VIDEO_ENCODERS
 from ..core.errors import FoleyError
+from ..core.generators import Streams
 from ..core.sampling import Long, always_conditioned, windows_for
 from . import common, widgets
 from .border import check_seconds
@@ -26,7 +27,8 @@ _LOADERS = {
 }
 
 
-def _length_input(tooltip: str) -> io.Float.Input:
+def length_input(tooltip: str) -> io.Float.Input:
+    """The length of a take."""
     return widgets.seconds("seconds", tooltip, default=8.0, min=0.1, max=widgets.HOUR)
 
 
@@ -49,7 +51,7 @@ class Conditioning(Node):
             "negative_text", optional=True, tooltip="negative text of Encode Foley Text."
         ),
         common.Features.Input("reference", optional=True, tooltip="From Encode Foley Reference."),
-        _length_input(
+        length_input(
             "Length of the take in seconds where no video is connected; a video brings its own."
         ),
         io.Boolean.Input(
@@ -93,24 +95,31 @@ class Conditioning(Node):
         config, video = inner.row.config, given.get("video")
         streams: dict[str, torch.Tensor] = {}
         for kind in _LOADERS:
-            streams |= _checked(given.get(kind), kind, inner)
+            streams |= checked_streams(given.get(kind), kind, inner)
         if ignore_look and video is not None:
             still = VIDEO_ENCODERS[video.part].still
             streams = {name: value for name, value in streams.items() if name not in still}
-        away = _checked(given.get("negative_text"), "text", inner)
+        away = checked_streams(given.get("negative_text"), "text", inner)
         asked, start = (seconds, 0.0) if video is None else (video.seconds, video.start)
         made = config.round_up_seconds(asked if video is None else video.padded)
         long = None if long_takes == AUTOMATIC else long_takes
         windows_for(config, made, long)  # says so where it cannot be made
-        positive = ConditioningEntry(streams, streams, made, inner.row.name, long)
-        always = always_conditioned(inner.diffusion_model)
-        kept = {name: value for name, value in streams.items() if name in always}
-        negative = positive.with_streams(kept | away)
         latent = empty_latent(inner, made, asked, start=start, takes=1)
-        return io.NodeOutput(_conditioning(positive), _conditioning(negative), latent)
+        return io.NodeOutput(*both_sides(inner, streams, away, made, long), latent)
 
 
-def _checked(
+def both_sides(
+    model: FoleyModel, streams: Streams, away: Streams, seconds: float, long: Long | None
+) -> tuple[list, list]:
+    """Positive and negative CONDITIONING: on the negative side are the streams that guidance keeps
+    and those that it leads away from."""
+    positive = ConditioningEntry(streams, streams, seconds, model.row.name, long)
+    always = always_conditioned(model.diffusion_model)
+    kept = {name: value for name, value in streams.items() if name in always}
+    return conditioning(positive), conditioning(positive.with_streams({**kept, **away}))
+
+
+def checked_streams(
     features: EncodedFeatures | None, kind: str, model: FoleyModel
 ) -> dict[str, torch.Tensor]:
     """The streams of one input; FoleyError for another kind, or for another encoder's."""
@@ -127,7 +136,8 @@ def _checked(
     return dict(features.streams)
 
 
-def _conditioning(entry: ConditioningEntry) -> list:
+def conditioning(entry: ConditioningEntry) -> list:
+    """A CONDITIONING of one entry."""
     # The tensor of an entry is the text of picture models; ours reads its streams alone.
     return [[torch.zeros(1, 1, 1), {KEY: entry}]]
 
@@ -137,7 +147,7 @@ class EmptyLatent(Node):
     ABOUT = "Silence to begin with, for as many takes as are to be made at once."
     INPUTS = [
         io.Model.Input("model", tooltip="The model that will fill it."),
-        _length_input("Length in seconds; the same as in the conditioning."),
+        length_input("Length in seconds; the same as in the conditioning."),
         widgets.count(
             "takes",
             "How many takes are made at once, each with its own noise. 3 or 4 give a choice.",

@@ -27,7 +27,8 @@ class Decode(Node):
             "normalize",
             default=True,
             tooltip="On: every take is brought to the loudness below. Off: it stays as the model "
-            "made it, only held under full scale.",
+            "made it, only held under full scale. A take that is a part of another sound has the "
+            "level of that.",
         ),
         widgets.loudness(
             LOUDNESS,
@@ -53,10 +54,15 @@ class Decode(Node):
             coded = latent.T[None].to(codec.device).float()  # [1, T, C]
             coded = coded[..., 0].round().long() if sound.tokens else coded
             decoded = module.decode(coded)[0].float().cpu()
-            level = loudness if normalize else None
-            takes.append(finish(decoded, module.sample_rate, sound.seconds, loudness=level))
+            decoded = decoded[:, round(sound.lead * module.sample_rate) :]
+            level = loudness if normalize and sound.in_sound is None else None
+            take = finish(decoded, module.sample_rate, sound.seconds, loudness=level)
+            if sound.in_sound is not None:
+                take = sound.in_sound.splice(take, module.sample_rate)
+            takes.append(take)
             show(len(takes), len(latents))
-        return io.NodeOutput(audio_value(torch.stack(takes), module.sample_rate), sound.start)
+        rate = module.sample_rate if sound.in_sound is None else sound.in_sound.rate
+        return io.NodeOutput(audio_value(torch.stack(takes), rate), sound.start)
 
 
 class EncodeAudio(Node):

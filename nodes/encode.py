@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import get_args
 
 import torch
@@ -12,13 +13,8 @@ from ..core.encoders.cache import FeatureCache, cache_of
 from ..core.errors import FoleyError
 from ..core.media import ImageFrames, Timing, current_word, probe, window_seconds
 from ..core.reference import ReferencePick
-from ..core.system import (
-    encode_image,
-    encode_reference,
-    encode_texts,
-    encode_video,
-    reference_spec,
-)
+from ..core.sounds import encode_reference, reference_spec
+from ..core.system import encode_image, encode_texts, encode_video
 from . import common, widgets
 from .border import one_sound, picture_of, still_of
 from .choices import require
@@ -84,37 +80,50 @@ class EncodeVideo(Node):
     def execute(
         cls, video_encoder: Managed, video, start, seconds, fps, mask=None, timing="nearest"
     ) -> io.NodeOutput:
-        part = video_encoder.part
+        def encode(lead: float) -> EncodedFeatures:
+            return _encoded(video_encoder, video, start, seconds, fps, mask, timing, lead)
+
         with shown_on(cls.hidden.unique_id):
-            still = still_of(video) if part.still else None
-            if still is not None:
-                start, mask = 0.0, _mask_source(mask, 1.0, 1.0)
-                encoded = encode_image(
-                    part, video_encoder, still, seconds=seconds or None, mask=mask, cache=cache()
-                )
-            else:
-                picture = picture_of(video, fps)
-                info = probe(picture.source)
-                length = picture.seconds or info.seconds
-                first, read = picture.window(start, window_seconds(length, start, seconds or None))
-                encoded = encode_video(
-                    part,
-                    video_encoder,
-                    picture.source,
-                    start=first,
-                    seconds=read,
-                    to_end=not seconds,
-                    timing=current_word(timing),
-                    mask=_mask_source(mask, length, info.fps),
-                    mask_start=start,
-                    cache=cache(),
-                    **callbacks(),
-                )
-        streams = {name: value.float().cpu() for name, value in encoded.streams.items()}
-        features = EncodedFeatures(
-            "video", part.name, streams, start, encoded.seconds, encoded.padded, encoded.chance
+            features = encode(0.0)
+        if still_of(video) is None:
+            features = replace(features, behind=encode)
+        return io.NodeOutput(features, features.seconds, features.start)
+
+
+def _encoded(
+    video_encoder: Managed, video, start, seconds, fps, mask, timing, lead: float
+) -> EncodedFeatures:
+    """Features of a window; lead: see `core.system.encode_video`."""
+    part = video_encoder.part
+    still = still_of(video) if part.still else None
+    if still is not None:
+        start, mask = 0.0, _mask_source(mask, 1.0, 1.0)
+        encoded = encode_image(
+            part, video_encoder, still, seconds=seconds or None, mask=mask, cache=cache()
         )
-        return io.NodeOutput(features, features.seconds, start)
+    else:
+        picture = picture_of(video, fps)
+        info = probe(picture.source)
+        length = picture.seconds or info.seconds
+        first, read = picture.window(start, window_seconds(length, start, seconds or None))
+        encoded = encode_video(
+            part,
+            video_encoder,
+            picture.source,
+            start=first,
+            seconds=read,
+            to_end=not seconds,
+            timing=current_word(timing),
+            mask=_mask_source(mask, length, info.fps),
+            mask_start=start,
+            lead=lead,
+            cache=cache(),
+            **callbacks(),
+        )
+    streams = {name: value.float().cpu() for name, value in encoded.streams.items()}
+    return EncodedFeatures(
+        "video", part.name, streams, start, encoded.seconds, encoded.padded, encoded.chance
+    )
 
 
 @functools.cache
@@ -218,6 +227,11 @@ class EncodeReference(Node):
         cls, audio, codec: Managed, model, start: float = 0.0, windows: int = 1
     ) -> io.NodeOutput:
         row = foley_model(model).row
+        if row.takes_context:
+            raise FoleyError(
+                f"{row.name} hears a reference in its context: connect the sound to Foley Task, "
+                "with the task ac-vta."
+            )
         spec = reference_spec(row)
         sound = one_sound(audio, "reference sound")
         require(codec.part.name, row.codec, "This reference", "Load Foley Codec")

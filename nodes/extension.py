@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import condition, decode, encode, example, guide, load, mux, quick, sample, view
+from . import condition, decode, encode, example, guide, load, mux, quick, sample, task, view
 from .folders import register_folder
 
 register_folder()
@@ -14,5 +14,5 @@ class FoleyStageExtension(ComfyExtension):
     """Every node of the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        themes = (quick, example, load, encode, condition, guide, sample, decode, mux, view)
+        themes = (quick, example, load, encode, condition, task, guide, sample, decode, mux, view)
         return [node for theme in themes for node in theme.NODES]

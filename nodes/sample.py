@@ -13,7 +13,8 @@ from ..core.sampling import draw_noise
 from . import widgets
 from .common import Node
 from .native.guider import guider_of
-from .native.latents import repeated, sound_of_latent
+from .native.known import Knowing
+from .native.latents import mask_of, repeated, sound_of_latent
 from .native.model import foley_model
 from .native.tokens import TokenSampler
 from .widgets import OWN, OWN_STEPS
@@ -90,8 +91,13 @@ class Sampler(Node):
         takes,
         guider=None,
     ) -> io.NodeOutput:
-        sound_of_latent(latent)
+        stays = sound_of_latent(latent).stays
         latent = repeated(latent, takes)
+        if stays is not None and stays.inverted and guider is not None:
+            raise FoleyError(
+                "Inversion follows the positive side of Foley Sampler's own guidance: leave the "
+                "guider unconnected, or turn inversion off in Foley Task."
+            )
         if guider is None:
             guider = guider_of(model, positive, negative, cfg)
         own = foley_model(guider.model_patcher).row.sampling
@@ -137,16 +143,21 @@ def sampled(
 ) -> torch.Tensor:
     """Takes [B, C, T] of a guider; noise as the command line draws it, so seeds agree. Raises
     FoleyError when the model leaves the finite numbers."""
-    samples = latent["samples"]
+    samples, stays = latent["samples"], sound_of_latent(latent).stays
     takes, channels, length = samples.shape
     rng = torch.Generator().manual_seed(seed)
     noise = draw_noise(rng, takes, length, channels).transpose(1, 2).contiguous()
+    mask = latent.get("noise_mask")
+    if stays is not None:
+        sampler = Knowing(sampler, stays)
+        if stays.kept == "end" and mask is not None and torch.equal(mask, mask_of(stays)):
+            mask = None
     done = guider.sample(
         noise,
         samples,
         sampler,
         sigmas,
-        denoise_mask=latent.get("noise_mask"),
+        denoise_mask=mask,
         callback=latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1),
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
@@ -156,7 +167,10 @@ def sampled(
             "The model left the finite numbers: load it with weight_dtype float32 or bfloat16, or "
             "lower the guidance scale."
         )
-    return done.to(samples.device)
+    done = done.to(samples.device)
+    if stays is None or stays.kept == "never":
+        return done
+    return stays.put_back(done.transpose(1, 2), stays.latent).transpose(1, 2).contiguous()
 
 
 NODES = [Sampler]

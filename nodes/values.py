@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor
 
+from ..core.context import KnownSound
 from ..core.errors import FoleyError
 from ..core.generators import Streams
-from ..core.sampling import Long
+from ..core.sampling import Known, Long
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,8 @@ class EncodedFeatures:
 
     part: name of the encoder or codec that made them. start, seconds: the window of the video as it
     was asked for; padded: seconds that the streams span, a little more on the encoder's grid.
-    chance: of a hit, 50 a second, where the encoder tells it.
+    chance: of a hit, 50 a second, where the encoder tells it. behind(seconds): the same window
+    behind so many seconds of its own first frames; None where there are no frames to do so.
     """
 
     kind: Literal["video", "text", "reference"]
@@ -29,6 +31,7 @@ class EncodedFeatures:
     seconds: float | None = None
     padded: float | None = None
     chance: Tensor | None = None
+    behind: Callable[[float], EncodedFeatures] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +68,14 @@ def entry_of(options: Mapping[str, Any]) -> ConditioningEntry:
     return entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sound:
     """What a LATENT of sound stands for, under the key `foley`.
 
     codec: name of the codec that decodes it. latent_rate: frames a second. start, seconds: its
-    place under the video. tokens: whether it holds ids of a codebook.
+    place under the video. tokens: whether it holds ids of a codebook. lead: seconds at its start
+    that are no part of the take. stays: what Foley Sampler keeps of it; in_sound: the sound that
+    the take is put back into.
     """
 
     codec: str
@@ -79,3 +84,6 @@ class Sound:
     seconds: float
     start: float = 0.0
     tokens: bool = False
+    lead: float = 0.0
+    stays: Known | None = None
+    in_sound: KnownSound | None = None

@@ -31,7 +31,7 @@ HEAVY = {
     "scipy",
     "soundfile",
 }
-OPTIONAL = {"accelerate", "pyworld", "torch_directml"}
+OPTIONAL = {"accelerate", "pyroomacoustics", "pyworld", "torch_directml"}
 HOST_PACKAGES = {
     "comfy",
     "comfy_api",
@@ -158,13 +158,23 @@ LAYERS = (
     ("nodes.native",),
     ("nodes.values",),
     ("pipeline", "request", "resolve", "listing", "results", "evaluation", "training"),
-    ("system", "loading", "stores", "catalog", "tables", "parts", "recognition", "reference"),
-    ("tasks", "context"),
+    (
+        "system",
+        "loading",
+        "stores",
+        "catalog",
+        "tables",
+        "parts",
+        "recognition",
+        "reference",
+        "sounds",
+    ),
+    ("plan", "context"),
     ("sampling",),
     ("generators",),
     ("encoders", "codecs", "scenes"),
     ("media", "weights"),
-    ("core", "errors", "heap", "layers", "precision", "threads"),
+    ("core", "errors", "heap", "layers", "precision", "tasks", "threads"),
 )
 # What a layer would allow and the design does not.
 STRANGERS = {

@@ -6,7 +6,8 @@ import pytest
 import torch
 from foleystage.core.catalog import SYSTEMS
 from foleystage.core.generators import Conditions
-from foleystage.core.tasks import TASKS, KnownLatent, counts_look, plan
+from foleystage.core.plan import KnownLatent, plan
+from foleystage.core.tasks import TASKS, counts_look
 
 LENGTH, LEAD = 30, 10
 STREAMS = {"sync": torch.ones(1, 48, 3), "text": torch.ones(1, 8, 64)}

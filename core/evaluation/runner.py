@@ -84,7 +84,9 @@ def evaluate_model(
     hits = [len(case.clip.times) for case in _of_hits(cases)]
     if len(hits) < 2 or not any(hits):
         raise FoleyError("Evaluation needs at least 2 clips of hits: ask for more clips or kinds.")
-    taken = {"asked": system.row.text, "reference": system.row.reference}
+    # A reference in the context is a task of its own, see `tasks`.
+    led = system.row.reference is not None and not system.row.takes_context
+    taken = {"asked": bool(system.row.text), "reference": led}
     for run in _RUNS:
         if taken.get(run, True):
             some = cases[: max(2, settings.clips // 4)] if run == "blind" else cases

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import comfy.model_management
 import torch
 from torch import Tensor
 
+from ...core.context import KnownSound
 from ...core.errors import FoleyError
+from ...core.plan import Plan
+from ...core.sampling import Known
 from ..values import KEY, Sound
 from .model import FoleyModel
 
@@ -70,3 +75,22 @@ def with_range(latent: dict, first: float, last: float) -> dict:
     mask = torch.zeros(1, 1, samples.shape[-1])
     mask[..., begin : max(end, begin + 1)] = 1.0
     return {**latent, "noise_mask": mask}
+
+
+def with_known(latent: dict, planned: Plan, sound: KnownSound | None) -> dict:
+    """An empty LATENT for a plan: with what is known in it, and a mask of what is made where that
+    stays. sound: what the take is put back into."""
+    known = planned.known
+    if known is None:
+        return latent
+    value = replace(sound_of_latent(latent), lead=planned.lead, stays=known, in_sound=sound)
+    made = {**latent, KEY: value}
+    if known.kept == "never":
+        return made
+    samples = known.latent.transpose(1, 2).contiguous().to(latent["samples"])
+    return {**made, "samples": samples, "noise_mask": mask_of(known)}
+
+
+def mask_of(known: Known) -> Tensor:
+    """The mask [1, 1, T] of what is made anew."""
+    return (~known.frames)[None, None].float()

@@ -25,6 +25,7 @@ from ...core.threads import wait_briefly
 from ...core.weights.fill import fill
 from ..values import entry_of
 from .kinds import kind_of
+from .known import VELOCITY
 from .packing import packing
 from .rescale import rescaling
 from .terms import PreparedTermCond, prepare
@@ -123,6 +124,8 @@ class FoleyModel(comfy.model_base.BaseModel):
             for piece, prepared in zip(first.pieces, joined, strict=True)
         ]
         prediction = blend(parts, first.pieces).transpose(1, 2)
+        if (transformer_options or {}).get(VELOCITY):
+            return prediction
         return self.kind.denoised(sampling, t, prediction, x)
 
 

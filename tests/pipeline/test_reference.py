@@ -13,7 +13,7 @@ from foleystage.core.media import write_audio
 from foleystage.core.pipeline import generate
 from foleystage.core.reference import ReferencePick, read_reference
 from foleystage.core.request import Request
-from foleystage.core.system import reference_spec
+from foleystage.core.sounds import reference_spec
 
 QUICK = Request(seconds=0.72, steps=2, loudness=None)
 

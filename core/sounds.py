@@ -1,0 +1,78 @@
+"""Sounds that a take goes by, as generators take them: references, and those that stay in part."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .context import KnownSound
+from .errors import FoleyError
+from .generators.base import LATENT, GeneratorConfig
+from .plan import KnownLatent
+from .reference import LEAD_SECONDS, ReferencePick, ReferenceSpec, read_part, read_reference
+from .stores import Store
+from .tables import SystemSpec
+
+
+def encode_reference(
+    spec: ReferenceSpec,
+    store: Store,
+    reference,
+    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+    rng: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """The reference stream `[1, N, D]`, by its name, of a sound file or a (waveform [C, T], rate)
+    pair; frames of several windows stand side by side, since networks take the mean over them.
+
+    Raises:
+        FoleyError: see `read_reference`.
+    """
+    windows = read_reference(reference, spec, pick)
+    with store.using("codec") as codec, torch.inference_mode():
+        stream = spec.method.encode(codec, windows.to(store.device), rng)
+    return {spec.method.stream: stream.float().cpu()}
+
+
+def reference_spec(row: SystemSpec) -> ReferenceSpec:
+    """What a reference of a system is; FoleyError where it takes none."""
+    config = row.config
+    if row.reference is None:
+        raise FoleyError(f"{row.name} takes no reference sound; leave it away.")
+    samples = config.reference_samples or round(LEAD_SECONDS * row.sample_rate)
+    return ReferenceSpec(row.reference, samples, config.latent.sample_rate)
+
+
+def encode_lead(
+    row: SystemSpec,
+    store: Store,
+    reference,
+    pick: ReferencePick = ReferencePick(),  # noqa: B008 - frozen
+) -> tuple[Tensor, float]:
+    """The latent `[1, N, C]` of the part of a reference that stands before a take, and its seconds.
+
+    Raises:
+        FoleyError: see `read_part`.
+    """
+    config, spec = row.config, reference_spec(row)
+    waveform = read_part(reference, spec, pick, config.round_down_seconds)
+    seconds = len(waveform) / spec.sample_rate
+    latent = _encode(store, waveform[None, None])
+    return latent[:, : round(seconds * config.latent.rate)], seconds
+
+
+def encode_known(
+    config: GeneratorConfig, store: Store, sound: KnownSound, seconds: float
+) -> KnownLatent:
+    """The latent of a sound of which a part is known, for a take of `seconds`."""
+    length, rate = config.lengths(seconds)[LATENT], config.latent.rate
+    latent = _encode(store, sound.for_codec(config.latent.sample_rate, seconds))[:, :length]
+    missing = length - latent.shape[1]
+    latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
+    frames = sound.frames(length, rate) & (torch.arange(length) < length - missing)
+    return KnownLatent(latent, frames)
+
+
+def _encode(store: Store, waveform: Tensor) -> Tensor:
+    """The codec's latent `[1, N, C]` of `[1, 1, T]`, float32 on the CPU."""
+    with store.using("codec") as codec, torch.inference_mode():
+        return codec.encode(waveform.to(store.device)).float().cpu()
