@@ -93,6 +93,8 @@ class Sampler(Node):
     ) -> io.NodeOutput:
         stays = sound_of_latent(latent).stays
         latent = repeated(latent, takes)
+        if stays is not None and denoise >= 1:
+            latent = {**latent, "samples": latent["samples"] * stays.frames}
         if stays is not None and stays.inverted and guider is not None:
             raise FoleyError(
                 "Inversion follows the positive side of Foley Sampler's own guidance: leave the "

@@ -21,6 +21,7 @@ from foleystage.core.generators import (
     MMAudio,
     MMAudioConfig,
 )
+from foleystage.core.generators.foleygenex import FOLEYGENEX, FoleyGenEx, FoleyGenExConfig
 from foleystage.core.weights.families import Family
 from procedural import fill
 from safetensors.torch import save_file
@@ -52,6 +53,7 @@ CONFIGS = {
 OTHERS = {
     "mmaudio_small_44k": replace(S44, **SMALL),
     "mmaudio_medium_44k": replace(M44, **SMALL),
+    "foleygenex": replace(FOLEYGENEX, **SMALL),
 }
 
 
@@ -65,6 +67,7 @@ def write_generator(name: str, folder: Path, config: MMAudioConfig | None = None
     """As published: a pickled file that also holds the tables that are not learned."""
     config = config or CONFIGS[name]
     kind = ACFoley if config.reference_samples else MMAudio
+    kind = FoleyGenEx if isinstance(config, FoleyGenExConfig) else kind
     tensors = filled(kind(config, device="meta"))
     path = folder / f"{name}.pth"
     torch.save({**tensors, "t_embed.freqs": torch.zeros(4)}, path)

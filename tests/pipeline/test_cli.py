@@ -29,7 +29,9 @@ RUNNER = (
 )
 
 
-@pytest.mark.parametrize("command", [[], ["generate"], ["models"], ["train"], ["evaluate"], ["augment"]])
+@pytest.mark.parametrize(
+    "command", [[], ["generate"], ["models"], ["train"], ["evaluate"], ["augment"]]
+)
 def test_help_waits_for_no_library(command):
     loaded = (
         "import atexit, sys; sys.path.insert(0, sys.argv.pop(1)); import conftest; "
