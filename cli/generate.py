@@ -331,6 +331,12 @@ def _check_files(options: Namespace) -> None:
         raise FoleyError(
             f"'{options.video}' has no sound of its own to mix with; leave --mix away."
         )
+    of_its_own = options.edit or options.known or options.task in ("extend", "edit")
+    if of_its_own and options.context is None:
+        raise FoleyError(
+            "The video's own sound is what is extended or edited, so it cannot be mixed in as "
+            "well; leave --mix away."
+        )
 
 
 def _plot(options: Namespace, takes) -> None:

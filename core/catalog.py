@@ -200,6 +200,13 @@ add(
     ),
     _mmaudio_codec("16k", "16"),
     _mmaudio_codec("44k", "44.1"),
+    CodecPart(
+        name="dac_vae_codec",
+        title="48 kHz mono, HunyuanVideo-Foley's DAC-VAE, 50 latent frames a second",
+        files={"codec": "dac_vae_hunyuan"},
+        families={"codec": Family("dac_vae")},
+        load=partial(_load_public, "dac-vae"),
+    ),
 )
 
 # Systems

@@ -122,7 +122,12 @@ class SystemSpec:
     def of_file(self, path: Path) -> SystemSpec:
         """This row for the network that a file holds."""
         generator = self.generator.of_file(path)
-        return replace(self, generator=generator, codec=generator.config.latent.codec)
+        codec = generator.config.latent.codec
+        if codec not in CODECS:
+            raise FoleyError(
+                f"{path.name} was trained on the codec {codec}, and known are: {', '.join(CODECS)}."
+            )
+        return replace(self, generator=generator, codec=codec)
 
 
 def strictest(licences: Iterable[Licence]) -> Licence:

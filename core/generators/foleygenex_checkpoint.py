@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
+from ..errors import FoleyError
 from ..weights.families import Shapes
 from .base import CheckpointSpec
 from .foleygenex import FoleyGenEx, FoleyGenExConfig
@@ -14,6 +16,7 @@ from .mmaudio_checkpoint import recognise as recognise_base
 _OWN = "input_embed."
 # Figures that a file's metadata holds as JSON under this name.
 FIGURES = "figures"
+_KINDS: Mapping[str, type] = {"sample_rate": int, "samples_per_latent": int}
 RECORDED = ("nulls", "order", "codec", "sample_rate", "samples_per_latent")
 
 
@@ -25,8 +28,25 @@ def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | No
     config = recognise_base(base, about, reference=False)
     if config is None or weight is None:
         return None
-    figures = json.loads(about.get(FIGURES, "{}"))
-    return FoleyGenExConfig.of(config, most_groups=weight[0] // weight[1], **figures)
+    return FoleyGenExConfig.of(config, most_groups=weight[0] // weight[1], **_figures(about))
+
+
+def _figures(about: Mapping[str, str]) -> dict[str, Any]:
+    """What the metadata says of the network; FoleyError for what it cannot mean."""
+    try:
+        figures = json.loads(about.get(FIGURES, "{}"))
+    except ValueError:
+        figures = None
+    right = isinstance(figures, dict) and all(
+        name in RECORDED and isinstance(value, _KINDS.get(name, str))
+        for name, value in figures.items()
+    )
+    if not right:
+        raise FoleyError(
+            "The weights of FoleyGenEx have figures in their metadata that cannot be read: "
+            f"{', '.join(RECORDED)} are known. Write the file again with foleystage train."
+        )
+    return figures
 
 
 def record(config: FoleyGenExConfig) -> dict[str, str]:

@@ -18,6 +18,7 @@ from foleystage.core.generators.foleygenex import (
 )
 from foleystage.core.layers import Layers
 from golden_networks import lengths, network, streams
+from safetensors.torch import save_file
 
 SMALL = replace(
     L44, hidden_dim=32, num_heads=2, depth=3, fused_depth=1, mlp_multiple=16, latent_dim=12
@@ -181,3 +182,39 @@ def test_the_base_has_its_names(small):
         f"input_embed.{name}" for name in small.input_embed.state_dict()
     }
     assert all(own[key].shape == value.shape for key, value in base.items())
+
+
+def written(config, path, **about):
+    from foleystage.core.generators.foleygenex_checkpoint import record
+
+    net = FoleyGenEx(config, rng=torch.Generator().manual_seed(0))
+    save_file(net.state_dict(), path, {**record(config), **about})
+    return path
+
+
+def test_a_file_says_which_codec_its_network_was_trained_on(tmp_path):
+    from foleystage.core.catalog import system_of_file
+
+    figures = {"codec": "dac_vae_codec", "sample_rate": 48000, "samples_per_latent": 960}
+    config = config_of(replace(SMALL, latent_dim=128), **figures, order="context first")
+    row = system_of_file(written(config, tmp_path / "own.safetensors"))
+    assert row.codec == "dac_vae_codec" and row.parts()["codec"].registered == ("dac_vae_hunyuan",)
+    assert row.config.latent.rate == 50 and row.config.latent.dim == 128
+    assert row.config.order == "context first" and row.sample_rate == 48000
+
+
+@pytest.mark.parametrize("figures", ["{", "[]", '{"colour": 3}', '{"sample_rate": "48000"}'])
+def test_figures_that_cannot_be_read_are_said(tmp_path, figures):
+    from foleystage.core.catalog import system_of_file
+
+    path = written(config_of(SMALL), tmp_path / "own.safetensors", figures=figures)
+    with pytest.raises(FoleyError, match="cannot be read: nulls, order"):
+        system_of_file(path)
+
+
+def test_a_codec_that_is_not_known_is_named(tmp_path):
+    from foleystage.core.catalog import system_of_file
+
+    path = written(config_of(SMALL, codec="encodec"), tmp_path / "own.safetensors")
+    with pytest.raises(FoleyError, match="trained on the codec encodec, and known are: foley_mini"):
+        system_of_file(path)

@@ -64,6 +64,13 @@ def test_a_written_file_holds_the_same_samples(clip, stereo, tmp_path):
     assert torch.equal(made[:, round(2.5 * rate) :], own[:, round(2.5 * rate) :])
 
 
+def test_a_sound_that_stays_is_not_mixed_in_as_well(clip_with_sound, tmp_path, capsys):
+    given = ["--edit", "0.5:1", "--mix", "-6", "-o", str(tmp_path / "out.mp4")]
+    assert main(["generate", str(clip_with_sound), *given]) == 2
+    assert "cannot be mixed in as well" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("known", [(0.0, 1.5), (2.5, 4.0), (1.0, 2.5)])
 def test_an_extension_keeps_its_part_before_after_or_between(known, clip, stereo, context):
     takes = generate(clip, context, replace(QUICK, context=stereo, known=known))
