@@ -190,7 +190,8 @@ def _at(take: tuple[Tensor, int], start: float = 0.0, stop: float | None = None)
 
 
 def _extend(run: _Run) -> dict[str, float]:
-    """What is new against what is known; the control is a take that knows nothing of it."""
+    """What is new against what is known, of clips that are hit in both; the control is a take that
+    knows nothing of it."""
     seconds = run.clips[0].scene.seconds
     split = round(_KNOWN * seconds, 2)
 
@@ -198,6 +199,8 @@ def _extend(run: _Run) -> dict[str, float]:
         return {"task": "extend", "context": (clip.sound, SOUND_RATE), "known": (0.0, split)}
 
     clips = [k for k, clip in enumerate(run.clips) if _heard(clip, split)]
+    if not clips:
+        return {"clips": 0.0}
     some = replace_clips(run, clips)
     made = some.makes("extend", asked)
     alone = some.makes("extend, unrelated", lambda k, clip: {"task": "vta"})
