@@ -10,7 +10,7 @@ from foleystage.core.evaluation.report import Settings
 from foleystage.core.evaluation.tasks import run_tasks
 from foleystage.core.loading import load_model
 
-SHORT = Settings(3, hard=False, seconds=4.0, steps=2)
+SHORT = Settings(6, hard=False, seconds=4.0, steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_a_system_with_a_context_is_measured_on_all_of_them(report):
     text, figures = report
     tasks = figures["tasks"]
     assert set(tasks) == {"vta", "tc-vta", "ac-vta", "extend", "edit", "adverbs"}
-    assert figures["protocol"] == "tasks" and figures["clips"] == 3
+    assert figures["protocol"] == "tasks" and figures["clips"] == 6
     assert all(name in text for name in tasks)
     # Each figure beside its control.
     assert {"F1", "F1 shuffled", "F1 of true sounds"} <= tasks["vta"].keys()
