@@ -22,7 +22,7 @@ TOKENS = 8
 WIDTH = 64
 PAD = 0
 _LONGEST_PROMPT = 4000
-_ENDINGS = ("ing", "ed", "es", "s", "er", "en", "y", "ic")
+_ENDINGS = ("ing", "ed", "es", "s", "er", "en", "ly", "y", "ic")
 
 
 @dataclass(frozen=True)

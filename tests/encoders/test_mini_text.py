@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 from foleystage.core.encoders.mini_text import MiniTextEncoder
-from foleystage.core.training.prompts import sample_prompt, vocabulary
+from foleystage.core.training.prompts import (
+    sample_prompt,
+    vocabulary,
+    vocabulary_with_adverbs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,18 @@ def encoder():
 )
 def test_words_are_read_by_their_meaning(encoder, prompt, known):
     assert encoder.read(prompt).known == known
+
+
+@pytest.mark.parametrize(
+    ("prompt", "known"),
+    [
+        ("a distant wooden knock", ("distant", "wooden", "knock")),
+        ("loudly struck metal", ("loud", "struck", "metal")),
+        ("gently tapped, softly fading", ("gentle", "tap", "soft", "fading")),
+    ],
+)
+def test_words_for_the_manner_are_read_as_adverbs_too(prompt, known):
+    assert MiniTextEncoder(vocabulary_with_adverbs()).read(prompt).known == known
 
 
 def test_unknown_words_are_named(encoder):
