@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from ..weights.load import read_weights
 from ..weights.store import locate
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
-from .masking import random_span
+from .genex_masks import MaskFigures, hidden_each, hidden_frames, masked_error, unseen_frames
 from .mini_flow import STEP, crop, latent_statistics, logit_normal
 from .prompts import sample_prompt, vocabulary_with_adverbs
 
@@ -43,29 +42,19 @@ _COURSES = tuple(seconds for seconds, *_ in _CROPS)
 _CLEAN_ONE_IN = 5
 _SAID = 0.5  # chance that a fast or slow scene is called so
 
-Masking = Literal["none", "context", "target"]
 
-
-@dataclass(frozen=True)
-class GenExFigures:
+@dataclass(frozen=True, kw_only=True)
+class GenExFigures(MaskFigures):
     """Data, masks and condition dropout of a run.
 
-    hidden: least and largest share of the latent that is to be made. drop_context: chance that
-    nothing of it is known. masking: where the picture is unseen: nowhere (the paper's M-1), where
-    the sound is known (M-2 as we read it), or where it is to be made (M-2 to the letter).
-    masked: chance that it is. stray: chance that the picture of what is known is another scene's,
-    as a surrogate is. joined: share of batches whose context is a reference of the same object and
-    not the same scene's own sound. words_alone: share of takes without a picture. base: weights to
-    begin with, "" for none.
+    stray: chance that the picture of what is known is another scene's, as a surrogate is. joined:
+    share of batches whose context is a reference of the same object and not the same scene's own
+    sound. words_alone: share of takes without a picture. base: weights to begin with, "" for none.
     """
 
     clips: int = 8000
     validation_clips: int = 96
     clip_seconds: float = 8.0
-    hidden: tuple[float, float] = (0.7, 1.0)
-    drop_context: float = 0.3
-    masking: Masking = "context"
-    masked: float = 1.0
     stray: float = 0.0
     joined: float = 0.0
     words_alone: float = 0.5
@@ -169,6 +158,9 @@ class GenExTask:
             mean, std = latent_statistics(self.train["latent"])
             system.generator.latent_mean.copy_(mean.view(1, 1, -1))
             system.generator.latent_std.copy_(std.view(1, 1, -1))
+        if not self.figures.embeds:
+            system.generator.input_embed.pass_through()
+            system.generator.input_embed.requires_grad_(False)
         return system
 
     def batch(self, step: int, rng: np.random.Generator, rows: dict | None = None) -> dict:
@@ -182,13 +174,14 @@ class GenExTask:
             crop(rows[name], picked, first, count, rate)
             for name, rate in (("latent", 5), ("events", 8))
         )
-        hidden = self._hidden(size, latent.shape[1], rng)
+        hidden = hidden_frames(self.figures, size, latent.shape[1], rng)
         if joined:
             latent, events, hidden = self._joined(rows, picked, latent, events, rng)
         masked = self._masks(events, hidden, rng)
         return {
             "latent": latent,
             "hidden": hidden,
+            "hidden_each": hidden_each(hidden),
             "sync": sync_from_events(events),
             VIDEO_MASK: masked,
             "prompts": self._prompts(rows, picked, seconds, rng),
@@ -212,12 +205,6 @@ class GenExTask:
         own = np.round(rows["course"][picked, 1] / STEP).astype(int)
         return picked, np.where(steady[picked], first, own)
 
-    def _hidden(self, size: int, length: int, rng: np.random.Generator) -> Tensor:
-        """Bool `[B, N]`, the frames that are to be made."""
-        hidden = random_span(size, length, self.figures.hidden, rng)
-        hidden[torch.from_numpy(rng.random(size) < self.figures.drop_context)] = True
-        return hidden
-
     def _joined(
         self, rows: dict, picked: np.ndarray, latent: Tensor, events: Tensor, rng
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -235,8 +222,7 @@ class GenExTask:
         """Where the picture is unseen, `[B, N, 1]`; strays are written into the events."""
         figures, size = self.figures, len(events)
         chance = lambda p: torch.from_numpy(rng.random(size) < p)  # noqa: E731
-        where = {"none": torch.zeros_like(hidden), "context": ~hidden, "target": hidden}
-        masked = where[figures.masking] & chance(figures.masked)[:, None]
+        masked = unseen_frames(figures, hidden, ~hidden, rng)
         stray = chance(figures.stray)
         known = ~hidden.repeat_interleave(8, 1)[:, ::5][:, : events.shape[1]]
         moved = torch.where((stray[:, None] & known)[..., None], events.roll(1, 0), events)
@@ -267,14 +253,14 @@ class GenExTask:
         streams = {
             "sync": batch["sync"],
             "text": model.text.encode(batch["prompts"]) * ~batch["drop_text"][:, None, None],
-            CONTEXT: torch.cat((latent, 1 - hidden), -1),
             VIDEO_MASK: batch[VIDEO_MASK],
         }
+        if self.figures.embeds:
+            streams[CONTEXT] = torch.cat((latent, 1 - hidden), -1)
         t = batch["t"]
         x = torch.lerp(batch["noise"], data, t[:, None, None])
         velocity = generator(x, t, generator.prepare(streams, data.shape[1] / 5 * STEP))
-        errors = (velocity.float() - (data - batch["noise"])).square().mean(-1, keepdim=True)
-        return (errors * hidden).sum() / hidden.sum().clamp_min(1), {}
+        return masked_error(velocity, data - batch["noise"], hidden, batch["hidden_each"]), {}
 
     @torch.no_grad()
     def evaluate(self, model: MiniSystem) -> dict[str, float]:

@@ -45,16 +45,21 @@ def kept_groups(groups: Tensor, ranks: Tensor, ratio: float) -> Tensor:
 
 
 def random_span(
-    batch: int, length: int, share: tuple[float, float], rng: np.random.Generator
+    batch: int,
+    length: int | np.ndarray,
+    share: tuple[float, float],
+    rng: np.random.Generator,
+    width: int | None = None,
 ) -> Tensor:
-    """One span of each row, bool `[batch, length]`, of a share of it between two.
+    """One span of each row, bool `[batch, width]`, of a share of it between two.
 
-    Length and place are rounded down, as in F5-TTS (arXiv 2410.06885).
+    length: of every row, or int `[batch]` of each. width: of the longest, `length` by default. Size
+    and place are rounded down, as in F5-TTS (arXiv 2410.06885).
     """
     if not 0.0 < share[0] <= share[1] <= 1.0:
         raise FoleyError(f"The share of a hidden span must be above 0 and at most 1, not {share}.")
     sizes = np.floor(rng.uniform(*share, batch) * length)
     starts = np.floor((length - sizes) * rng.random(batch))
-    places = np.arange(length)
+    places = np.arange(int(np.max(length)) if width is None else width)
     inside = (places >= starts[:, None]) & (places < (starts + sizes)[:, None])
     return torch.from_numpy(inside)
