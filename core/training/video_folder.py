@@ -9,9 +9,9 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..generators.mdsgen_config import MDSGenConfig
 from ..media import read_audio, read_frames
 from ..media.formats import VIDEO_FILES
 from ..weights.files import save
+from .shards import write_in_shards
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Clip:
 
     name: str
     path: Path
+    label: str = ""
 
 
 Extract = Callable[[Path], dict[str, Tensor]]
@@ -60,8 +62,8 @@ def read_list(path: Path | str, videos: Path | str, split: str = "train") -> lis
         raise FoleyError(
             f"{path.name} has no row of the split '{split}'; rows are name, start, label, split."
         )
-    found = [(f"{row[0]}_{row[1]}", _video_of(videos, row[0], row[1].strip())) for row in rows]
-    clips = [Clip(name, video) for name, video in found if video is not None]
+    found = [(row, _video_of(videos, row[0], row[1].strip())) for row in rows]
+    clips = [Clip(f"{r[0]}_{r[1]}", video, r[2].strip()) for r, video in found if video is not None]
     if not clips:
         raise FoleyError(
             f"None of the {len(rows)} videos that {path.name} names is in {videos}; files are "
@@ -83,35 +85,17 @@ def _video_of(folder: Path, name: str, start: str) -> Path | None:
 
 
 def write_shards(clips: Sequence[Clip], extract: Extract, folder: Path) -> list[Path]:
-    """Tensors of all clips as `shard_00000.safetensors`, ..., of up to 64 clips each.
-
-    Shards that are there are kept, so a stopped run goes on where it was. Clips that cannot be used
-    are left out and named, with the reason, in `failed.json`.
+    """Tensors of all clips in shards of up to 64, see `shards.write_in_shards`.
 
     Raises:
         FoleyError: not one clip could be used; a folder of another list.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [clip.name for clip in clips]
-    _check_list(folder / "clips.json", names)
-    failed: dict[str, str] = _read_json(folder / "failed.json", {})
-    shards = []
-    for number, first in enumerate(range(0, len(clips), SHARD)):
-        path = folder / f"shard_{number:05d}.safetensors"
-        if not path.exists():
-            _write_shard(path, clips[first : first + SHARD], extract, failed)
-            _write_json(folder / "failed.json", failed)
-            log.info("%s, %d clips failed so far", path.name, len(failed))
-        shards.append(path)
-    if len(failed) == len(clips):
-        raise FoleyError(
-            f"None of the {len(clips)} videos could be used; the first: "
-            f"{next(iter(failed.values()))}"
-        )
-    return shards
+    return write_in_shards(clips, partial(_write_shard, extract=extract), folder, size=SHARD)
 
 
-def _write_shard(path: Path, clips: Sequence[Clip], extract: Extract, failed: dict) -> None:
+def _write_shard(
+    path: Path, clips: Sequence[Clip], failed: dict[str, str], *, extract: Extract
+) -> None:
     rows: list[dict[str, Tensor]] = []
     names = []
     for clip in clips:
@@ -122,25 +106,6 @@ def _write_shard(path: Path, clips: Sequence[Clip], extract: Extract, failed: di
             failed[clip.name] = str(error)
     tensors = {key: torch.stack([row[key] for row in rows]) for key in rows[0]} if rows else {}
     save(path, tensors, {"names": json.dumps(names)}, torch.float16)
-
-
-def _check_list(path: Path, names: list[str]) -> None:
-    known = _read_json(path, None)
-    if known is not None and known != names:
-        raise FoleyError(
-            f"{path.parent} holds the features of another list; remove it or choose another folder."
-        )
-    _write_json(path, names)
-
-
-def _read_json(path: Path, default):
-    return json.loads(path.read_text("utf-8")) if path.exists() else default
-
-
-def _write_json(path: Path, value) -> None:
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(value), "utf-8")
-    os.replace(beside, path)
 
 
 class Extractor:
