@@ -134,7 +134,8 @@ def encode(
     left_out = () if look else system.video_encoder.still
     info = None if source is None else probe(source)
     if source is None or info is None or info.is_picture:
-        asked = sound_asked(request) or system.config.trained_seconds
+        asked = sound_asked(request)
+        asked = system.config.trained_seconds if asked is None else asked
         seconds = system.longest(window_seconds(asked, seconds=asked), request.long_takes)
         if source is None or task == "tta":
             return EncodedVideo({}, seconds, lead + seconds)

@@ -79,7 +79,8 @@ def _implied(source: Source | None, request: Request, system: System) -> str:
         return "extend"
     if request.reference is not None and system.row.takes_context:
         return "ac-vta"
-    return "tta" if source is None and system.row.text else "vta"
+    alone = source is None and request.reference is None
+    return "tta" if alone and system.row.text else "vta"
 
 
 def sound_asked(request: Request) -> float | None:

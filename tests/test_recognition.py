@@ -57,6 +57,20 @@ def test_every_public_file_is_known_by_its_keys(name, wrapper):
     assert detect_shapes(shapes) == Family(*EXPECTED[name])
 
 
+@pytest.mark.parametrize("base", ["S16", "L44_V2"])
+def test_mmaudio_with_an_input_embedding_is_foleygenex(base):
+    from foleystage.core import generators
+    from foleystage.core.generators.foleygenex import FoleyGenEx, FoleyGenExConfig
+
+    config = FoleyGenExConfig.of(getattr(generators, base))
+    with torch.device("meta"):
+        network = FoleyGenEx(config)
+    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    assert detect_shapes(shapes).name == "foleygenex"
+    without = {key: shape for key, shape in shapes.items() if not key.startswith("input_embed.")}
+    assert detect_shapes(without).name == "mmaudio"
+
+
 def test_transformers_clip_is_not_taken_for_open_clip():
     shapes = {"vision_model.embeddings.patch_embedding.weight": (1280, 3, 14, 14)}
     shapes["text_model.embeddings.token_embedding.weight"] = (49408, 1024)

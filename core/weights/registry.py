@@ -81,8 +81,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("foleygenex", "generator", "1044 M parameters", _NONE).at(
         Manual(
-            "nobody yet (the authors publish none): train them with the recipe "
-            "foleygenex_vggsound, or name a file of your own",
+            "a training of your own with the recipe foleygenex_vggsound (none are published)",
             "foleygenex.safetensors",
         )
     ),

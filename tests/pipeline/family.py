@@ -22,6 +22,7 @@ from foleystage.core.generators import (
     MMAudioConfig,
 )
 from foleystage.core.generators.foleygenex import FOLEYGENEX, FoleyGenEx, FoleyGenExConfig
+from foleystage.core.generators.foleygenex_checkpoint import record
 from foleystage.core.weights.families import Family
 from procedural import fill
 from safetensors.torch import save_file
@@ -64,11 +65,16 @@ def filled(module: torch.nn.Module, prefix: str = "") -> dict[str, torch.Tensor]
 
 
 def write_generator(name: str, folder: Path, config: MMAudioConfig | None = None) -> Path:
-    """As published: a pickled file that also holds the tables that are not learned."""
+    """As published: a pickled file that also holds the tables that are not learned; of FoleyGenEx,
+    which nobody publishes, as our training writes it."""
     config = config or CONFIGS[name]
     kind = ACFoley if config.reference_samples else MMAudio
     kind = FoleyGenEx if isinstance(config, FoleyGenExConfig) else kind
     tensors = filled(kind(config, device="meta"))
+    if isinstance(config, FoleyGenExConfig):
+        path = folder / f"{name}.safetensors"
+        save_file(tensors, path, record(config))
+        return path
     path = folder / f"{name}.pth"
     torch.save({**tensors, "t_embed.freqs": torch.zeros(4)}, path)
     return path

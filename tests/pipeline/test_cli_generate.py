@@ -132,6 +132,7 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         (["CLIP", "--model", "ac_foley", "--part", "vae=nowhere.pth"], "no weights file"),
         (["CLIP", "--model", "ac_foley", "--part", "vae=VAE16"], "use mmaudio_vae_44k"),
         (["CLIP", "--model", "ac_foley", "--part", "generator=MMAUDIO"], "not of AC-Foley"),
+        (["CLIP", "--model", "foleygenex", "--part", "generator=MMAUDIO"], "not of FoleyGenEx"),
         (["CLIP", "--model", "ac_foley", "--precision", "float16"], "bfloat16 or float32"),
         (["CLIP", "--precision", "bfloat16"], "in float32"),
         (["CLIP", "--loudness", "1"], "-70 to 0 LUFS"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from family import CONFIGS, write_generator, write_part
+from family import CONFIGS, OTHERS, write_generator, write_part
 from foleystage.core.catalog import CODECS, SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import MDSGen, mdsgen_config
@@ -55,8 +55,8 @@ def everything(tmp_path_factory):
                 write_part(folder, system.files[role], family)
     for name, config in CONFIGS.items():
         write_generator(name, folder, config)
-    for name in ("mmaudio_small_44k", "mmaudio_medium_44k"):
-        write_generator(name, folder, CONFIGS["mmaudio_large_44k"])
+    for name, config in OTHERS.items():
+        write_generator(name, folder, config)
     plain = replace(mdsgen_config("b"), side_block=False)
     write_mdsgen(folder / "mdsgen_b.safetensors", plain)
     return folder
