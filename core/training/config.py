@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Figures of the optimisation. `precision` is that of autocast, where it is on."""
+    """Figures of the optimisation. `precision` is that of autocast, where it is on.
+
+    drop_at: steps at which the rate is multiplied by drop_factor; where there are some, it stays as
+    it is between them. ema: what the average of the weights keeps each step; ema_width, where it is
+    above 0: the width of the average over the run so far, relative to its length, in place of that
+    (arXiv 2312.02696, section 3.1: it keeps (1 - 1/t)^(gamma + 1)).
+    """
 
     steps: int
     learning_rate: float
@@ -22,8 +31,11 @@ class LoopConfig:
     weight_decay: float = 0.02
     warm_up: int = 50
     final_factor: float = 0.01
+    drop_at: tuple[int, ...] = ()
+    drop_factor: float = 0.1
     clip_norm: float = 1.0
     ema: float = 0.995
+    ema_width: float = 0.0
     autocast: bool = True
     precision: Literal["bf16", "fp16"] = "bf16"
     log_every: int = 25
@@ -33,13 +45,29 @@ class LoopConfig:
 
 def learning_rate_at(step: int, config: LoopConfig) -> float:
     """Linear warm-up, then a cosine down to `final_factor` of the peak; after `restart_at` the same
-    again (SGDR, arXiv 1608.03983).
+    again (SGDR, arXiv 1608.03983). With `drop_at`, steps instead of the cosine.
     """
     peak, end = config.learning_rate, config.restart_at or config.steps
     if step >= end:
         peak, end, step = config.restart_rate, config.steps - end, step - end
     if step < config.warm_up:
         return peak * (step + 1) / config.warm_up
+    if config.drop_at:
+        return peak * config.drop_factor ** sum(step >= at for at in config.drop_at)
     done = (step - config.warm_up) / max(end - config.warm_up, 1)
     low = config.final_factor
     return peak * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+def ema_keep(step: int, config: LoopConfig) -> float:
+    """What the average of the weights keeps of itself at a step."""
+    if config.ema_width:
+        return (1 - 1 / (step + 1)) ** (_gamma(config.ema_width) + 1)
+    return min(config.ema, (1 + step) / (10 + step))
+
+
+@functools.lru_cache
+def _gamma(width: float) -> float:
+    """The exponent g of an average of a relative width: width^2 = (g + 1) / ((g + 2)^2 (g + 3))."""
+    squared = width**-2
+    return float(np.roots([1, 7, 16 - squared, 12 - squared]).real.max())

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import FoleyError
 from .batches import on_device, share_of
 from .checkpoint import RunState
-from .config import LoopConfig, learning_rate_at
+from .config import LoopConfig, ema_keep, learning_rate_at
 from .optimizers import make_optimizer
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class _Run:
         norm = self.accelerator.clip_grad_norm_(state.model.parameters(), config.clip_norm)
         self.stepper.step()
         self.stepper.zero_grad()
-        _average(state.average, state.model, min(config.ema, (1 + step) / (10 + step)))
+        _average(state.average, state.model, ema_keep(step, config))
         return {"loss": measures["loss"], "norm": float(norm), **measures}
 
 
