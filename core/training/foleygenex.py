@@ -272,11 +272,14 @@ class GenExTask:
         return {"validation": float(np.mean(losses))}
 
 
-def half_tensors(model: MiniSystem) -> dict[str, Tensor]:
-    """The weights in 16 bits, which halves the file."""
-    return {name: value.half() for name, value in model.state_dict().items()}
+def half_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The weights in 16 bits, which halves the file; under the network's own names where no words
+    are trained with it."""
+    kept = model if model.text is not None else model.generator
+    return {name: value.half() for name, value in kept.state_dict().items()}
 
 
-def file_metadata(model: MiniSystem) -> dict[str, str]:
+def file_metadata(model: nn.Module) -> dict[str, str]:
     """What the file says of its network and its words."""
-    return {"words": " ".join(model.text.words), **record(model.generator.config)}
+    words = {} if model.text is None else {"words": " ".join(model.text.words)}
+    return {**words, **record(model.generator.config)}

@@ -15,13 +15,16 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def make_task(cache):
-    """A name to the task; `mdsgen_videos` is the kind `mdsgen` on shards."""
+    """A name to the task; `mdsgen_videos` is the kind `mdsgen` on shards, `foleygenex_folders` the
+    kind `foleygenex`."""
     return {
         "video_encoder": _video_encoder,
         "codec": _codec,
         "mdsgen": _mdsgen,
         "mdsgen_videos": _mdsgen_videos,
         "flow": _flow,
+        "foleygenex": _foleygenex,
+        "foleygenex_folders": _foleygenex_folders,
     }
 
 
@@ -77,8 +80,35 @@ def _flow(cache):
     return FlowTask(FlowFigures(clips=4, validation_clips=2, workers=1), 10, cache)
 
 
-@pytest.fixture(
-    scope="session", params=["video_encoder", "codec", "mdsgen", "mdsgen_videos", "flow"]
+def _foleygenex(cache):
+    from foleystage.core.training.foleygenex import GenExFigures, GenExTask
+
+    figures = GenExFigures(clips=12, validation_clips=4, joined=0.3, workers=1, base="")
+    return GenExTask(figures, cache)
+
+
+def _foleygenex_folders(cache):
+    from foleystage.core.media import write_audio
+    from foleystage.core.training.foleygenex_folders import FolderFigures, FolderTask
+
+    sounds = cache / "few_sounds"
+    sounds.mkdir()
+    for number in range(3):
+        sound = 0.1 * torch.randn(1, 32000, generator=torch.Generator().manual_seed(number))
+        write_audio(sounds / f"{number}.wav", sound, 16000)
+    (sounds / "captions.csv").write_text("file,caption\n0,metal\n1,wood\n2,a loud glass\n")
+    figures = FolderFigures(
+        sounds=(str(sounds),), system="foleygenex_mini", base="foleygenex_mini", batch=4
+    )
+    return FolderTask(figures, cache, torch.device("cpu"))
+
+
+KINDS = (
+    *("video_encoder", "codec", "mdsgen", "mdsgen_videos", "flow"),
+    *("foleygenex", "foleygenex_folders"),
 )
+
+
+@pytest.fixture(scope="session", params=KINDS)
 def task(request, make_task, cache):
     return make_task[request.param](cache)

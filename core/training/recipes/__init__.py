@@ -108,6 +108,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 def _kinds() -> dict[str, Kind]:
     from ..codec import CodecFigures, CodecTask, settle
     from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
+    from ..foleygenex_folders import FolderFigures, FolderTask, is_of_folders
     from ..mdsgen import (
         MDSGenFigures,
         MDSGenTask,
@@ -119,7 +120,11 @@ def _kinds() -> dict[str, Kind]:
     from ..mini_flow import FlowFigures, FlowTask
 
     def figures(kind, values):
-        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        try:
+            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except TypeError as error:
+            known = ", ".join(field.name for field in fields(kind))
+            raise FoleyError(f"The figures of this recipe may be: {known}.") from error
 
     return {
         "video_encoder": Kind(
@@ -148,7 +153,11 @@ def _kinds() -> dict[str, Kind]:
             lambda model: {"words": " ".join(model.text.words)},
         ),
         "foleygenex": Kind(
-            lambda values, loop, cache, device: GenExTask(figures(GenExFigures, values), cache),
+            lambda values, loop, cache, device: (
+                FolderTask(figures(FolderFigures, values), cache, device)
+                if is_of_folders(values)
+                else GenExTask(figures(GenExFigures, values), cache)
+            ),
             half_tensors,
             file_metadata,
         ),
