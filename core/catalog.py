@@ -252,17 +252,6 @@ add(
         **_MINI,
     ),
     _system(
-        "foleygenex_mini",
-        "FoleyGenEx in small: picture, words, a reference, and sounds to extend or edit; 32 kHz "
-        "mono, bundled",
-        FOLEYGENEX_CHECKPOINT,
-        foleygenex_mini(),
-        text="mini_text_encoder_adverbs",
-        sampling=Sampling(scale=3.0, rescale=1.0),
-        reference=LEVELLED_REFERENCE,
-        **_MINI,
-    ),
-    _system(
         "mdsgen_mini",
         "MDSGen in small: the picture alone, fast; 32 kHz mono, bundled",
         MDSGEN_CHECKPOINT,
@@ -277,6 +266,17 @@ add(
         replace(mdsgen_config("b"), side_block=False),
         video="cavp",
         sampling=_MDSGEN,
+    ),
+    _system(
+        "foleygenex_mini",
+        "FoleyGenEx in small: picture, words, a reference, and sounds to extend or edit; 32 kHz "
+        "mono, bundled",
+        FOLEYGENEX_CHECKPOINT,
+        foleygenex_mini(),
+        text="mini_text_encoder_adverbs",
+        sampling=Sampling(scale=3.0, rescale=1.0),
+        reference=LEVELLED_REFERENCE,
+        **_MINI,
     ),
     _system(
         "ac_foley",

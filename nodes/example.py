@@ -14,6 +14,7 @@ from .common import Node
 MEDIA = Path(__file__).resolve().parents[1] / "workflows" / "media"
 CLIPS = {"silent": "example.mp4", "with its own sound": "example_with_sound.mp4"}
 SOUNDS = {name: f"reference_{name}.flac" for name in ("bell", "wood", "metal", "glass", "drum")}
+SOUNDS["track of the clip"] = "example_track.flac"
 
 
 class Example(Node):
@@ -27,7 +28,8 @@ class Example(Node):
         widgets.choice(
             "sound",
             SOUNDS,
-            "The sound, about 2 s: for Encode Foley Reference, or reference of Quick Foley.",
+            "The sound, about 2 s: for Encode Foley Reference, or reference of Quick Foley. track "
+            "of the clip: the true sound of its 8 s, for Foley Task.",
         ),
     ]
     OUTPUTS = [

@@ -23,12 +23,24 @@ from .values import entry_of
 
 
 def streams() -> dict[str, str]:
-    """What every stream of the catalogue says, for an artist, by name; in the order of its systems,
-    since saved graphs keep widgets by position. Streams are the last widgets of a node."""
-    found: dict[str, str] = {}
+    """What a stream of the catalogue says, for an artist, by name: the first one of each meaning,
+    which stands for all of it. In the order of its systems, since saved graphs keep widgets by
+    position; streams are the last widgets of a node."""
+    return {names[0]: meaning for meaning, names in _meanings().items()}
+
+
+def alike(stream: str) -> tuple[str, ...]:
+    """The streams that say what this one does; what means nothing by itself is none."""
+    return next(names for names in _meanings().values() if stream in names)
+
+
+def _meanings() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
     for row in SYSTEMS.values():
         for spec in row.streams:
-            found.setdefault(spec.name, spec.meaning)
+            names = found.get(spec.meaning, ())
+            if spec.meaning and spec.name not in names:
+                found[spec.meaning] = (*names, spec.name)
     return found
 
 
@@ -130,7 +142,11 @@ class StreamGuider(Node):
     def execute(cls, model, positive, start, stop, **scales) -> io.NodeOutput:
         known = foley_model(model).diffusion_model.stream_names
         given = {name for _, options in positive for name in entry_of(options).streams}
-        scales = {name: scales.get(name, widgets.SCALE) for name in streams()}
+        scales = {
+            name: scales.get(stream, widgets.SCALE)
+            for stream in streams()
+            for name in alike(stream)
+        }
         chosen = {k: scale for k, scale in scales.items() if k in given.intersection(known)}
         guidance = between(per_stream(chosen), start, stop)
         return io.NodeOutput(TermGuider(model, terms_of(guidance, positive)))
@@ -187,7 +203,12 @@ class GuidanceTerm(Node):
                 f"The term counts from {start:g} to {stop:g}, which is nowhere: let it stop after "
                 "it starts."
             )
-        left_out = frozenset(name for name in streams() if not kept.get(f"hear_{name}", True))
+        left_out = frozenset(
+            name
+            for stream in streams()
+            for name in alike(stream)
+            if not kept.get(f"hear_{stream}", True)
+        )
 
         def counts(t: float) -> float:
             return weight if start <= t < until(stop) else 0.0

@@ -56,7 +56,7 @@ class FoleyGenExConfig(MMAudioConfig):
     def streams(self) -> tuple[StreamSpec, ...]:  # type: ignore[override]
         """MMAudio's; `context`, the codec's latent and beside it 1 where it is known, 0 elsewhere;
         and `video_mask`, 1 where the picture counts as unseen, 0 elsewhere."""
-        meaning = "a sound that is continued, changed or followed"
+        meaning = "the reference sound"
         rate = self.latent.rate
         context = StreamSpec(CONTEXT, self.latent_dim + 1, rate, null="zeros", meaning=meaning)
         return (*super().streams, context, StreamSpec(VIDEO_MASK, 1, rate, null="zeros"))

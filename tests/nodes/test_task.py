@@ -216,3 +216,23 @@ def test_a_reference_of_a_context_is_not_encoded_alone(call, parts):
             codec=found["codec"],
             model=found["model"],
         )
+
+
+def test_a_reference_in_the_context_has_the_reference_s_scale(call, parts):
+    found = {k: v for k, v in parts("foleygenex_mini").items() if k != "text"}
+    given = {"audio": audio(REFERENCE, 32000)}
+    positive, _, latent = call("Task", task="ac-vta", **found, **given)
+    sides = {"model": found["model"], "positive": positive, "start": 0.0, "stop": 1.0}
+    made = [
+        call(
+            "Sampler",
+            model=found["model"],
+            positive=positive,
+            negative=positive,
+            latent=latent,
+            steps=STEPS,
+            guider=call("StreamGuider", **sides, audio=scale)[0],
+        )[0]["samples"]
+        for scale in (1.0, 4.0)
+    ]
+    assert relative(*made) > 0.01
