@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
-from foleystage.core.training.config import LoopConfig, learning_rate_at
+from foleystage.core.training.config import LoopConfig, ema_keep, learning_rate_at
 from foleystage.core.training.loop import train
 from foleystage.core.training.optimizers import orthogonalise
 from foleystage.core.training.processes import processes
@@ -181,3 +181,23 @@ def test_the_learning_rate_can_rise_once_more():
     assert rates[5] < 0.004
     assert rates[:3] == [learning_rate_at(step, CONFIG) for step in range(3)]
     assert all(a >= b for a, b in zip(rates[8:], rates[9:]))
+
+
+def test_the_learning_rate_can_fall_in_steps():
+    config = replace(CONFIG, drop_at=(5, 9))
+    rates = [learning_rate_at(step, config) for step in range(12)]
+    assert rates[:3] == [learning_rate_at(step, CONFIG) for step in range(3)]
+    assert rates[2:5] == [0.01] * 3
+    assert rates[5:9] == pytest.approx([1e-3] * 4) and rates[9:] == pytest.approx([1e-4] * 3)
+
+
+def test_the_average_can_be_as_wide_as_a_share_of_the_run():
+    config, steps = replace(CONFIG, ema_width=0.1), 4000
+    keeps = np.array([ema_keep(step, config) for step in range(steps)])
+    assert keeps[0] == 0 and (np.diff(keeps) > 0).all()
+    weights = (1 - keeps) * np.append(np.cumprod(keeps[:0:-1])[::-1], 1)
+    assert weights.sum() == pytest.approx(1)
+    times = np.arange(1, steps + 1) / steps
+    mean = (weights * times).sum()
+    width = np.sqrt((weights * (times - mean) ** 2).sum())
+    assert width == pytest.approx(0.1, rel=0.01)
