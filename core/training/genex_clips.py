@@ -2,12 +2,14 @@
 
 A folder's table is `captions.csv` in it, as `foleystage augment` writes one, or `FOLDER.csv` beside
 it: with a header, a column of file names and columns of captions (see `captions`), or without one
-as VGGSound comes, name, start, label, split (see `video_folder`).
+as VGGSound comes, name, start, label, split (see `video_folder`). One that ends in .json is as
+WavCaps comes: "data", a list of "id" and "caption".
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import zlib
 from collections.abc import Sequence
@@ -17,12 +19,13 @@ from pathlib import Path
 from ..errors import FoleyError
 from ..media import probe
 from ..media.probe import sound_seconds
-from .captions import find_sound, read_captions, relative
+from .captions import Captioned, find_sound, read_captions, relative
 from .video_folder import read_list
 
 log = logging.getLogger(__name__)
 
 MOST_PIECES = 5
+_TABLES = (".csv", ".tsv", ".json")
 _SPLITS = ("train", "test")
 _VALIDATION_ONE_IN = 100
 
@@ -39,8 +42,8 @@ class CaptionedClip:
 
 def find_table(folder: Path) -> Path | None:
     """The table of a folder's captions, None where there is none."""
-    own = (folder / "captions.csv", folder / "captions.tsv")
-    beside = (folder.parent / f"{folder.name}.csv", folder.parent / f"{folder.name}.tsv")
+    own = [folder / f"captions{suffix}" for suffix in _TABLES]
+    beside = [folder.parent / f"{folder.name}{suffix}" for suffix in _TABLES]
     return next((path for path in (*own, *beside) if path.is_file()), None)
 
 
@@ -49,17 +52,18 @@ def check_folders(videos: Sequence[str], sounds: Sequence[str]) -> None:
     its captions."""
     if not videos and not sounds:
         raise FoleyError("The recipe needs 'videos' or 'sounds', folders with captions.")
-    kinds = [("videos", name) for name in videos] + [("sounds", name) for name in sounds]
-    missing = [
-        f"a folder of {kind} at {name}" if not Path(name).is_dir() else f"the captions of {name}"
-        for kind, name in kinds
-        if not Path(name).is_dir() or find_table(Path(name)) is None
-    ]
+    missing = []
+    for kind, names in (("videos", videos), ("sounds", sounds)):
+        for path in (Path(name).absolute() for name in names):
+            if not path.is_dir():
+                missing.append(f"a folder of {kind} at {path}")
+            elif find_table(path) is None:
+                missing.append(f"the captions of {path}")
     if missing:
         raise FoleyError(
-            f"This recipe needs folders with captions (captions.csv in them or FOLDER.csv beside "
-            f"them), and missing from {Path.cwd()} are: {'; '.join(missing)}. Put or link them "
-            "there, or name your own as 'videos' and 'sounds' in a copy of the recipe."
+            "This recipe needs folders with captions (captions.csv in them, or FOLDER.csv beside "
+            f"them), and these are missing: {'; '.join(missing)}; put or link them there, or name "
+            "your own as 'videos' and 'sounds' in a copy of the recipe."
         )
 
 
@@ -93,6 +97,8 @@ def read_folder(folder: Path, *, has_picture: bool) -> list[CaptionedClip]:
 
 def _rows(table: Path, folder: Path) -> list[tuple[Path | None, str]]:
     """File and caption of each row that is to be trained on."""
+    if table.suffix == ".json":
+        return [(_find(folder, row.file), row.caption) for row in _read_json(table)]
     if not _lacks_header(table):
         return [(find_sound(folder, row), row.caption) for row in read_captions(table)]
     clips = read_list(table, folder)
@@ -100,6 +106,26 @@ def _rows(table: Path, folder: Path) -> list[tuple[Path | None, str]]:
     if unlabelled is not None:
         raise FoleyError(f"{table.name} has no label for {unlabelled}; give each row one.")
     return [(clip.path, clip.label) for clip in clips]
+
+
+def _read_json(table: Path) -> list[Captioned]:
+    try:
+        rows = json.loads(table.read_text("utf-8"))["data"]
+        found = [Captioned(str(row["id"]), row["caption"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FoleyError(
+            f'The captions {table} cannot be read; they need "data", a list of "id" and "caption".'
+        ) from error
+    if not all(isinstance(row.caption, str) and row.caption.strip() for row in found):
+        raise FoleyError(f"{table.name} has a row whose caption is no text; give each one.")
+    return found
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """The file of an id, which may have the suffix of what it was made from."""
+    return find_sound(folder, Captioned(name, "")) or find_sound(
+        folder, Captioned(Path(name).stem, "")
+    )
 
 
 def _lacks_header(table: Path) -> bool:

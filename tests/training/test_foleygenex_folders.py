@@ -107,6 +107,23 @@ def test_a_file_has_all_its_captions_once(folders):
     assert [c.captions for c in clips] == [("a loud metal hit",), ("glass", "glass, quiet")]
 
 
+def test_captions_as_wavcaps_comes_are_read(folders, tmp_path):
+    folder = tmp_path / "SoundBible"
+    folder.mkdir()
+    for name in ("2219", "Yabc"):
+        write_audio(folder / f"{name}.flac", noise(1.0), RATE)
+    table = tmp_path / "SoundBible.json"
+    rows = [{"id": "2219", "caption": "An airplane.", "duration": 14.1}]
+    rows += [{"id": "Yabc.wav", "caption": "Wind blows."}, {"id": "7", "caption": "Lost."}]
+    table.write_text(json.dumps({"num_captions_per_audio": 1, "data": rows}))
+    clips = read_folder(folder, has_picture=False)
+    assert [c.captions for c in clips] == [("An airplane.",), ("Wind blows.",)]
+    for broken in ("[]", '{"data": [{"id": 3}]}', '{"data": [{"id": 3, "caption": null}]}'):
+        table.write_text(broken)
+        with pytest.raises(FoleyError, match="caption"):
+            read_folder(folder, has_picture=False)
+
+
 @pytest.mark.parametrize(
     ("length", "expected"),
     [
@@ -295,12 +312,13 @@ def test_a_silent_part_of_a_long_sound_is_left_out(tmp_path):
 
 def test_folders_that_are_missing_are_said_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "wavcaps").mkdir()
+    (tmp_path / "wavcaps" / "FreeSound").mkdir(parents=True)
     with pytest.raises(FoleyError) as raised:
         run_recipe("foleygenex_vggsound", tmp_path / "runs")
     said = str(raised.value)
-    for part in ("videos at vggsound", "sounds at audiocaps", "the captions of wavcaps"):
-        assert part in said
+    assert f"a folder of videos at {tmp_path / 'vggsound'}; " in said
+    assert f"a folder of sounds at {tmp_path / 'audiocaps'}; " in said
+    assert f"the captions of {tmp_path / 'wavcaps' / 'FreeSound'}; " in said
 
 
 @pytest.mark.parametrize(
