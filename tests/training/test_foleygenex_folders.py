@@ -210,6 +210,26 @@ def test_the_network_sees_what_it_is_to_see(folders, cache, nulls):
     assert torch.allclose(seen[CONTEXT], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("more", "masked", "embeds"),
+    [
+        ({}, "known", True),
+        ({"masking": "target"}, "hidden", True),
+        ({"ablation": "M-1"}, None, False),
+        ({"ablation": "M-2"}, "known", False),
+        ({"ablation": "M-3"}, None, True),
+    ],
+)
+def test_masks_and_embedding_are_those_of_the_ablation(folders, cache, more, masked, embeds):
+    made = FolderTask(figures(folders, drop_context=0.0, **more), cache, CPU)
+    model, batch = made.model(), made.batch(0, rng())
+    mask = batch[VIDEO_MASK][..., 0].bool()
+    assert torch.equal(mask, batch[masked] if masked else torch.zeros_like(mask))
+    made.loss(model, batch, 0)[0].backward()
+    grads = [value.grad for value in model.generator.input_embed.parameters()]
+    assert all((grad is not None) == embeds for grad in grads)
+
+
 def test_from_scratch_the_words_are_those_of_the_mini(folders, cache):
     made = FolderTask(figures(folders, base=""), cache, CPU)
     model = made.model()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from foleystage.core.errors import FoleyError
 from foleystage.core.training.recipes import FOLDER, read_recipe, run_recipe
 from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.fill import fill_from
+from foleystage.core.weights.registry import entry
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
@@ -18,6 +20,11 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 @pytest.mark.parametrize("name", NAMES)
 def test_bundled_recipes_can_be_read(name):
     assert read_recipe(name)["loop"]["steps"] > 0
+
+
+def test_weights_that_nobody_publishes_name_a_recipe_that_is_there():
+    named = re.search(r"recipe (\w+)", str(entry("foleygenex").source))
+    assert named is not None and named[1] in NAMES
 
 
 def test_an_unknown_recipe_is_refused_by_name():
