@@ -10,10 +10,12 @@ function isTyping(target) {
   );
 }
 
-function isMeant(element, event) {
+// Whether a key is meant for a widget of ours: the pointer is over it, or the focus in it and the
+// pointer over no other.
+export function isMeant(element, event) {
   if (!(event.target instanceof Node) || isTyping(event.target)) return false;
   if (element.matches(":hover")) return true;
-  const other = element.ownerDocument.querySelector(".foley-takes:hover");
+  const other = element.ownerDocument.querySelector(".foley-takes:hover, .foley-range:hover");
   return !other && element.contains(element.ownerDocument.activeElement);
 }
 

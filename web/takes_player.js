@@ -1,29 +1,12 @@
 // The takes list: a picture, a number for each take, a bar to play and seek. Plain DOM, no ComfyUI.
+import { icon, ICONS, make as element, relabel } from "./elements.js";
 import { TakesClock } from "./takes_clock.js";
 import { listenToKeys } from "./takes_keys.js";
-import { addStyle } from "./takes_style.js";
+import { addTakesStyle } from "./takes_style.js";
 import { wordsOf } from "./words.js";
 
-const PLAY = "M3 1 L13 7 L3 13 Z";
-const PAUSE = "M2 1 H6 V13 H2 Z M8 1 H12 V13 H8 Z";
-const LOOP = "M7 2 A5 5 0 1 0 12 7 H10.4 A3.4 3.4 0 1 1 7 3.6 V6 L11.5 2.8 L7 -0.4 Z";
-
-function make(tag, part, attributes = {}) {
-  const element = document.createElement(tag);
-  if (part) element.className = `foley-takes-${part}`;
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
-
-function icon(path) {
-  const space = "http://www.w3.org/2000/svg";
-  const drawing = document.createElementNS(space, "svg");
-  drawing.setAttribute("viewBox", "0 0 14 14");
-  drawing.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(space, "path");
-  line.setAttribute("d", path);
-  drawing.append(line);
-  return drawing;
+function make(tag, part, attributes) {
+  return element(tag, part && `foley-takes-${part}`, attributes);
 }
 
 function clockTime(seconds) {
@@ -35,7 +18,7 @@ function clockTime(seconds) {
 export class TakesPlayer {
   // onPick(number): the artist picked a take, counted from 1.
   constructor({ onPick = () => {}, words = wordsOf("en") } = {}) {
-    addStyle();
+    addTakesStyle();
     this.words = words;
     this.onPick = onPick;
     this.picked = 1;
@@ -75,7 +58,7 @@ export class TakesPlayer {
     this.loopButton = make("button", "loop", {
       type: "button", title: words.loop, "aria-label": words.loop,
     });
-    this.loopButton.append(icon(LOOP));
+    this.loopButton.append(icon(ICONS.loop));
     this.loopButton.onclick = () => {
       this.clock.loop = !this.clock.loop;
       this.#draw();
@@ -155,11 +138,7 @@ export class TakesPlayer {
   #drawBar() {
     const { clock, words } = this;
     const label = clock.playing ? words.pause : words.play;
-    if (this.playButton.title !== label) {
-      this.playButton.title = label;
-      this.playButton.setAttribute("aria-label", label);
-      this.playButton.replaceChildren(icon(clock.playing ? PAUSE : PLAY));
-    }
+    relabel(this.playButton, clock.playing ? ICONS.pause : ICONS.play, label);
     this.position.max = String(clock.duration);
     this.position.value = String(clock.time);
     this.time.textContent = `${clockTime(clock.time)} / ${clockTime(clock.duration)}`;

@@ -1,5 +1,7 @@
 // How the takes list looks, in the colours of ComfyUI's theme. Words and their ground are always
 // input-text and comfy-input-bg, which every theme makes legible on each other.
+import { addStyle } from "./elements.js";
+
 const ID = "foley-takes-style";
 
 const CSS = `
@@ -48,11 +50,6 @@ const CSS = `
 .foley-takes-note { flex: 0 0 auto; margin: 0; color: var(--ink); }
 `;
 
-// Puts the style into the page, once.
-export function addStyle(page = document) {
-  if (page.getElementById(ID)) return;
-  const style = page.createElement("style");
-  style.id = ID;
-  style.textContent = CSS;
-  page.head.append(style);
+export function addTakesStyle() {
+  addStyle(ID, CSS);
 }
