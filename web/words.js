@@ -12,6 +12,23 @@ const WORDS = {
     lost: "This take can no longer be played: run the graph again.",
     unseen: "The picture cannot be played here; the takes can.",
     own: " (the model's own)",
+    range: "Range",
+    line: "Waveform",
+    rangeStart: "Start of the range",
+    rangeStop: "End of the range",
+    fromTo: ({ start, stop }) =>
+      `${start.toFixed(3)} – ${stop.toFixed(3)} s (${(stop - start).toFixed(3)} s)`,
+    drag: "Drag to choose a range.",
+    runOnce: "Run once to see the sound.",
+    clear: "No range",
+    again: "Play again and again",
+    wired: "The range comes over a wire.",
+    unread: "The range that was here cannot be read: draw another one.",
+    beyond: "The range ends after the sound.",
+    soundLost: "The sound can no longer be played: run the graph again.",
+    rangeKeys: "Drag to draw a range, drag its edges or its middle; Shift: no snapping to onsets. "
+      + "Double-click or Escape: no range. Wheel: zoom, Shift and wheel: scroll. Space: play. "
+      + "Tab: other edge, arrows: 10 ms, with Shift 100 ms. I and O: start and end at the playhead.",
   },
   zh: {
     takes: "各条声音",
@@ -25,6 +42,23 @@ const WORDS = {
     lost: "这一条已无法播放：请重新运行。",
     unseen: "此处无法播放画面，但可以试听声音。",
     own: "（模型自带）",
+    range: "范围",
+    line: "波形",
+    rangeStart: "范围的开始",
+    rangeStop: "范围的结束",
+    fromTo: ({ start, stop }) =>
+      `${start.toFixed(3)} – ${stop.toFixed(3)} 秒（${(stop - start).toFixed(3)} 秒）`,
+    drag: "拖动以选择范围。",
+    runOnce: "运行一次即可看到声音。",
+    clear: "不选范围",
+    again: "循环播放",
+    wired: "范围来自连线。",
+    unread: "这里的范围无法读取：请重新选择。",
+    beyond: "范围超出了声音的结尾。",
+    soundLost: "声音已无法播放：请重新运行。",
+    rangeKeys: "拖动选择范围，可拖动边缘或中间；按住 Shift 不吸附到起音。双击或 Esc：不选范围。"
+      + "滚轮：缩放，Shift 加滚轮：左右移动。空格：播放。Tab：另一边缘，方向键：10 毫秒，加 Shift 为 "
+      + "100 毫秒。I 和 O：把开始和结束设在播放头处。",
   },
 };
 
