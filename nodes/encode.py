@@ -22,6 +22,7 @@ from .common import Node
 from .native.managed import Managed
 from .native.model import foley_model
 from .notices import shown_on
+from .preview import preview_of
 from .progress import callbacks
 from .values import EncodedFeatures
 
@@ -86,7 +87,8 @@ class EncodeVideo(Node):
         with shown_on(cls.hidden.unique_id):
             features = encode(0.0)
         if still_of(video) is None:
-            features = replace(features, behind=encode)
+            preview = functools.partial(preview_of, video, fps, start, features.seconds)
+            features = replace(features, behind=encode, preview=preview)
         return io.NodeOutput(features, features.seconds, features.start)
 
 

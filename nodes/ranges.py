@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,31 @@ from ..core.media import write_audio
 from ..core.results.peaks import onsets, peaks
 from .border import temporary_file
 
-# What web/range.js looks for in the options of an input and in what a node shows.
+# What web/range.js looks for in the options of an input and in what a node shows, and the message
+# of `show_range`.
 MARK = SHOWN = "foley_range"
+MESSAGE = "foleystage.range"
 _EXAMPLE = '{"start": 1.25, "stop": 2.5}'
 # What was shown lately, by the sound's digest: a node runs again whenever its range changes.
 _MADE: OrderedDict[str, dict[str, Any]] = OrderedDict()
 _MOST_MADE = 16
 
 
-def drawn_range(tooltip: str, name: str = "range", **other: Any) -> io.String.Input:
-    """A text input with a range in seconds as JSON, or nothing; drawn on the waveform."""
+def drawn_range(
+    tooltip: str,
+    name: str = "range",
+    *,
+    when: Mapping[str, Sequence[str]] | None = None,
+    **other: Any,
+) -> io.String.Input:
+    """A text input with a range in seconds as JSON, or nothing; drawn on the waveform.
+
+    when: other inputs with a list and those of their choices that go by a range; with another
+    choice nothing is drawn.
+    """
     text = io.String.Input(name, default="", tooltip=tooltip, **other)
     # Not by the constructor: ComfyUI 0.3.64's has no place for it.
-    text.extra_dict = {**text.extra_dict, MARK: True}
+    text.extra_dict = {**text.extra_dict, MARK: {"when": dict(when or {})}}
     return text
 
 
@@ -51,8 +64,7 @@ def range_of(text: str) -> tuple[float, float] | None:
         start, stop = float(value["start"]), float(value["stop"])
     except (ValueError, TypeError, KeyError):
         raise FoleyError(
-            f"The range '{text.strip()[:60]}' cannot be read: write {_EXAMPLE} in seconds, or "
-            "nothing."
+            f"The range must be like {_EXAMPLE}, in seconds, or nothing, not {text.strip()[:60]}."
         ) from None
     if not (math.isfinite(start) and math.isfinite(stop) and 0 <= start < stop):
         raise FoleyError(
@@ -80,6 +92,22 @@ def range_preview(
     while len(_MADE) > _MOST_MADE:
         _MADE.popitem(last=False)
     return {SHOWN: [{**made, "picture": picture} if picture else dict(made)]}
+
+
+def show_range(shown: Mapping[str, Any], node_id: str | None) -> None:
+    """Shows what `range_preview` made at once, before the node ends, or fails for want of a range.
+
+    Once it has ended, what it gives as `ui` is kept and shown again.
+    """
+    if node_id is None:
+        return
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    # Without a client ComfyUI would tell all of them.
+    if getattr(server, "client_id", None) is not None:
+        told = {"node": node_id.partition(".")[0], **shown}
+        server.send_sync(MESSAGE, told, server.client_id)
 
 
 def _description(waveform: Tensor, rate: int) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import get_args
 
 import torch
@@ -27,6 +25,7 @@ from .condition import both_sides, checked_streams, length_input
 from .native.latents import empty_latent, with_known
 from .native.model import foley_model
 from .notices import shown_on
+from .ranges import drawn_range, range_of, range_preview, show_range
 from .values import EncodedFeatures
 
 _INVERSIONS = {"off": "", "around the range": "around", "throughout": "throughout"}
@@ -37,7 +36,8 @@ class Task(Node):
     ABOUT = (
         "Says what is asked of a model: a sound for a picture or for words, the timbre of another "
         "sound, the rest of one that has begun, or a part of one anew. Every sample of a sound "
-        "that stays comes back as it was."
+        "that stays comes back as it was. It also runs alone, with nothing connected behind it, to "
+        "show the sound that a range is drawn on."
     )
     INPUTS = [
         widgets.choice(
@@ -64,12 +64,11 @@ class Task(Node):
         common.Codec.Input(
             "codec", optional=True, tooltip="The codec of the model; needed with a sound."
         ),
-        io.String.Input(
-            "range",
-            default="",
+        drawn_range(
+            "edit: the part of the sound that is made anew; extend: the part that stays, all of it "
+            "without a range. Drawn on the waveform, which is seen once this node has run.",
+            when={"task": [name for name, task in TASKS.items() if task.known]},
             optional=True,
-            tooltip='Seconds of the sound, as {"start": 1, "stop": 2.5}. edit: what is made anew; '
-            "extend: what stays.",
         ),
         length_input(
             "Length of the take in seconds where no video is connected; a video brings its own."
@@ -101,6 +100,8 @@ class Task(Node):
     FOLDER = "condition"
     ALIASES = ("inpaint audio", "extend audio", "edit audio", "timbre transfer", "text to audio")
     HIDDEN = [io.Hidden.unique_id]
+    # ComfyUI says nothing of other nodes whose results it still has: the waveform would be missing.
+    OTHER = {"is_output_node": True}
 
     @classmethod
     def validate_inputs(cls, task=None, surrogate=None, inversion=None) -> bool | str:
@@ -122,10 +123,13 @@ class Task(Node):
         **other,
     ) -> io.NodeOutput:
         inner = foley_model(model)
-        row, span = inner.row, _span(other.get("range", ""))
+        row, node_id = inner.row, cls.hidden.unique_id
         _require_inputs(task, row, video, text, audio, codec)
         sound = None if audio is None else one_sound(audio)
-        with shown_on(cls.hidden.unique_id):
+        shown = _shown(sound, video, node_id) if TASKS[task].known else None
+        span = range_of(other.get("range", ""))
+        _require_range(task, span)
+        with shown_on(node_id):
             asked = seconds if video is None or not TASKS[task].motion else video.seconds
             asked = video.seconds if video is not None else asked
             check_seconds(asked, "The length")
@@ -158,25 +162,24 @@ class Task(Node):
         empty = empty_latent(inner, made, asked, start=start, takes=1)
         told = planned.conditions.positive
         long = "one pass" if lead else None
-        return io.NodeOutput(
-            *both_sides(inner, told, away, made, long), with_known(empty, planned, known)
-        )
+        latent = with_known(empty, planned, known)
+        return io.NodeOutput(*both_sides(inner, told, away, made, long), latent, ui=shown)
 
 
-def _span(text: str) -> Span | None:
-    """A range as the node holds it, {"start": 1, "stop": 2.5}; None for none."""
-    if not text.strip():
-        return None
-    try:
-        value = json.loads(text)
-        span = float(value["start"]), float(value["stop"])
-    except (ValueError, TypeError, KeyError):
-        span = math.nan, math.nan
-    if not all(map(math.isfinite, span)):
+def _shown(sound, video: EncodedFeatures | None, node_id: str | None) -> dict:
+    """What a range is drawn on; it is seen even where the node then asks for one."""
+    picture = None if video is None or video.preview is None else video.preview()
+    shown = range_preview(*sound, picture)
+    show_range(shown, node_id)
+    return shown
+
+
+def _require_range(task: str, span: Span | None) -> None:
+    if task == "edit" and span is None:
         raise FoleyError(
-            f'The range must be like {{"start": 1, "stop": 2.5}}, in seconds, not {text[:60]}.'
+            "Say which part of the sound is made anew: draw a range on the waveform of Foley Task, "
+            "then run again."
         )
-    return span
 
 
 def _require_inputs(task: str, row: SystemSpec, video, text, audio, codec) -> None:

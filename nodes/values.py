@@ -22,6 +22,7 @@ class EncodedFeatures:
     was asked for; padded: seconds that the streams span, a little more on the encoder's grid.
     chance: of a hit, 50 a second, where the encoder tells it. behind(seconds): the same window
     behind so many seconds of its own first frames; None where there are no frames to do so.
+    preview(): a small video file of the window; None where nothing moves.
     """
 
     kind: Literal["video", "text", "reference"]
@@ -32,6 +33,7 @@ class EncodedFeatures:
     padded: float | None = None
     chance: Tensor | None = None
     behind: Callable[[float], EncodedFeatures] | None = None
+    preview: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ def test_a_text_is_a_range_in_seconds(ranges, written, value):
     "written", ["1.2 to 3", "[1, 2]", "7", "null", '{"start": 1}', '{"start": "a", "stop": 2}']
 )
 def test_another_text_is_refused_with_an_example(ranges, written):
-    with pytest.raises(FoleyError, match='cannot be read: write {"start": 1.25, "stop": 2.5}'):
+    with pytest.raises(FoleyError, match='must be like {"start": 1.25, "stop": 2.5}'):
         ranges.range_of(written)
 
 
@@ -67,9 +67,11 @@ def test_a_range_that_cannot_be_is_refused(ranges, edges):
 def test_the_input_is_a_marked_text(ranges):
     text = ranges.drawn_range("A part.")
     assert text.id == "range" and text.get_io_type() == "STRING"
-    assert {"default": "", "foley_range": True, "tooltip": "A part."}.items() <= (
-        text.as_dict().items()
-    )
+    options = text.as_dict()
+    assert options["foley_range"] == {"when": {}}
+    assert (options["default"], options["tooltip"]) == ("", "A part.")
+    told = ranges.drawn_range("A part.", when={"task": ["edit"]}).as_dict()
+    assert told["foley_range"] == {"when": {"task": ["edit"]}}
     assert "foley_range" not in ranges.io.String.Input("other").as_dict()
 
 
