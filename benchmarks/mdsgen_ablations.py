@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from measure import interval
 
 EVIDENCE = Path(__file__).resolve().parents[1] / "docs" / "evidence.md"
 BEGIN, END = "<!-- mdsgen ablations -->", "<!-- /mdsgen ablations -->"
 SCENES, SECONDS, SAMPLING_STEPS, GUIDANCE = 40, 5.12, 15, 2.0
-# Quantiles of Student's t for a two-sided interval of 95 %, by degrees of freedom.
-STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
 
 BASE = {
     "mask": "temporal",
@@ -123,15 +121,6 @@ def _scenes() -> tuple[torch.Tensor, list[np.ndarray]]:
     return targets, [np.array([event.time for event in scene.events]) for scene in scenes]
 
 
-def _interval(values: np.ndarray, sign: str = "") -> str:
-    """Mean and half the width of its 95 % interval over the seeds."""
-    mean, count = float(np.mean(values)), len(values)
-    if count < 2:
-        return f"{mean:{sign}.3f}"
-    half = STUDENT.get(count - 1, 1.96) * float(np.std(values, ddof=1)) / math.sqrt(count)
-    return f"{mean:{sign}.3f} ± {half:.3f}"
-
-
 def _table(results: dict[str, list[dict]], steps: int) -> str:
     first = next(iter(results.values()))
     plural = "s" if len(first) > 1 else ""
@@ -149,10 +138,10 @@ def _table(results: dict[str, list[dict]], steps: int) -> str:
             np.array([run[key] for run in runs]) for key in ("f1", "shuffled", "validation")
         )
         apart = [
-            "-" if runs is first else _interval(values - np.array([run[key] for run in first]), "+")
+            "-" if runs is first else interval(values - np.array([run[key] for run in first]), "+")
             for key, values in (("f1", f1), ("validation", error))
         ]
-        cells = (_interval(f1), apart[0], f"{shuffled.mean():.2f}", _interval(error), apart[1])
+        cells = (interval(f1), apart[0], f"{shuffled.mean():.2f}", interval(error), apart[1])
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -1,15 +1,20 @@
-"""What the benchmarks share: memory of a process, a process for each run, the table of results."""
+"""What the benchmarks share: memory of a process, a process for each run, intervals, the table of
+results."""
 
 from __future__ import annotations
 
 import json
+import math
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
+# Quantiles of Student's t for a two-sided interval of 95 %, by degrees of freedom.
+STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
 README = Path(__file__).resolve().parent / "README.md"
 
 
@@ -36,6 +41,15 @@ def in_own_process(script: str, *arguments: object) -> dict:
     if done.returncode:
         raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def interval(values: np.ndarray, sign: str = "") -> str:
+    """Mean and half the width of its 95 % interval over the seeds."""
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return f"{mean:{sign}.3f}"
+    half = STUDENT.get(count - 1, 1.96) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    return f"{mean:{sign}.3f} ± {half:.3f}"
 
 
 def machine() -> str:

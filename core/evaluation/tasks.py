@@ -94,8 +94,7 @@ def run_tasks(
     Raises:
         FoleyError: too few scenes have a hit.
     """
-    request = Request(steps=settings.steps, cfg=settings.cfg_scale, loudness=None)
-    run = _Run(_Remembering(system), held_out(settings), request, progress)
+    run = _run_of(system, settings, progress)
     report: dict[str, Any] = {"protocol": "tasks", **settings.head(system), "tasks": {}}
     for name, measure in _TASKS.items():
         if name in system.row.tasks:
@@ -105,6 +104,22 @@ def run_tasks(
     if folder is not None:
         write_report(report, folder, "tasks", report["scenes"])
     return table(report)
+
+
+def measure_task(
+    name: str, system: System, settings: Settings, progress: Progress | None = None
+) -> dict[str, float]:
+    """The figures of one task that a system does, by what they say.
+
+    Raises:
+        FoleyError: too few scenes have a hit.
+    """
+    return _TASKS[name](_run_of(system, settings, progress))
+
+
+def _run_of(system: System, settings: Settings, progress: Progress | None) -> _Run:
+    request = Request(steps=settings.steps, cfg=settings.cfg_scale, loudness=None)
+    return _Run(_Remembering(system), held_out(settings), request, progress)
 
 
 def _words(system: System) -> Sequence[str]:
