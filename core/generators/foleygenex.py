@@ -8,6 +8,7 @@ F5-TTS, arXiv 2410.06885, which the paper does not name). No weights are public.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ class FoleyGenExConfig(MMAudioConfig):
     nulls: Literal["zeros", "learned"] = "zeros"
     order: Literal["state first", "context first"] = "state first"
     most_groups: int = 16
+    places: int = 0
 
     @classmethod
     def of(cls, base: MMAudioConfig, **figures: Any) -> FoleyGenExConfig:
@@ -71,7 +73,8 @@ FOLEYGENEX = FoleyGenExConfig.of(L44)
 
 def foleygenex_mini(**figures: Any) -> FoleyGenExConfig:
     """The small relative on our own codec, encoder and vocabulary; any figure can be replaced."""
-    return FoleyGenExConfig.of(ac_foley_mini(), **{"depth": 5, "fused_depth": 4, **figures})
+    own = {"depth": 5, "fused_depth": 4, "places": 4}
+    return FoleyGenExConfig.of(ac_foley_mini(), **{**own, **figures})
 
 
 class ConvPositionEmbedding(nn.Module):
@@ -154,6 +157,14 @@ class FoleyGenEx(MMAudio):
         self.input_embed = InputEmbedding(
             c.latent_dim, c.latent_dim, c.groups, layers, state_first=state_first
         )
+        if c.places:
+            self.place_proj = layers.Linear(c.places, c.hidden_dim, bias=False)
+
+    def initialise(self, rng: torch.Generator) -> None:
+        """See `MMAudio.initialise`; places count nothing at first."""
+        super().initialise(rng)
+        if self.config.places:
+            self.place_proj.weight.data.zero_()
 
     def null(self, stream: str) -> Tensor:
         """Zeros for context and mask, and where the checkpoint says so for the other streams."""
@@ -190,17 +201,26 @@ class FoleyGenEx(MMAudio):
                 "the take's length."
             )
         mask = streams.get(VIDEO_MASK)
-        if mask is None:
-            return super().prepare(streams, lengths=lengths, **given)
-        if "clip" in streams:
+        if mask is not None and "clip" in streams:
             clip = streams["clip"]
             streams = {**streams, "clip": clip * (1 - clip_mask(mask, clip.shape[1]))}
         prepared = super().prepare(streams, lengths=lengths, **given)
-        batched = {**prepared.batched, "sync": prepared.batched["sync"] * (1 - mask)}
-        return Prepared(batched, prepared.shared)
+        sync = prepared.batched["sync"]
+        if mask is not None:
+            sync = sync * (1 - mask)
+        if self.config.places:
+            waves = place_waves(sync.shape[1], self.config.places).to(sync)
+            sync = sync + self.place_proj(waves)
+        return Prepared({**prepared.batched, "sync": sync}, prepared.shared)
 
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         return super().forward(self.input_embed(x, prepared.batched[CONTEXT]), t, prepared)
+
+
+def place_waves(length: int, count: int) -> Tensor:
+    """Where in a take each of its frames is, [length, count]: cosines of 1, 2, ... half waves."""
+    places = (torch.arange(length) + 0.5) / length
+    return (math.pi * places[:, None] * torch.arange(1, count + 1)).cos()
 
 
 def clip_mask(mask: Tensor, length: int) -> Tensor:

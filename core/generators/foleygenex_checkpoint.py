@@ -13,7 +13,7 @@ from .foleygenex import FoleyGenEx, FoleyGenExConfig
 from .mmaudio_checkpoint import SHARED, plain
 from .mmaudio_checkpoint import recognise as recognise_base
 
-_OWN = "input_embed."
+_OWN = ("input_embed.", "place_proj.")
 # Figures that a file's metadata holds as JSON under this name.
 FIGURES = "figures"
 _KINDS: Mapping[str, type] = {"sample_rate": int, "samples_per_latent": int}
@@ -24,11 +24,15 @@ def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | No
     """The config of a file's network, None for any other file."""
     shapes = {plain(key): shape for key, shape in shapes.items()}
     base = {key: shape for key, shape in shapes.items() if not key.startswith(_OWN)}
-    weight = shapes.get(f"{_OWN}conv_pos_embed.conv1d.0.weight")
+    weight = shapes.get("input_embed.conv_pos_embed.conv1d.0.weight")
     config = recognise_base(base, about, reference=False)
     if config is None or weight is None:
         return None
-    return FoleyGenExConfig.of(config, most_groups=weight[0] // weight[1], **_figures(about))
+    own = {
+        "most_groups": weight[0] // weight[1],
+        "places": shapes.get("place_proj.weight", (0, 0))[1],
+    }
+    return FoleyGenExConfig.of(config, **own, **_figures(about))
 
 
 def _figures(about: Mapping[str, str]) -> dict[str, Any]:

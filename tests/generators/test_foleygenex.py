@@ -15,6 +15,7 @@ from foleystage.core.generators.foleygenex import (
     FoleyGenExConfig,
     InputEmbedding,
     clip_mask,
+    place_waves,
 )
 from foleystage.core.layers import Layers
 from golden_networks import lengths, network, streams
@@ -218,3 +219,33 @@ def test_a_codec_that_is_not_known_is_named(tmp_path):
     path = written(config_of(SMALL, codec="encodec"), tmp_path / "own.safetensors")
     with pytest.raises(FoleyError, match="trained on the codec encodec, and known are: foley_mini"):
         system_of_file(path)
+
+
+@torch.no_grad()
+def test_places_count_nothing_at_first_and_then_tell_frames_apart():
+    plain = FoleyGenEx(config_of(SMALL), rng=torch.Generator().manual_seed(0)).eval()
+    placed = FoleyGenEx(config_of(SMALL, places=3), rng=torch.Generator().manual_seed(0)).eval()
+    placed.load_state_dict({**placed.state_dict(), **plain.state_dict()})
+    for net in (plain, placed):
+        for name, value in net.named_parameters():
+            if "adaLN" in name or name.startswith("final_layer"):
+                value.copy_(torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
+    x, t = torch.ones(1, *plain.latent_shape(1.0)), torch.tensor([0.5])
+    made = [net(x, t, net.prepare({}, 1.0)) for net in (plain, placed)]
+    assert torch.equal(*made)
+    placed.place_proj.weight.copy_(torch.randn(32, 3, generator=torch.Generator().manual_seed(2)))
+    assert not torch.allclose(made[0], placed(x, t, placed.prepare({}, 1.0)), atol=1e-3)
+
+
+def test_places_run_from_one_end_of_a_take_to_the_other():
+    waves = place_waves(100, 3)
+    assert waves.shape == (100, 3)
+    torch.testing.assert_close(waves[:, 0], -waves[:, 0].flip(0))
+    torch.testing.assert_close(waves[0], torch.ones(3), atol=2e-3, rtol=0)
+
+
+def test_a_file_tells_its_places(tmp_path):
+    from foleystage.core.catalog import system_of_file
+
+    row = system_of_file(written(config_of(SMALL, places=3), tmp_path / "own.safetensors"))
+    assert row.config.places == 3
