@@ -24,6 +24,8 @@ from .mmaudio import MMAudio
 from .mmaudio_config import L44, MMAudioConfig
 
 _WIDTH = 31  # frames that a position embedding sees
+SAID = 8  # numbers that are said of each cosine of a place
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,26 @@ class InputEmbedding(nn.Module):
         last.bias.zero_()
 
 
+class PlaceCondition(nn.Module):
+    """What the global condition `[B, H]` says of each frame of a take, `[B, N, H]`, by its place.
+
+    Rotary positions are relative: without this a small network learns no crescendo, which is louder
+    the later it is.
+    """
+
+    def __init__(self, dim: int, places: int, layers: Layers) -> None:
+        super().__init__()
+        self.places = places
+        self.in_proj = layers.Linear(dim, places * SAID, bias=False)
+        self.out_proj = layers.Linear(places * SAID, dim, bias=False)
+
+    def forward(self, pooled: Tensor, length: int) -> Tensor:
+        scale = pooled.float().square().mean(-1, keepdim=True).add(_TINY).rsqrt()
+        said = self.in_proj(pooled * scale.to(pooled)).unflatten(-1, (self.places, SAID))
+        waves = place_waves(length, self.places).to(said)  # [N, P]
+        return self.out_proj((waves[None, :, :, None] * said[:, None]).flatten(2))
+
+
 class FoleyGenEx(MMAudio):
     """MMAudio with two more streams, both as long as the latent: `context` [B, N, latent_dim + 1],
     the codec's latent and whether it is known, and `video_mask` [B, N, 1].
@@ -158,13 +180,13 @@ class FoleyGenEx(MMAudio):
             c.latent_dim, c.latent_dim, c.groups, layers, state_first=state_first
         )
         if c.places:
-            self.place_proj = layers.Linear(c.places, c.hidden_dim, bias=False)
+            self.place_cond = PlaceCondition(c.hidden_dim, c.places, layers)
 
     def initialise(self, rng: torch.Generator) -> None:
         """See `MMAudio.initialise`; places count nothing at first."""
         super().initialise(rng)
         if self.config.places:
-            self.place_proj.weight.data.zero_()
+            self.place_cond.out_proj.weight.data.zero_()
 
     def null(self, stream: str) -> Tensor:
         """Zeros for context and mask, and where the checkpoint says so for the other streams."""
@@ -209,8 +231,7 @@ class FoleyGenEx(MMAudio):
         if mask is not None:
             sync = sync * (1 - mask)
         if self.config.places:
-            waves = place_waves(sync.shape[1], self.config.places).to(sync)
-            sync = sync + self.place_proj(waves)
+            sync = sync + self.place_cond(prepared.batched["pooled"], sync.shape[1])
         return Prepared({**prepared.batched, "sync": sync}, prepared.shared)
 
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:

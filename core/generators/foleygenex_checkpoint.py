@@ -9,11 +9,11 @@ from typing import Any
 from ..errors import FoleyError
 from ..weights.families import Shapes
 from .base import CheckpointSpec
-from .foleygenex import FoleyGenEx, FoleyGenExConfig
+from .foleygenex import SAID, FoleyGenEx, FoleyGenExConfig
 from .mmaudio_checkpoint import SHARED, plain
 from .mmaudio_checkpoint import recognise as recognise_base
 
-_OWN = ("input_embed.", "place_proj.")
+_OWN = ("input_embed.", "place_cond.")
 # Figures that a file's metadata holds as JSON under this name.
 FIGURES = "figures"
 _KINDS: Mapping[str, type] = {"sample_rate": int, "samples_per_latent": int}
@@ -30,7 +30,7 @@ def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | No
         return None
     own = {
         "most_groups": weight[0] // weight[1],
-        "places": shapes.get("place_proj.weight", (0, 0))[1],
+        "places": shapes.get("place_cond.in_proj.weight", (0,))[0] // SAID,
     }
     return FoleyGenExConfig.of(config, **own, **_figures(about))
 

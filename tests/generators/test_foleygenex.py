@@ -231,10 +231,12 @@ def test_places_count_nothing_at_first_and_then_tell_frames_apart():
             if "adaLN" in name or name.startswith("final_layer"):
                 value.copy_(torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
     x, t = torch.ones(1, *plain.latent_shape(1.0)), torch.tensor([0.5])
-    made = [net(x, t, net.prepare({}, 1.0)) for net in (plain, placed)]
+    words = {"text": torch.ones(1, 77, 1024)}
+    made = [net(x, t, net.prepare(words, 1.0)) for net in (plain, placed)]
     assert torch.equal(*made)
-    placed.place_proj.weight.copy_(torch.randn(32, 3, generator=torch.Generator().manual_seed(2)))
-    assert not torch.allclose(made[0], placed(x, t, placed.prepare({}, 1.0)), atol=1e-3)
+    out = placed.place_cond.out_proj.weight
+    out.copy_(torch.randn(out.shape, generator=torch.Generator().manual_seed(2)))
+    assert not torch.allclose(made[0], placed(x, t, placed.prepare(words, 1.0)), atol=1e-3)
 
 
 def test_places_run_from_one_end_of_a_take_to_the_other():
