@@ -1,6 +1,6 @@
 """What masks on the picture are worth to timbre transfer by a surrogate: FoleyGenEx's M-1 and M-2.
 
-    python benchmarks/surrogate.py --folder runs [--seeds 4] [--steps 600] [--clips 64]
+    python benchmarks/surrogate.py --folder runs [--seeds 4] [--steps 400] [--clips 32]
 
 The recipe `foleygenex_mini` for few steps, with each seed once without masks on the picture and
 once with it unseen where the sound is known; contexts are of the same scene alone, as published.
@@ -28,8 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs"))
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--clips", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--clips", type=int, default=32)
     options = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = {mask: [] for mask in MASKS}
     for seed in range(options.seeds):
