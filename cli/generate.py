@@ -95,10 +95,10 @@ def _add_task(group) -> None:
         "nothing",
     )
     group.add_argument(
-        "--no-summation",
-        dest="summation",
-        action="store_false",
-        help="a known sound is not added to the noise as well",
+        "--summation",
+        action="store_true",
+        help="FoleyGenEx: add what is known to the noise, as the paper does, instead of putting it "
+        "back at every step",
     )
 
 

@@ -6,13 +6,12 @@ Source: FoleyGenEx (arXiv 2606.14049, figure 3 and section 3.3).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .generators.base import CONTEXT, VIDEO_MASK, Conditions, Streams
-from .sampling import Inversion, Known
+from .sampling import Inversion, Kept, Known
 from .tasks import Surrogate
 
 
@@ -44,7 +43,7 @@ def plan(
     lead: float = 0.0,
     known: KnownLatent | None = None,
     surrogate: Surrogate = "video",
-    summation: bool = True,
+    summation: bool = False,
     inversion: Inversion = "",
 ) -> Plan:
     """The conditions and the known part of a take.
@@ -56,7 +55,9 @@ def plan(
         reference: a latent `[1, N, C]` that comes before the take, for `lead` seconds, in which
             the picture is a surrogate of the reference's own: the take's start, or unseen ("zero").
         known: of the take, without the lead.
-        summation: latents of what is known are added to the noise.
+        summation: what is known is added to the noise, and not put back between the steps, as
+            published. Without, it is what the training sees at every step: known, and as noisy as
+            the rest.
         inversion: see `Known`.
     """
     if reference is None and known is None:
@@ -73,14 +74,9 @@ def plan(
     streams[CONTEXT] = torch.cat((latent, frames[None, :, None].to(latent)), -1)
     if reference is not None and surrogate == "zero":
         streams[VIDEO_MASK] = (torch.arange(length) < reference.shape[1])[None, :, None].float()
-    kept: dict[str, Literal["steps", "end"]] = {"extend": "end", "edit": "steps"}
-    stays = Known(
-        latent,
-        frames,
-        kept=kept.get(name, "never"),
-        added=summation and name != "edit",
-        inverted=inversion,
-    )
+    added = summation and name != "edit"
+    kept: Kept = "steps" if not added else "end" if name == "extend" else "never"
+    stays = Known(latent, frames, kept=kept, added=added, inverted=inversion)
     positive: Streams = streams
     return Plan(Conditions(positive, conditions.seconds, conditions.negative), stays, lead)
 

@@ -36,7 +36,7 @@ class Request:
     none. steps, cfg: None is the system's own. task: of `tasks.TASKS`; "" is what follows from what
     is given. context: a sound that is extended or edited, None is the video's own; known, edit: the
     span of it that stays, or that is made anew, in seconds of the take. inversion, surrogate,
-    summation: see `tasks.plan`.
+    summation: see `plan`.
     """
 
     prompt: str = ""
@@ -60,7 +60,7 @@ class Request:
     edit: tuple[float, float] | None = None
     inversion: Inversion = ""
     surrogate: Surrogate = "video"
-    summation: bool = True
+    summation: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timing", current_word(self.timing))

@@ -26,37 +26,40 @@ def test_without_a_known_sound_there_is_no_context(name):
     assert made.conditions is CONDITIONS and made.known is None and not made.lead
 
 
-def test_a_reference_stands_before_the_take_and_is_added_to_the_noise():
+def test_a_reference_stands_before_the_take_and_is_put_back_at_every_step():
     made = planned("ac-vta", reference=REFERENCE, lead=0.33)
     context = made.conditions.positive["context"]
     assert context.shape == (1, LENGTH, 5)
     assert (context[:, :LEAD, :4] == 2).all() and (context[:, :LEAD, 4] == 1).all()
     assert not context[:, LEAD:].any()
-    assert made.known.added and made.known.kept == "never" and not made.known.inverted
+    assert made.known.kept == "steps" and not made.known.added and not made.known.inverted
     assert made.known.frames.tolist() == [True] * LEAD + [False] * (LENGTH - LEAD)
     assert made.lead == 0.33
     assert "video_mask" not in made.conditions.positive
     assert made.conditions.negative is CONDITIONS.negative
 
 
-def test_a_surrogate_can_be_unseen_and_the_sum_left_out():
-    made = planned("ac-vta", reference=REFERENCE, surrogate="zero", summation=False)
+def test_a_surrogate_can_be_unseen_and_the_reference_added_to_the_noise():
+    made = planned("ac-vta", reference=REFERENCE, surrogate="zero", summation=True)
     mask = made.conditions.positive["video_mask"]
     assert mask.shape == (1, LENGTH, 1)
     assert (mask[:, :LEAD] == 1).all() and not mask[:, LEAD:].any()
-    assert not made.known.added
+    assert made.known.added and made.known.kept == "never"
 
 
-def test_an_extension_knows_its_part_and_gets_it_back_at_the_end():
+def test_an_extension_knows_its_part_and_gets_it_back():
     made = planned("extend", known=KNOWN)
     assert (made.conditions.positive["context"][..., 4] == KNOWN.frames).all()
-    assert made.known.kept == "end" and made.known.added
+    assert made.known.kept == "steps" and not made.known.added
+    published = planned("extend", known=KNOWN, summation=True).known
+    assert published.kept == "end" and published.added
 
 
 def test_an_edit_gets_it_back_at_every_step():
-    made = planned("edit", known=KNOWN, inversion="around")
-    assert made.known.kept == "steps" and not made.known.added
-    assert made.known.inverted == "around"
+    for summation in (False, True):
+        made = planned("edit", known=KNOWN, inversion="around", summation=summation)
+        assert made.known.kept == "steps" and not made.known.added
+        assert made.known.inverted == "around"
 
 
 def test_an_edit_can_follow_a_reference_too():

@@ -24,7 +24,7 @@ from ..system import System
 from .adverbs import ADVERBS, MEASURES
 from .attacks import detect_onsets
 from .clips import Clip
-from .distances import mcd_distances, mfcc_distance
+from .distances import Distance, mcd_distances, mfcc_distance
 from .matching import match_onsets, pool, shuffled_f1
 from .materials import classify
 from .protocols import SOUND_RATE, held_out, other_clips
@@ -172,29 +172,44 @@ def _ac_vta(run: _Run) -> dict[str, float]:
 
     made = run.makes("ac-vta", asked)
     alone = run.makes("ac-vta, without", lambda k, clip: {"task": "vta"})
-    distance = _distance()
-    led, unled = (
-        np.array([distance(_at(t), o.reference, SOUND_RATE) for t, o in zip(takes, others)])
-        for takes in (made, alone)
-    )
+    materials = [other.material for other in others]
     figures = _onsets(made, run.clips)
     if run.system.row.takes_context:
         unseen = run.makes(
             "ac-vta, unseen", lambda k, clip: {**asked(k, clip), "surrogate": "zero"}
         )
+        summed = run.makes("ac-vta, summed", lambda k, clip: {**asked(k, clip), "summation": True})
         figures["F1, surrogate unseen"] = _onsets(unseen, run.clips)["F1"]
+        figures["material of the reference, summed"] = _recognised(summed, materials)
     return {
         **figures,
-        "material of the reference": _recognised(made, [o.material for o in others]),
-        "the same without it": _recognised(alone, [o.material for o in others]),
-        "distance to it lower than without": float((led < unled).mean()),
+        "material of the reference": _recognised(made, materials),
+        "the same without it": _recognised(alone, materials),
+        **_lower("distance to it lower than without", made, alone, [o.reference for o in others]),
     }
 
 
-def _distance():
-    """MCD where pyworld is installed, else of aligned MFCCs."""
-    found = mcd_distances()
-    return found[0] if found else lambda s, t, rate: mfcc_distance(s, t, rate, mode="dtw")
+def _lower(
+    what: str,
+    led: Sequence[tuple[Tensor, int]],
+    unled: Sequence[tuple[Tensor, int]],
+    targets: Sequence[Tensor],
+    start: float = 0.0,
+) -> dict[str, float]:
+    """Share of the takes, from `start` on, that are nearer to their targets `[1, T]` than the
+    control's are: by MCD, as they are made and at equal level, or by aligned MFCCs where pyworld is
+    not installed."""
+
+    def nearer(distance: Distance) -> float:
+        one, other = (
+            np.array([distance(_at(take, start), target, SOUND_RATE) for take, target in pairs])
+            for pairs in (zip(takes, targets, strict=True) for takes in (led, unled))
+        )
+        return float((one < other).mean())
+
+    found = mcd_distances() or (lambda s, t, rate: mfcc_distance(s, t, rate, mode="dtw"),)
+    names = (what, "the same at equal level")
+    return {name: nearer(distance) for name, distance in zip(names, found)}
 
 
 def _at(take: tuple[Tensor, int], start: float = 0.0, stop: float | None = None) -> Tensor:
@@ -219,12 +234,7 @@ def _extend(run: _Run) -> dict[str, float]:
     some = replace_clips(run, clips)
     made = some.makes("extend", asked)
     alone = some.makes("extend, unrelated", lambda k, clip: {"task": "vta"})
-    distance = _distance()
     known = [clip.sound[:, : round(split * SOUND_RATE)] for clip in some.clips]
-    led, unled = (
-        np.array([distance(_at(t, split), s, SOUND_RATE) for t, s in zip(takes, known)])
-        for takes in (made, alone)
-    )
     steps = [_step(_at(take), split) - _step(c.sound, split) for take, c in zip(made, some.clips)]
     same = [torch.equal(take[0][:, : s.shape[-1]], s) for take, s in zip(made, known, strict=True)]
     late = [
@@ -234,7 +244,7 @@ def _extend(run: _Run) -> dict[str, float]:
     return {
         "clips": float(len(some.clips)),
         "F1 of what is new": pool(late).f1,
-        "distance to what is known lower than unrelated": float((led < unled).mean()),
+        **_lower("distance to what is known lower than unrelated", made, alone, known, split),
         "step at the seam beyond the true sound's, dB": float(np.mean(steps)),
         "known samples unchanged": float(np.mean(same)),
     }

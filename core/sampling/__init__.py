@@ -19,6 +19,7 @@ from .guidance import (
     rescaled,
 )
 from .known import Inversion, Known
+from .known import Kept as Kept
 from .midpoint import midpoint
 from .sample import Start, sample
 from .settings import Sampling

@@ -173,22 +173,37 @@ def rescaled(guidance: Guidance, share: float = 1.0) -> Guidance:
     return tuple(replace(term, spread=share) if term.is_conditional else term for term in guidance)
 
 
-def rescale(total: Tensor, leading: Tensor | None, x: Tensor, t: float, share: float) -> Tensor:
+def rescale(
+    total: Tensor,
+    leading: Tensor | None,
+    x: Tensor,
+    t: float,
+    share: float,
+    made: Tensor | None = None,
+) -> Tensor:
     """Velocity whose x_1 has the spread of the leading velocity's, see `rescaled`; all `[B, N, C]`.
 
-    Without a leading velocity, and where nothing is left to go, it is `total` as it is.
+    made: bool `[N]`, the frames that count, None: all. Without a leading velocity, and where
+    nothing is left to go, it is `total` as it is.
     """
     left = 1.0 - t
     if leading is None or left <= 0.0:
         return total
-    return (spread_as(x + left * total, x + left * leading, share) - x) / left
+    return (spread_as(x + left * total, x + left * leading, share, made) - x) / left
 
 
-def spread_as(data: Tensor, like: Tensor, share: float) -> Tensor:
+def spread_as(
+    data: Tensor, like: Tensor, share: float, made: Tensor | None = None, *, axis: int = 1
+) -> Tensor:
     """Takes whose standard deviation is brought `share` of the way to that of `like`, both
-    `[B, N, C]` or `[B, C, N]`."""
-    own = data.std((1, 2), keepdim=True).clamp_min(LEAST_SPREAD)
-    return data * (1 + share * (like.std((1, 2), keepdim=True) / own - 1))
+    `[B, N, C]` or, with axis 2, `[B, C, N]`; made: bool `[N]`, the frames that count."""
+
+    def spread(x: Tensor) -> Tensor:
+        if made is not None:
+            x = x.index_select(axis, made.to(x.device).nonzero().flatten())
+        return x.std((1, 2), keepdim=True)
+
+    return data * (1 + share * (spread(like) / spread(data).clamp_min(LEAST_SPREAD) - 1))
 
 
 class Guided:
@@ -201,6 +216,8 @@ class Guided:
     Args:
         windows: how a long take is cut, see `windows`; None: in one pass.
         batch: number of takes; conditions of batch 1 serve all of them.
+        made: bool `[N]`, the frames that are not known already, whose spread counts where it is
+            rescaled; None: all.
 
     Raises:
         FoleyError: the weights do not sum to 1 at some t of the call; a sum is rescaled that is
@@ -216,6 +233,7 @@ class Guided:
         windows: Windows | None = None,
         batch: int = 1,
         batched: bool = True,
+        made: Tensor | None = None,
     ) -> None:
         self.generator = generator
         self.batched = batched
@@ -225,6 +243,7 @@ class Guided:
         self._joined: dict[tuple[int, ...], list[Prepared]] = {}
         self._leading: int | None = None
         self._share = max((term.spread for term in guidance), default=0.0)
+        self._made = made
         if self._share and generator.dynamics != "flow":
             raise FoleyError("Only the guidance of flow models can be rescaled.")
         self.pieces = pieces_of(generator, conditions.positive, conditions.seconds, windows)
@@ -266,7 +285,7 @@ class Guided:
         totals, leads = zip(*sums, strict=True)
         # All pieces share their guidance, so at any t each has a leading prediction or none has.
         leading = None if leads[0] is None else blend(leads, self.pieces)
-        return rescale(blend(totals, self.pieces), leading, x, t, self._share)
+        return rescale(blend(totals, self.pieces), leading, x, t, self._share, self._made)
 
     def _sum(
         self, x: Tensor, t: float, active: Mapping[int, float], piece: int

@@ -92,7 +92,15 @@ def sample(
     if takes < 1:
         raise FoleyError(f"Ask for at least 1 take, not {takes}.")
     conditions = Conditions(given, conditions.seconds, negative)
-    guided = Guided(generator, conditions, guidance, windows=windows, batch=takes, batched=batched)
+    guided = Guided(
+        generator,
+        conditions,
+        guidance,
+        windows=windows,
+        batch=takes,
+        batched=batched,
+        made=None if known is None or known.frames.all() else ~known.frames,
+    )
     length, latent = guided.length, generator.config.latent
     if noise is None:
         rng = rng or torch.Generator().manual_seed(seed or 0)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import comfy.samplers
 from torch import Tensor
 
 from ...core.sampling import Known, Noise, euler
+from .rescale import MADE
 
 # Asks a model for the velocity of its flow instead of what is denoised.
 VELOCITY = "foley_velocity"
+
+
+def _made(extra_args: dict[str, Any], frames: Tensor) -> dict[str, Any]:
+    """The model's options, which also tell `Rescale` what frames count."""
+    options = dict(extra_args.get("model_options") or {})
+    options["transformer_options"] = {**options.get("transformer_options", {}), MADE: frames}
+    return options
 
 
 class Knowing(comfy.samplers.Sampler):
@@ -52,8 +61,10 @@ class Knowing(comfy.samplers.Sampler):
         begun = here.begin(Noise(noise.transpose(1, 2)), data, invert).first
         assert begun is not None
         noise = begun.transpose(1, 2).contiguous()
-        options = extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
-        return self.inner.sample(model_wrap, sigmas, *options)
+        if not here.frames.all():
+            extra_args = {**extra_args, "model_options": _made(extra_args, ~here.frames)}
+        given = extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
+        return self.inner.sample(model_wrap, sigmas, *given)
 
     def max_denoise(self, model_wrap, sigmas) -> bool:
         return self.inner.max_denoise(model_wrap, sigmas)

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from ...core.sampling.guidance import spread_as
 
+# Tells which frames are not known already, bool [T]: what `spread_as` takes as `made`.
+MADE = "foley_made"
+
 
 @dataclass(frozen=True)
 class Rescale:
@@ -17,7 +20,8 @@ class Rescale:
     share: float
 
     def __call__(self, step: dict[str, Any]) -> Tensor:
-        return spread_as(step["denoised"], step["cond_denoised"], self.share)
+        made = step["model_options"].get("transformer_options", {}).get(MADE)
+        return spread_as(step["denoised"], step["cond_denoised"], self.share, made, axis=2)
 
 
 def rescaling(model, share: float):

@@ -112,8 +112,8 @@ def test_a_reference_stands_before_the_take_and_is_cut(clip, reference, context,
     assert takes.chance is not None and len(takes.chance) == 200
     unseen = generate(clip, context, replace(QUICK, reference=reference, surrogate="zero"))
     alone = generate(clip, context, replace(QUICK, task="vta"))
-    unsummed = generate(clip, context, replace(QUICK, reference=reference, summation=False))
-    every = [takes, unseen, alone, unsummed]
+    summed = generate(clip, context, replace(QUICK, reference=reference, summation=True))
+    every = [takes, unseen, alone, summed]
     for k, one in enumerate(every):
         for other in every[:k]:
             assert not torch.allclose(one.waveforms, other.waveforms, atol=1e-3)

@@ -19,6 +19,7 @@ from foleystage.core.sampling import (
     preset,
     rescaled,
 )
+from foleystage.core.sampling.guidance import spread_as
 
 X = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(3))
 PRESETS = {
@@ -222,6 +223,18 @@ def test_rescaling_leaves_the_conditional_prediction_as_it_is(counting, streams)
         assert torch.equal(made, guided(counting, streams, guidance)(X, 0.3))
     at_the_end = guided(counting, streams, rescaled(cfg(3.0)))(X, 1.0)
     assert torch.isfinite(at_the_end).all()
+
+
+def test_the_spread_is_that_of_the_frames_that_are_made():
+    rng = torch.Generator().manual_seed(0)
+    data, like = torch.randn(2, 2, 20, 4, generator=rng)
+    data[:, :8] *= 50  # known, and put back after the step
+    made = torch.arange(20) >= 8
+    alone = spread_as(data[:, 8:], like[:, 8:], 1.0)
+    torch.testing.assert_close(spread_as(data, like, 1.0, made)[:, 8:], alone)
+    turned = spread_as(data.transpose(1, 2), like.transpose(1, 2), 1.0, made, axis=2)
+    torch.testing.assert_close(turned.transpose(1, 2)[:, 8:], alone)
+    assert not torch.allclose(spread_as(data, like, 1.0)[:, 8:], alone, rtol=0.1)
 
 
 def test_rescaling_a_silent_prediction_is_finite(counting, streams):
