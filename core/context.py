@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .media import fit_length, resample
+from .media import fit_length, integrated_loudness, limit, resample
 
 Span = tuple[float, float]
 FADE = 0.02  # seconds of the cross-fade inside of what is made, at the most
 _SILENT = 1e-4
-_MOST_GAIN = 4.0  # by which what is made is brought to the level of what is known
+_PEAK = 0.999
+_MOST_GAIN = 10.0  # by which what is known is brought to the model's level, and what is made back
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +36,19 @@ class KnownSound:
         """Whether nothing can be heard of what is known."""
         return not bool((self.waveform[:, self._outside()].abs() >= _SILENT).any())
 
-    def for_codec(self, sample_rate: int, seconds: float) -> Tensor:
-        """`[1, 1, T]`, mono, followed by silence up to `seconds`."""
+    def for_codec(self, sample_rate: int, seconds: float, loudness: float | None = None) -> Tensor:
+        """`[1, 1, T]`, mono, what is known of it at a loudness in LUFS (None: as it is), followed
+        by silence up to `seconds`."""
         sound = resample(self.waveform.mean(0, keepdim=True), self.rate, sample_rate)
-        return fit_length(sound, round(seconds * sample_rate))[None]
+        gain = 1.0
+        if loudness is not None:
+            known = self.waveform[:, self._outside()].mean(0, keepdim=True)
+            own = integrated_loudness(known, self.rate)
+            gain = 10 ** ((loudness - own) / 20) if math.isfinite(own) else 1.0
+            gain = min(
+                max(gain, 1 / _MOST_GAIN), _MOST_GAIN, 1 / max(float(sound.abs().max()), _SILENT)
+            )
+        return fit_length(gain * sound, round(seconds * sample_rate))[None]
 
     def frames(self, length: int, rate: float) -> Tensor:
         """Bool `[length]`, the latent frames that are known: those that no span touches."""
@@ -56,7 +66,7 @@ class KnownSound:
         """
         own = self.waveform
         new = resample(take.mean(0, keepdim=True), rate, self.rate)
-        new = fit_length(new, own.shape[-1]) * self._gains(new)
+        new = limit(fit_length(new, own.shape[-1]) * self._gains(new), self.rate, _PEAK)
         spliced = own.clone()
         for start, stop in self.made:
             first, last = round(start * self.rate), min(round(stop * self.rate), own.shape[-1])

@@ -61,11 +61,17 @@ def encode_lead(
 
 
 def encode_known(
-    config: GeneratorConfig, store: Store, sound: KnownSound, seconds: float
+    config: GeneratorConfig,
+    store: Store,
+    sound: KnownSound,
+    seconds: float,
+    loudness: float | None = None,
 ) -> KnownLatent:
-    """The latent of a sound of which a part is known, for a take of `seconds`."""
+    """The latent of a sound of which a part is known, for a take of `seconds`, brought to a
+    loudness; `KnownSound.splice` brings what is made of it back."""
     length, rate = config.lengths(seconds)[LATENT], config.latent.rate
-    latent = _encode(store, sound.for_codec(config.latent.sample_rate, seconds))[:, :length]
+    waveform = sound.for_codec(config.latent.sample_rate, seconds, loudness)
+    latent = _encode(store, waveform)[:, :length]
     missing = length - latent.shape[1]
     latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
     frames = sound.frames(length, rate) & (torch.arange(length) < length - missing)

@@ -254,7 +254,7 @@ class System:
 
     def encode_known(self, sound: KnownSound, seconds: float) -> KnownLatent:
         """See `sounds.encode_known`."""
-        return encode_known(self.config, self.store, sound, seconds)
+        return encode_known(self.config, self.store, sound, seconds, self.row.loudness)
 
     def latent_length(self, seconds: float) -> int:
         """Latent frames of so many seconds."""

@@ -30,7 +30,8 @@ class SystemSpec:
     """A system's row: its parts by name, and how it is sampled.
 
     text: "" where it takes no words. reference: how it encodes a reference sound, None where it
-    takes none. degrades: takes far beyond the trained length lose quality.
+    takes none. degrades: takes far beyond the trained length lose quality. loudness: LUFS of what
+    it was trained on, at which it goes on from a known sound best; None: any.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SystemSpec:
     sampling: Sampling = Sampling()
     reference: ReferenceMethod | None = None
     degrades: bool = True
+    loudness: float | None = None
 
     @property
     def config(self) -> GeneratorConfig:

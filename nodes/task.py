@@ -146,7 +146,9 @@ class Task(Node):
             padded = asked if video is None else video.padded
             made = row.config.round_up_seconds(max(padded, lead + asked))
             known = _known(task, sound, span, asked, video) if TASKS[task].known else None
-            latent = None if known is None else encode_known(row.config, codec, known, made - lead)
+            latent = None
+            if known is not None:
+                latent = encode_known(row.config, codec, known, made - lead, row.loudness)
             planned = plan(
                 task,
                 Conditions(streams, made, away),

@@ -44,8 +44,7 @@ def hits():
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_it_runs_as_it_is(server, path, hits):
     from foleystage.core.evaluation.attacks import detect_onsets
-    from foleystage.core.media import integrated_loudness, read_audio
-    from foleystage.core.media.loudness import true_peak
+    from foleystage.core.media import read_audio
 
     info = server.get("/object_info")
     run = server.run(api_of(json.loads(path.read_text(encoding="utf-8")), info))
@@ -62,20 +61,27 @@ def test_it_runs_as_it_is(server, path, hits):
         picture, sound = (float(track.duration * track.time_base) for track in tracks)
     assert picture == pytest.approx(8.0, abs=0.1) and sound == pytest.approx(picture, abs=0.001)
     waveform, rate = read_audio(made)
-    loudness, peak = integrated_loudness(waveform, rate), 20 * math.log10(true_peak(waveform, rate))
     onsets = detect_onsets(waveform, rate)
     assert len(onsets) == len(hits)
     assert abs(onsets - hits).max() < 0.05 and abs(np.median(onsets - hits)) < 0.015
+    _check_loudness(waveform, rate)
+
+
+def _check_loudness(waveform, rate):
+    from foleystage.core.media import integrated_loudness
+    from foleystage.core.media.loudness import true_peak
+
     # Brought to -20 LUFS, or as near as peaks of -1 dB let it come.
+    loudness, peak = integrated_loudness(waveform, rate), 20 * math.log10(true_peak(waveform, rate))
     assert loudness == pytest.approx(-20, abs=1.5) or (loudness < -20 and -3 < peak < 0)
 
 
 def _check_words(server, run):
     from foleystage.core.evaluation.attacks import detect_onsets
-    from foleystage.core.media import integrated_loudness, read_audio
+    from foleystage.core.media import read_audio
 
     (sound,) = [f for out in run.outputs.values() for f in out.get("audio", [])]
     waveform, rate = read_audio(server.path_of(sound))
     assert waveform.shape[-1] == pytest.approx(6.0 * rate, abs=1)
-    assert integrated_loudness(waveform, rate) == pytest.approx(-20, abs=1.5)
+    _check_loudness(waveform, rate)
     assert len(detect_onsets(waveform, rate)) >= 6

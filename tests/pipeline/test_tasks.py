@@ -83,6 +83,15 @@ def test_an_extension_keeps_its_part_before_after_or_between(known, clip, stereo
             assert not torch.allclose(takes.waveforms[0][:, other], own[:, other], atol=1e-2)
 
 
+def test_what_is_new_follows_the_level_of_what_is_known(clip, stereo, context):
+    own, rate = read_audio(stereo)
+    loud, soft = (
+        generate(clip, context, replace(QUICK, context=(own * gain, rate), known=(0, 2)))
+        for gain in (0.3, 0.06)
+    )
+    torch.testing.assert_close(0.2 * loud.waveforms, soft.waveforms, atol=2e-3, rtol=0.05)
+
+
 def test_a_short_context_is_known_as_far_as_it_goes(clip, stereo, context):
     short, rate = read_audio(stereo, seconds=1.5)
     takes = generate(clip, context, replace(QUICK, context=(short, rate)))
