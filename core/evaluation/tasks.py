@@ -271,7 +271,7 @@ def _step(sound: Tensor, at: float) -> float:
     """How far the levels before and after a moment are apart, dB."""
     middle, size = round(at * SOUND_RATE), round(_EDGE * SOUND_RATE)
     parts = sound[:, middle - size : middle], sound[:, middle : middle + size]
-    before, after = (10 * np.log10(float(part.square().mean()) + 1e-9) for part in parts)
+    before, after = (10 * np.log10(float(part.square().mean()) + _FLOOR) for part in parts)
     return abs(after - before)
 
 
