@@ -21,7 +21,7 @@ needs_minis = pytest.mark.skipif(not TRAINED, reason="the bundled minis are not 
 NODES = (
     "Quick LoadSystem LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
     "EncodeReference Conditioning EmptyLatent Guider PowerCosineGuider StreamGuider GuidanceTerm "
-    "CombineGuidance RescaleGuidance Sampler Decode EncodeAudio Mux Mix Plot Takes Example"
+    "CombineGuidance RescaleGuidance Sampler Decode EncodeAudio Mux Mix Plot Takes Example Task"
 ).split()
 
 

@@ -23,6 +23,7 @@ from foleystage.core.generators import (
     ac_foley_mini,
     mdsgen_config,
 )
+from foleystage.core.generators.foleygenex import FOLEYGENEX, FoleyGenEx
 from foleystage.core.generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from foleystage.core.generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT
@@ -105,6 +106,7 @@ def test_no_family_takes_the_network_of_another():
         "ac_foley": ACFoley(AC_FOLEY, device="meta"),
         "mmaudio": MMAudio(L44, device="meta"),
         "mdsgen": MDSGen(mdsgen_config("b"), device="meta"),
+        "foleygenex": FoleyGenEx(FOLEYGENEX, device="meta"),
     }
     assert networks.keys() == CHECKPOINTS.keys()
     for name, network in networks.items():
