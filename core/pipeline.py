@@ -8,19 +8,17 @@ from functools import partial
 import torch
 
 from .context import KnownSound
-from .encoders.base import EncodedVideo
-from .errors import Cancelled, FoleyError
+from .encoders.base import CancelCheck
+from .errors import Cancelled
 from .generators import Conditions
-from .generators.base import LENGTH_SLACK
-from .media import Source, finish, integrated_loudness, probe, window_seconds
+from .media import Source, finish, integrated_loudness
 from .plan import plan
 from .request import Clock, Request, Takes
-from .resolve import read_known, sound_asked, task_of
+from .resolve import encode, read_known, task_of
 from .system import System
-from .tasks import TASKS, counts_look
+from .tasks import TASKS
 
 Progress = Callable[[str, int, int], None]
-CancelCheck = Callable[[], bool]
 
 
 def generate(
@@ -56,7 +54,8 @@ def generate(
     else:
         reference = system.encode_reference(request.reference, request.pick, noise)
     clock("reference")
-    video = encode(source, system, request, task, lead, progress, cancelled)
+    looked = progress and partial(progress, "encoding")
+    video = encode(source, system, request, task, lead, looked, cancelled)
     clock("video")
     words, negative = system.encode_words(request.prompt, request.negative)
     clock("text")
@@ -112,51 +111,3 @@ def finished(
     level, offset = request.loudness, request.offset
     takes = [finish(take, rate, seconds, loudness=level, offset=offset) for take in waveforms]
     return torch.stack(takes), rate
-
-
-def encode(
-    source: Source | None,
-    system: System,
-    request: Request,
-    task: str = "vta",
-    lead: float = 0.0,
-    progress: Progress | None = None,
-    cancelled: CancelCheck | None = None,
-) -> EncodedVideo:
-    """What a take is conditioned on of a source; for words alone its length.
-
-    lead: seconds that are made before the take, see `encode_video`.
-
-    Raises:
-        FoleyError: a window that cannot be, a picture for a system that follows motion alone.
-    """
-    look = counts_look(task, request.prompt, system.row.takes_context) and not request.ignore_look
-    left_out = () if look else system.video_encoder.still
-    info = None if source is None else probe(source)
-    if source is None or info is None or info.is_picture:
-        asked = sound_asked(request)
-        asked = system.config.trained_seconds if asked is None else asked
-        seconds = system.longest(window_seconds(asked, seconds=asked), request.long_takes)
-        if source is None or task == "tta":
-            return EncodedVideo({}, seconds, lead + seconds)
-        return system.encode_image(source, seconds=seconds, left_out=left_out)
-    seconds = window_seconds(info.seconds, request.start, request.seconds)
-    seconds = system.longest(seconds, request.long_takes)
-    if lead > seconds - LENGTH_SLACK:
-        raise FoleyError(
-            f"The reference of {lead:.2f} s stands before the take, and has to be shorter than its "
-            f"{seconds:.2f} s: give a shorter one, or make a longer take."
-        )
-    if not TASKS[task].motion:
-        return EncodedVideo({}, seconds, seconds)
-    return system.encode_video(
-        source,
-        start=request.start,
-        seconds=seconds,
-        to_end=request.seconds is None,
-        timing=request.timing,
-        lead=lead,
-        left_out=left_out,
-        progress=progress and partial(progress, "encoding"),
-        cancelled=cancelled,
-    )

@@ -1,4 +1,5 @@
-"""What a request means for a system: its task, and the sound that is extended or edited."""
+"""What a request means for a system: its task, what is encoded of the picture, and the sound that
+is extended or edited."""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor
 
 from .context import KnownSound, Span
+from .encoders.base import CancelCheck, EncodedVideo, Progress
 from .errors import FoleyError
-from .media import Source, fit_length, probe, read_audio
+from .generators.base import LENGTH_SLACK
+from .media import Source, fit_length, probe, read_audio, window_seconds
 from .media.probe import sound_seconds
 from .media.source import describe
 from .request import Request
 from .system import System
 from .tables import SYSTEMS
-from .tasks import TASKS
+from .tasks import TASKS, counts_look
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,54 @@ def _implied(source: Source | None, request: Request, system: System) -> str:
         return "ac-vta"
     alone = source is None and request.reference is None
     return "tta" if alone and system.row.text else "vta"
+
+
+def encode(
+    source: Source | None,
+    system: System,
+    request: Request,
+    task: str = "vta",
+    lead: float = 0.0,
+    progress: Progress | None = None,
+    cancelled: CancelCheck | None = None,
+) -> EncodedVideo:
+    """What a take is conditioned on of a source; for words alone its length.
+
+    lead: seconds that are made before the take, see `encode_video`.
+
+    Raises:
+        FoleyError: a window that cannot be, a picture for a system that follows motion alone.
+    """
+    look = counts_look(task, request.prompt, system.row.takes_context) and not request.ignore_look
+    left_out = () if look else system.video_encoder.still
+    info = None if source is None else probe(source)
+    if source is None or info is None or info.is_picture:
+        asked = sound_asked(request)
+        asked = system.config.trained_seconds if asked is None else asked
+        seconds = system.longest(window_seconds(asked, seconds=asked), request.long_takes)
+        if source is None or task == "tta":
+            return EncodedVideo({}, seconds, lead + seconds)
+        return system.encode_image(source, seconds=seconds, left_out=left_out)
+    seconds = window_seconds(info.seconds, request.start, request.seconds)
+    seconds = system.longest(seconds, request.long_takes)
+    if lead > seconds - LENGTH_SLACK:
+        raise FoleyError(
+            f"The reference of {lead:.2f} s stands before the take, and has to be shorter than its "
+            f"{seconds:.2f} s: give a shorter one, or make a longer take."
+        )
+    if not TASKS[task].motion:
+        return EncodedVideo({}, seconds, seconds)
+    return system.encode_video(
+        source,
+        start=request.start,
+        seconds=seconds,
+        to_end=request.seconds is None,
+        timing=request.timing,
+        lead=lead,
+        left_out=left_out,
+        progress=progress,
+        cancelled=cancelled,
+    )
 
 
 def sound_asked(request: Request) -> float | None:

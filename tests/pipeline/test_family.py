@@ -17,9 +17,10 @@ from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.errors import FoleyError
 from foleystage.core.loading import Loading, load_model, load_network
 from foleystage.core.media import ImageFrames, limit, read_frames, resample
-from foleystage.core.pipeline import encode, generate
+from foleystage.core.pipeline import generate
 from foleystage.core.recognition import detect
 from foleystage.core.request import Request
+from foleystage.core.resolve import encode
 from recording import Recording
 
 SECONDS = 0.72

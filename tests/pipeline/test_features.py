@@ -9,8 +9,9 @@ import torch
 from foleystage.core.encoders.video import encode_video
 from foleystage.core.loading import Loading, load_model
 from foleystage.core.media import ImageFrames
-from foleystage.core.pipeline import encode, generate
+from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
+from foleystage.core.resolve import encode
 from foleystage.core.system import lazy_encoder
 from recording import Recording
 

@@ -15,8 +15,9 @@ from foleystage.core.generators import Conditions, MDSGen, Prepared, mdsgen_conf
 from foleystage.core.generators.packed import PackedMLP, can_pack
 from foleystage.core.loading import Loading, load_model
 from foleystage.core.media import ImageFrames
-from foleystage.core.pipeline import encode, generate
+from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
+from foleystage.core.resolve import encode
 from foleystage.core.sampling import schedule
 from foleystage.core.stores import Resident
 from foleystage.core.system import System

@@ -9,8 +9,9 @@ import torch
 from family import seeded, tone
 from foleystage.core import system
 from foleystage.core.media import ImageFrames
-from foleystage.core.pipeline import encode, generate
+from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
+from foleystage.core.resolve import encode
 from foleystage.core.sampling import Windows
 
 WORDS = Request("rain", seconds=0.72, steps=2, seed=5, loudness=None)
