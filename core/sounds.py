@@ -56,7 +56,8 @@ def encode_lead(
     config, spec = row.config, reference_spec(row)
     waveform = read_part(reference, spec, pick, config.round_down_seconds)
     seconds = len(waveform) / spec.sample_rate
-    latent = _encode(store, waveform[None, None])
+    with store.using("codec") as codec, torch.inference_mode():
+        latent = spec.method.encode(codec, waveform[None].to(store.device), None).float().cpu()
     return latent[:, : round(seconds * config.latent.rate)], seconds
 
 
@@ -71,14 +72,9 @@ def encode_known(
     loudness; `KnownSound.splice` brings what is made of it back."""
     length, rate = config.lengths(seconds)[LATENT], config.latent.rate
     waveform = sound.for_codec(config.latent.sample_rate, seconds, loudness)
-    latent = _encode(store, waveform)[:, :length]
+    with store.using("codec") as codec, torch.inference_mode():
+        latent = codec.encode(waveform.to(store.device)).float().cpu()[:, :length]
     missing = length - latent.shape[1]
     latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
     frames = sound.frames(length, rate) & (torch.arange(length) < length - missing)
     return KnownLatent(latent, frames)
-
-
-def _encode(store: Store, waveform: Tensor) -> Tensor:
-    """The codec's latent `[1, N, C]` of `[1, 1, T]`, float32 on the CPU."""
-    with store.using("codec") as codec, torch.inference_mode():
-        return codec.encode(waveform.to(store.device)).float().cpu()

@@ -130,8 +130,7 @@ class Task(Node):
         span = range_of(other.get("range", ""))
         _require_range(task, span)
         with shown_on(node_id):
-            asked = seconds if video is None or not TASKS[task].motion else video.seconds
-            asked = video.seconds if video is not None else asked
+            asked = seconds if video is None else video.seconds
             check_seconds(asked, "The length")
             led, lead, streams = None, 0.0, {}
             if task == "ac-vta" and row.takes_context:

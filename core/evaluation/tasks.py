@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ class _Run:
     def __post_init__(self) -> None:
         request = next(iter(self.system.video_encoder.requests.values()))
         self.pictures = [clip.picture(request.fps, *request.target) for clip in self.clips]
+
+    @cached_property
+    def told(self) -> list[tuple[Tensor, int]]:
+        """Takes of the picture and of the words for what is seen."""
+        return self.makes("vta", lambda k, clip: {"task": "vta", "prompt": f"{clip.material} hit"})
+
+    @cached_property
+    def alone(self) -> list[tuple[Tensor, int]]:
+        """Takes of the picture alone."""
+        return self.makes("vta, picture alone", lambda k, clip: {"task": "vta"})
 
     def makes(
         self, name: str, asked: Callable[[int, Clip], Mapping[str, Any]]
@@ -140,7 +151,7 @@ def _recognised(made: Sequence[tuple[Tensor, int]], materials: Sequence[str]) ->
 
 
 def _vta(run: _Run) -> dict[str, float]:
-    made = run.makes("vta", lambda k, clip: {"task": "vta", "prompt": f"{clip.material} hit"})
+    made = run.told
     true = [(clip.sound, SOUND_RATE) for clip in run.clips]
     return {**_onsets(made, run.clips), "F1 of true sounds": _onsets(true, run.clips)["F1"]}
 
@@ -171,7 +182,7 @@ def _ac_vta(run: _Run) -> dict[str, float]:
         return {"task": "ac-vta", "reference": (others[k].reference, SOUND_RATE)}
 
     made = run.makes("ac-vta", asked)
-    alone = run.makes("ac-vta, without", lambda k, clip: {"task": "vta"})
+    alone = run.alone
     materials = [other.material for other in others]
     figures = _onsets(made, run.clips)
     if run.system.row.takes_context:
@@ -233,7 +244,7 @@ def _extend(run: _Run) -> dict[str, float]:
         return {"clips": 0.0}
     some = replace_clips(run, clips)
     made = some.makes("extend", asked)
-    alone = some.makes("extend, unrelated", lambda k, clip: {"task": "vta"})
+    alone = [run.alone[k] for k in clips]
     known = [clip.sound[:, : round(split * SOUND_RATE)] for clip in some.clips]
     steps = [_step(_at(take), split) - _step(c.sound, split) for take, c in zip(made, some.clips)]
     same = [torch.equal(take[0][:, : s.shape[-1]], s) for take, s in zip(made, known, strict=True)]
@@ -309,20 +320,19 @@ def _span(clip: Clip) -> tuple[float, float]:
 def _adverbs(run: _Run) -> dict[str, float]:
     """How often a word moves its measure to the right side of the take without it."""
 
-    def say(word: str) -> dict[str, Any]:
-        made = run.makes(
-            f"adverb {word}".strip(),
-            lambda k, clip: {"task": "vta", "prompt": f"{word} {clip.material} hit".strip()},
-        )
-        return {
-            name: np.array([measure(*t, c.times) for t, c in zip(made, run.clips, strict=True)])
-            for name, measure in MEASURES.items()
-        }
+    def measured(made: Sequence[tuple[Tensor, int]], name: str) -> np.ndarray:
+        pairs = zip(made, run.clips, strict=True)
+        return np.array([MEASURES[name](*take, clip.times) for take, clip in pairs])
 
-    plain = say("")
+    def say(word: str) -> list[tuple[Tensor, int]]:
+        return run.makes(
+            f"adverb {word}",
+            lambda k, clip: {"task": "vta", "prompt": f"{word} {clip.material} hit"},
+        )
+
     figures = {}
     for word, (measure, side) in ADVERBS.items():
-        moved = side * (say(word)[measure] - plain[measure])
+        moved = side * (measured(say(word), measure) - measured(run.told, measure))
         figures[word] = float((moved > 0).mean())
         figures[f"{word}, dB moved"] = float(np.median(moved))
     return figures

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..codecs.foley_mini import FoleyMiniCodec
 from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.base import CONTEXT, VIDEO_MASK
@@ -30,7 +29,7 @@ from ..weights.store import locate
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .genex_masks import MaskFigures, hidden_each, hidden_frames, masked_error, unseen_frames
-from .mini_flow import STEP, crop, latent_statistics, logit_normal
+from .mini_flow import STEP, CodecRow, crop, latent_statistics, logit_normal
 from .prompts import sample_prompt, vocabulary_with_adverbs
 
 # Seconds, takes of a batch, share of the batches; of parts of one scene.
@@ -98,21 +97,12 @@ class MiniSystem(nn.Module):
                 self.text.table.weight[index + 1] = table[words.index(word) + 1]
 
 
-class GenExRow:
+class GenExRow(CodecRow):
     """Latents of one scene and of a reference, its events and its manner, picklable."""
-
-    def __init__(self, split: Split, seconds: float):
-        self.split, self.seconds = split, seconds
-        self._codec: FoleyMiniCodec | None = None
-
-    def __getstate__(self):
-        return {**self.__dict__, "_codec": None}
 
     @torch.no_grad()
     def __call__(self, seed: int) -> dict[str, np.ndarray]:
-        if self._codec is None:
-            self._codec = FoleyMiniCodec.load()
-        codec = self._codec
+        codec = self.codec
         scene = sample_scene(seed, self.split, seconds=self.seconds, hard=seed % _CLEAN_ONE_IN > 0)
         rng = np.random.default_rng([scene.sound_seed, 9])
         manner = sample_manner(rng)

@@ -55,8 +55,8 @@ class MiniSystem(nn.Module):
         self.text = MiniTextEncoder(vocabulary())
 
 
-class FlowRow:
-    """Latents, events and references of one scene, picklable."""
+class CodecRow:
+    """Makes rows of scenes with the mini's codec, which each process loads for itself."""
 
     def __init__(self, split: Split, seconds: float):
         self.split, self.seconds = split, seconds
@@ -65,11 +65,20 @@ class FlowRow:
     def __getstate__(self):
         return {**self.__dict__, "_codec": None}
 
-    @torch.no_grad()
-    def __call__(self, seed: int) -> dict[str, np.ndarray]:
+    @property
+    def codec(self) -> FoleyMiniCodec:
+        """The codec, loaded when it is first asked for."""
         if self._codec is None:
             self._codec = FoleyMiniCodec.load()
-        codec = self._codec
+        return self._codec
+
+
+class FlowRow(CodecRow):
+    """Latents, events and references of one scene, picklable."""
+
+    @torch.no_grad()
+    def __call__(self, seed: int) -> dict[str, np.ndarray]:
+        codec = self.codec
         scene = sample_scene(seed, self.split, seconds=self.seconds)
         material, target, reference = scene_sound(scene, codec.sample_rate)
         latents = codec.encode(torch.from_numpy(target)[None, None])
