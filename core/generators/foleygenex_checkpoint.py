@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
-from ..errors import FoleyError
 from ..weights.families import Shapes
 from .base import CheckpointSpec
+from .figures import read_figures, write_figures
 from .foleygenex import SAID, FoleyGenEx, FoleyGenExConfig
 from .mmaudio_checkpoint import SHARED, plain
 from .mmaudio_checkpoint import recognise as recognise_base
 
 _OWN = ("input_embed.", "place_cond.")
-# Figures that a file's metadata holds as JSON under this name.
-FIGURES = "figures"
-_KINDS: Mapping[str, type] = {"sample_rate": int, "samples_per_latent": int}
-RECORDED = ("nulls", "order", "codec", "sample_rate", "samples_per_latent")
+RECORDED: Mapping[str, type] = {
+    "nulls": str,
+    "order": str,
+    "codec": str,
+    "sample_rate": int,
+    "samples_per_latent": int,
+}
 
 
 def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | None:
@@ -32,30 +33,12 @@ def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | No
         "most_groups": weight[0] // weight[1],
         "places": shapes.get("place_cond.in_proj.weight", (0,))[0] // SAID,
     }
-    return FoleyGenExConfig.of(config, **own, **_figures(about))
-
-
-def _figures(about: Mapping[str, str]) -> dict[str, Any]:
-    """What the metadata says of the network; FoleyError for what it cannot mean."""
-    try:
-        figures = json.loads(about.get(FIGURES, "{}"))
-    except ValueError:
-        figures = None
-    right = isinstance(figures, dict) and all(
-        name in RECORDED and isinstance(value, _KINDS.get(name, str))
-        for name, value in figures.items()
-    )
-    if not right:
-        raise FoleyError(
-            "The weights of FoleyGenEx have figures in their metadata that cannot be read: "
-            f"{', '.join(RECORDED)} are known. Write the file again with foleystage train."
-        )
-    return figures
+    return FoleyGenExConfig.of(config, **own, **read_figures(about, RECORDED, FoleyGenEx.__name__))
 
 
 def record(config: FoleyGenExConfig) -> dict[str, str]:
     """What a file's metadata has to say of its network."""
-    return {FIGURES: json.dumps({name: getattr(config, name) for name in RECORDED})}
+    return write_figures(config, RECORDED)
 
 
 FOLEYGENEX_CHECKPOINT = CheckpointSpec("foleygenex", "FoleyGenEx", recognise, FoleyGenEx, **SHARED)

@@ -27,7 +27,7 @@ SIZES = {
 _COMPUTED = {"t_embed.freqs", "latent_rot", "clip_rot"}
 # `generator.`: the minis' files hold their words beside the network.
 _WRAPPERS = ("module.", "_orig_mod.", "generator.")
-_WORDS = "text."
+WORDS = "text."
 _NEEDED = (
     "audio_input_proj.0.weight",
     "empty_string_feat",
@@ -96,7 +96,7 @@ def plain(key: str) -> str:
 
 
 def _key(key: str) -> str | None:
-    return None if key.startswith(_WORDS) or plain(key) in _COMPUTED else plain(key)
+    return None if key.startswith(WORDS) or plain(key) in _COMPUTED else plain(key)
 
 
 def _size(config: MMAudioConfig) -> str:

@@ -190,21 +190,24 @@ class V(Dynamics):
 class Tokens(Flow):
     """Ids of a codebook, of which the unknown ones are the id after the last: logits of each.
 
-    Its time is the share of the steps that are made, from 0 on.
+    Ids are `[B, N]`, or `[B, N, C]` where a frame has several. Its time is the share of the steps
+    that are made, from 0 on.
     """
 
     name = "tokens"
     solvers = {"maskgit": maskgit}
 
     def draw(self, rng, latent, takes, length, steps) -> Noise:
-        return Noise(None, draw_gumbel(rng, takes, steps, length, latent.codes), steps)
+        return Noise(None, draw_gumbel(rng, takes, steps, length * latent.dim, latent.codes), steps)
 
     def _times(self, steps: int, start: float) -> list[float]:
         return super()._times(steps, 0.0)
 
     def begin(self, run: Run, data: Tensor | None = None) -> Tensor:
-        takes, _, length, codes = run.noise.later.tokens.shape
-        return torch.full((takes, length), codes) if data is None else data
+        takes, _, tokens, codes = run.noise.later.tokens.shape
+        dim = run.latent.dim
+        shape = (takes, tokens // dim, dim) if dim > 1 else (takes, tokens)
+        return torch.full(shape, codes) if data is None else data
 
     def integrate(self, solver, predict, x, run, hook=unchanged) -> Tensor:
         settings = {"mask_id": run.latent.codes, "temperature": run.temperature}

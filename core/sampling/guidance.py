@@ -119,18 +119,50 @@ def power_cosine(scale: float, power: float = 0.01, *, kept: Iterable[str] = ())
     return cfg(weight, kept=kept)
 
 
+def multi_cfg(
+    scale: float,
+    words: str,
+    given: Iterable[str],
+    *,
+    together: bool = True,
+    alone: bool = True,
+) -> Guidance:
+    """v_0 + s [(v_all - v_0) + (v_picture - v_0)], where s rises evenly from 0 to `scale`.
+
+    Source: SpecMaskFoley (arXiv 2505.16195, eq. 1). v_picture is without the stream `words`, and
+    v_0 has nothing but the negative streams. given: names of the streams that are there; what would
+    be there twice is once. together, alone: the ablations without one of the differences.
+    """
+    given = set(given)
+    sides = [{words}] if alone and given - {words} else []
+    if together and (words in given or not sides):
+        sides.append(set())
+
+    def rising(t: float) -> float:
+        return scale * t
+
+    def rest(t: float) -> float:
+        return 1.0 - len(sides) * rising(t)
+
+    terms = (Term(rising, drop=frozenset(dropped)) for dropped in sides)
+    return (*terms, Term(rest, frozenset(), negative=True))
+
+
 def preset(
     sampling: Sampling,
     scale: float | None = None,
     *,
     kept: Iterable[str] = (),
+    given: Iterable[str] = (),
     published: bool = False,
 ) -> Guidance:
     """The guidance that a system is sampled with unless asked otherwise.
 
-    scale: None is the system's own. kept, published: see `cfg`.
+    scale: None is the system's own. kept, published: see `cfg`. given: see `multi_cfg`.
     """
     scale = sampling.scale if scale is None else scale
+    if sampling.guidance == "multi":
+        return multi_cfg(scale, sampling.words, given)
     if sampling.guidance == "power-cosine":
         guidance = power_cosine(scale, kept=kept)
     else:
@@ -311,10 +343,10 @@ class Guided:
             ]
         repeated = x.repeat(len(key), *[1] * (x.ndim - 1))
         predictions = self._predict(repeated, t, self._joined[key][piece])
-        predictions = predictions.unflatten(0, (len(key), -1))  # [terms, B, N, C]
+        predictions = predictions.unflatten(0, (len(key), -1))  # [terms, B, ...]
         weights = torch.tensor(list(active.values()), device=predictions.device)
         leading = predictions[key.index(self._leading)] if self._leading in active else None
-        return torch.einsum("k,kbnc->bnc", weights, predictions), leading
+        return torch.einsum("k,k...->...", weights, predictions), leading
 
     def _one_by_one(
         self, x: Tensor, t: float, active: Mapping[int, float], piece: int

@@ -17,6 +17,15 @@ Inversion = Literal["", "around", "throughout"]
 
 
 @dataclass(frozen=True, eq=False)
+class Start:
+    """A state to begin with. latent: the codec's, `[B or 1, N, C]` (of tokens the ids, those to be
+    made being the id after the last). time: flow time that it is noised to, 0 is noise alone."""
+
+    latent: Tensor
+    time: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Known:
     """The known part of a take.
 
@@ -38,8 +47,6 @@ class Known:
 
     def check(self, dynamics: Dynamics, takes: int, length: int, dim: int) -> None:
         """FoleyError where it does not fit a take."""
-        if dynamics.name == "tokens":
-            raise FoleyError("A model of tokens keeps what is known by its ids, see Start.")
         if self.inverted and dynamics.name != "flow":
             raise FoleyError(
                 f"Only flow models can be inverted, not one of the kind {dynamics.name}; edit "
@@ -55,6 +62,10 @@ class Known:
             raise FoleyError(
                 f"{len(self.frames)} frames are said to be known or not, but the take has {length}."
             )
+
+    def ids(self, codes: int) -> Start:
+        """Of tokens: where a take begins, with what is not known masked."""
+        return Start(self.latent.masked_fill(~self.frames[:, None].to(self.latent.device), codes))
 
     def begin(self, noise: Noise, data: Tensor, invert: Callable[[Tensor], Tensor]) -> Noise:
         """The noise to start from. data: the latent in the network's space. invert(data): the noise

@@ -59,28 +59,29 @@ def maskgit(
     temperature: float,
     hook: Hook = unchanged,
 ) -> Tensor:
-    """Token ids `[B, N]` in which every `mask_id` of `ids` is filled in; the others never change.
+    """Token ids in which every `mask_id` of `ids` is filled in; the others never change.
 
     Args:
-        predict: logits `[B, N, codes]` of ids `[B, N]` at a share 0 to 1 of the steps, guided.
-        noise: of as many steps as are to be made.
+        predict: logits `[*ids, codes]` of ids at a share 0 to 1 of the steps, guided.
+        ids: `[B, N]` or `[B, N, C]`.
+        noise: of as many steps as are to be made, for the N C tokens of each take.
         temperature: of the confidence's noise at first; it falls to 0 over the steps.
         hook: see `solver.Hook`; in its ids what is not settled yet is masked.
 
     Raises:
         FoleyError: noise of another shape.
     """
-    steps = noise.tokens.shape[1]
-    if noise.confidence.shape != (len(ids), steps, ids.shape[1]):
+    steps, shape = noise.tokens.shape[1], ids.shape
+    if noise.confidence.shape != (len(ids), steps, ids[0].numel()):
         raise FoleyError(
             f"The noise is for {list(noise.confidence.shape)} takes, steps and tokens, but "
-            f"{list(ids.shape)} are to be filled in."
+            f"{list(shape)} are to be filled in."
         )
-    ids = hook(0, ids)
+    ids = hook(0, ids).flatten(1)
     at_first = (ids == mask_id).sum(1).tolist()
     for i in range(steps):
         masked = ids == mask_id
-        logits = predict(ids, i / max(steps - 1, 1)).float()
+        logits = predict(ids.view(shape), i / max(steps - 1, 1)).float().flatten(1, -2)
         guessed = (logits + noise.tokens[:, i].to(logits)).argmax(-1)
         filled = torch.where(masked, guessed, ids)
         sure = logits.log_softmax(-1).gather(-1, guessed[..., None])[..., 0]
@@ -91,5 +92,5 @@ def maskgit(
             count = masked_after(i, steps, first, now)
             again[row, sure[row].topk(count, largest=False).indices] = True
         ids = filled.masked_fill(again, mask_id)
-        ids = hook(i + 1, ids)
-    return torch.where(ids == mask_id, filled, ids)
+        ids = hook(i + 1, ids.view(shape)).flatten(1)
+    return torch.where(ids == mask_id, filled, ids).view(shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,19 +13,11 @@ from ..generators.base import Conditions, Generator
 from .dynamics import Dynamics, Noise, Run, dynamics_of
 from .euler import euler
 from .guidance import CONDITIONAL, Guidance, Guided
-from .known import Known
+from .known import Known, Start
+from .slide import slide, sliding_times
 from .windows import Windows
 
 Edit = Callable[[Tensor, float], Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """A state to begin with. latent: the codec's, `[B or 1, N, C]` (or ids `[B or 1, N]`, those to
-    be made being the id after the last). time: flow time that it is noised to, 0 is noise alone."""
-
-    latent: Tensor
-    time: float = 0.0
 
 
 @torch.no_grad()
@@ -62,13 +54,13 @@ def sample(
         windows: for takes longer than trained, see `windows`.
         batched: guidance in one forward a step.
         start: where to begin, instead of noise alone.
-        known: what stays of a latent that is there, see `Known`.
+        known: what stays of a latent that is there, see `Known`; of tokens their ids.
         edit: edit(x, t) -> x, at the start and after each step, x in the network's space and t the
             flow time it is at.
         progress: called with (step, steps). cancelled: asked before each step.
 
     Returns:
-        Codec latent `[B, N, C]`, float32, or ids `[B, N]`, on the generator's device.
+        Codec latent `[B, N, C]`, float32, or ids, on the generator's device.
 
     Raises:
         FoleyError: a wrong argument, or a result that is not a number. Cancelled: as asked.
@@ -77,7 +69,7 @@ def sample(
     solver = _solver_of(dynamics, solver)
     if start is not None and not 0.0 <= start.time < 1.0:
         raise FoleyError(f"A take can start at times from 0 to below 1, not at {start.time:g}.")
-    times = dynamics.times(steps, start.time if start else 0.0)
+    levels = dynamics.times(steps, start.time if start else 0.0)
     like = next(generator.parameters())
     given, negative = (
         {name: value.to(like) for name, value in streams.items()}
@@ -92,6 +84,24 @@ def sample(
     if takes < 1:
         raise FoleyError(f"Ask for at least 1 take, not {takes}.")
     conditions = Conditions(given, conditions.seconds, negative)
+    if dynamics.name == "tokens":
+        if known is not None:
+            known.check(dynamics, takes, *generator.latent_shape(conditions.seconds))
+            start, known = known.ids(generator.config.latent.codes), None
+        config, seconds = generator.config, conditions.seconds
+        times = sliding_times(config, seconds, windows.overlap) if windows else []
+        if len(times) > 1:
+            window = partial(
+                sample,
+                guidance=guidance,
+                solver=solver,
+                temperature=temperature,
+                batched=batched,
+                edit=edit,
+                cancelled=cancelled,
+            )
+            rng = rng or torch.Generator().manual_seed(seed or 0)
+            return slide(window, generator, conditions, times, start, takes, steps, rng, progress)
     guided = Guided(
         generator,
         conditions,
@@ -119,10 +129,10 @@ def sample(
 
         def invert(data: Tensor) -> Tensor:
             led = Guided(generator, conditions, windows=windows, batch=takes)
-            return euler(led, data.to(like.device), times[::-1]).cpu()
+            return euler(led, data.to(like.device), levels[::-1]).cpu()
 
         noise = known.begin(noise, data, invert)
-    run = Run(times, noise, latent, temperature)
+    run = Run(levels, noise, latent, temperature)
     x = dynamics.begin(run)
     if start is not None:
         if start.latent.shape[1:] != x.shape[1:] or len(start.latent) not in (1, takes):
@@ -135,9 +145,9 @@ def sample(
 
     def hook(step: int, x: Tensor) -> Tensor:
         if known is not None and known.kept == "steps" and noise.first is not None:
-            x = known.put_back(x, dynamics.noised(data, noise.first, times[step]))
+            x = known.put_back(x, dynamics.noised(data, noise.first, levels[step]))
         if edit is not None:
-            x = edit(x, dynamics.to_flow_time(dynamics.network_time(times[step])))
+            x = edit(x, dynamics.to_flow_time(dynamics.network_time(levels[step])))
         if step and progress is not None:
             progress(step, steps)
         if step < steps and cancelled is not None and cancelled():

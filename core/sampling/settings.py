@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Preset = Literal["plain", "power-cosine"]
+Preset = Literal["plain", "power-cosine", "multi"]
 
 
 @dataclass(frozen=True)
 class Sampling:
     """As a system was published, or what was found best for one of our own.
 
-    solver: of `dynamics`; steps: of it. guidance: `guidance.cfg` or `power_cosine`, of `scale`.
+    solver: of `dynamics`; steps: of it. guidance: `guidance.cfg`, `power_cosine` or `multi_cfg`, of
+    `scale`; words: the stream that the last one leaves out.
     rescale: share by which guidance is rescaled, see `guidance.rescaled`. temperature: of tokens,
     see `maskgit`.
     """
@@ -23,3 +24,4 @@ class Sampling:
     scale: float = 4.5
     rescale: float = 0.0
     temperature: float = 0.0
+    words: str = ""

@@ -1,0 +1,156 @@
+"""Training of a SpecVQGAN (Iashin and Rahtu 2021, section 3.1) on pictures of mels.
+
+The mini's: reconstruction, codebook and commitment alone. Codes that no place takes begin anew at
+what the encoder gives, which keeps a small codebook in use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..codecs.kl_vae import KLVAE
+from ..codecs.mel_picture import ROWS, MelPictureCodec
+from ..codecs.mini_tokens import MINI_VQGAN
+from ..codecs.picture import frames_to_rows
+from ..encoders.foley_mini import BIN_RATE
+from ..scenes import sample_scene
+from ..scenes.materials import MATERIALS
+from ..scenes.pairs import scene_sound
+from ..scenes.scene import Split
+from .batches import device_of, on_device
+from .clips import event_targets, map_scenes
+
+SECONDS = 8.192  # of a scene: 256 frames of the picture, 128 columns of tokens
+_CLEAN_ONE_IN = 5
+
+
+class PictureRow:
+    """Mel picture and events of one scene, picklable."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self._codec: MelPictureCodec | None = None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_codec": None}
+
+    @torch.no_grad()
+    def __call__(self, seed: int) -> dict[str, np.ndarray]:
+        codec = self._codec = self._codec or MelPictureCodec.load()
+        scene = sample_scene(seed, self.split, seconds=SECONDS, hard=seed % _CLEAN_ONE_IN > 0)
+        material, sound, _ = scene_sound(scene, codec.sample_rate)
+        frames = codec.encode(torch.from_numpy(sound)[None, None])
+        return {
+            "picture": frames_to_rows(frames, ROWS)[0].half().numpy(),
+            "events": event_targets(scene, BIN_RATE).astype(np.float16),
+            "material": np.array(MATERIALS.index(material)),
+            "kind": np.array(scene.kind, dtype="U12"),
+        }
+
+
+def picture_rows(split: Split, count: int, cache: Path, workers: int) -> dict[str, np.ndarray]:
+    """Pictures `[count, CHANNELS, ROWS, N]` of scenes, and what belongs to them."""
+    note = {"split": split, "seconds": SECONDS, "version": 1}
+    return map_scenes(PictureRow(split), count, cache / f"pictures_{split}", note, workers)
+
+
+@dataclass(frozen=True)
+class VQFigures:
+    """Data and losses of a run.
+
+    frames: of a crop. commitment: its weight beside the codebook's (beta). revive_every: steps
+    after which codes that were not taken begin anew; revive_until: share of the run.
+    """
+
+    clips: int = 8000
+    validation_clips: int = 96
+    frames: int = 160
+    batch: int = 16
+    commitment: float = 0.25
+    revive_every: int = 50
+    revive_until: float = 0.6
+    workers: int = 2
+
+
+class VQTask:
+    """Trains the autoencoder and codebook of `MiniTokenCodec`."""
+
+    def __init__(self, figures: VQFigures, steps: int, cache: Path) -> None:
+        self.figures, self.steps = figures, steps
+        self.train = picture_rows("train", figures.clips, cache, figures.workers)
+        self.validation = picture_rows(
+            "validation", figures.validation_clips, cache, figures.workers
+        )
+        self._taken = torch.zeros(MINI_VQGAN.codes or 0, dtype=torch.bool)
+
+    def model(self) -> KLVAE:
+        model = KLVAE(MINI_VQGAN)
+        codes = MINI_VQGAN.codes or 0
+        nn.init.uniform_(model.quantize.embedding.weight, -1 / codes, 1 / codes)
+        return model
+
+    def batch(
+        self, step: int, rng: np.random.Generator, rows: dict | None = None
+    ) -> dict[str, Tensor]:
+        """Crops `[B, P, H, W]`, and numbers that choose what codes begin anew with."""
+        pictures = (self.train if rows is None else rows)["picture"]
+        figures = self.figures
+        picked = rng.integers(len(pictures), size=figures.batch)
+        starts = rng.integers(pictures.shape[-1] - figures.frames + 1, size=figures.batch)
+        crops = [
+            pictures[row, :, :, start : start + figures.frames]
+            for row, start in zip(picked, starts, strict=True)
+        ]
+        return {
+            "picture": torch.from_numpy(np.stack(crops).astype(np.float32)),
+            "chosen": torch.from_numpy(rng.random((figures.batch, MINI_VQGAN.codes))),
+        }
+
+    def loss(
+        self, model: KLVAE, batch: dict[str, Tensor], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """|x - x'| + (x - x')^2, and the quantiser's two terms."""
+        truth = batch["picture"]
+        vectors = model.moments(truth).float()
+        ids = model.quantize.nearest(vectors.detach())
+        codes = model.quantize.vectors(ids).float()
+        quantizing = F.mse_loss(codes, vectors.detach())
+        commitment = F.mse_loss(vectors, codes.detach())
+        made = model.decode(vectors + (codes - vectors).detach()).float()
+        error = F.l1_loss(made, truth) + F.mse_loss(made, truth)
+        loss = error + quantizing + self.figures.commitment * commitment
+        if model.training and torch.is_grad_enabled():
+            self._revive(model, vectors.detach(), ids, batch["chosen"], step)
+        used = len(ids.unique()) / len(self._taken)
+        return loss, {"error": error.detach(), "used": torch.tensor(used)}
+
+    @torch.no_grad()
+    def _revive(
+        self, model: KLVAE, vectors: Tensor, ids: Tensor, chosen: Tensor, step: int
+    ) -> None:
+        figures = self.figures
+        self._taken[ids.unique().cpu()] = True
+        if (step + 1) % figures.revive_every or step > figures.revive_until * self.steps:
+            return
+        dead = (~self._taken).nonzero()[:, 0]
+        rows = vectors.movedim(1, -1).flatten(0, 2)
+        places = (chosen.flatten()[: len(dead)] * len(rows)).long().to(rows.device)
+        model.quantize.embedding.weight[dead.to(rows.device)] = rows[places]
+        self._taken.zero_()
+
+    @torch.no_grad()
+    def evaluate(self, model: KLVAE) -> dict[str, float]:
+        """Error and codes in use on validation scenes, always the same crops."""
+        errors, taken = [], set()
+        for k in range(4):
+            batch = self.batch(10**9, np.random.default_rng([99, k]), self.validation)
+            batch = on_device(batch, device_of(model))
+            errors.append(float(self.loss(model, batch, 0)[1]["error"]))
+            taken |= set(model.quantize.nearest(model.moments(batch["picture"])).unique().tolist())
+        return {"validation": float(np.mean(errors)), "codes": float(len(taken))}
