@@ -54,7 +54,7 @@ def _trained(name: str, mask: str, seed: int, options) -> Path:
     if weights.exists():
         return weights
     recipe = read_recipe("foleygenex_mini")
-    recipe["figures"] |= {"masking": mask, "masked": 1.0, "stray": 0.0, "joined": 0.0}
+    recipe["figures"] |= {"masking": mask, "masked": 1.0, "stray": 0.0, "joined": 0.0, "batch": 1}
     recipe["loop"] |= {"steps": options.steps, "seed": seed, "warm_up": 50, "ema": 0.99}
     recipe["loop"]["evaluate_every"] = 100_000
     options.folder.mkdir(parents=True, exist_ok=True)

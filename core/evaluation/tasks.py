@@ -21,6 +21,7 @@ from ..media import ImageFrames, resample
 from ..pipeline import generate
 from ..request import Request
 from ..scenes.materials import IMPACT_MATERIALS
+from ..scenes.pairs import sound_on
 from ..system import System
 from .adverbs import ADVERBS, MEASURES
 from .attacks import detect_onsets
@@ -192,11 +193,17 @@ def _ac_vta(run: _Run) -> dict[str, float]:
         summed = run.makes("ac-vta, summed", lambda k, clip: {**asked(k, clip), "summation": True})
         figures["F1, surrogate unseen"] = _onsets(unseen, run.clips)["F1"]
         figures["material of the reference, summed"] = _recognised(summed, materials)
+    targets = [other.reference for other in others]
+    true = [
+        (torch.from_numpy(sound_on(clip.scene, other.scene, SOUND_RATE))[None].float(), SOUND_RATE)
+        for clip, other in zip(run.clips, others, strict=True)
+    ]
     return {
         **figures,
         "material of the reference": _recognised(made, materials),
         "the same without it": _recognised(alone, materials),
-        **_lower("distance to it lower than without", made, alone, [o.reference for o in others]),
+        **_lower("distance to it lower than without", made, alone, targets),
+        **_lower("distance of true sounds of its object lower", true, alone, targets),
     }
 
 
@@ -219,7 +226,7 @@ def _lower(
         return float((one < other).mean())
 
     found = mcd_distances() or (lambda s, t, rate: mfcc_distance(s, t, rate, mode="dtw"),)
-    names = (what, "the same at equal level")
+    names = (what, f"{what}, at equal level")
     return {name: nearer(distance) for name, distance in zip(names, found)}
 
 

@@ -19,7 +19,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "slow": ("slow", "leisurely", "gradual"),
 }
 _GAIN_DB = {"": -3.0, "loud": 3.0, "soft": -15.0}
-_QUIETEST = 0.1  # of a course, as a share of its loudest
+_COURSE_DB = 20.0  # from the quietest of a course to its loudest
 _FAR_CORNER = 1800.0  # Hz, above which distance takes the sound away
 _FAST, _SLOW = 2.8, 1.2  # hits a second
 # Of each of two sides of an axis.
@@ -44,9 +44,9 @@ class Manner:
         if self.distance == "near":
             return replace(room, wet_db=None)
         if self.distance == "far":
-            return replace(room, t60=float(rng.uniform(0.9, 1.6)), wet_db=float(rng.uniform(-1, 4)))
+            return replace(room, t60=float(rng.uniform(1.0, 1.7)), wet_db=float(rng.uniform(2, 6)))
         # Between the two, so that near and far can both be told from it.
-        return replace(room, t60=max(room.t60, 0.25), wet_db=float(rng.uniform(-11, -4)))
+        return replace(room, t60=max(room.t60, 0.35), wet_db=float(rng.uniform(-7, -2)))
 
     def apply(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         """A rendered sound [T] at its level, float32, |x| <= 1."""
@@ -87,14 +87,11 @@ def pace(hits: int, seconds: float) -> str:
 def with_course(
     sound: np.ndarray, rising: bool, start: float, stop: float, sample_rate: int
 ) -> np.ndarray:
-    """A sound [T] whose gain goes from a tenth to 1 (or back) between two times, held outside of
+    """A sound [T] whose level rises by 20 dB (or falls) evenly between two times, held outside of
     them, and whose peak is what it was."""
-    gain = np.interp(
-        np.arange(len(sound)) / sample_rate,
-        (start, stop),
-        (_QUIETEST, 1.0) if rising else (1.0, _QUIETEST),
-    )
-    swollen = sound * gain
+    place = np.interp(np.arange(len(sound)) / sample_rate, (start, stop), (0, 1))
+    gain_db = _COURSE_DB * (place - 1 if rising else -place)
+    swollen = sound * 10 ** (gain_db / 20)
     return swollen * (np.abs(sound).max() / (np.abs(swollen).max() + 1e-9))
 
 

@@ -10,7 +10,7 @@ from .events import Event
 from .manner import Manner
 from .materials import IMPACT_MATERIALS, Instrument, sample_instrument
 from .scene import Scene
-from .sound import render_sound, sample_room
+from .sound import Room, render_sound, sample_room
 
 REFERENCE_SECONDS = 1.92
 # dB. A floor that can be heard would be rebuilt with holes, and those sound like hits.
@@ -23,13 +23,8 @@ def scene_sound(
     """Material, sound of the scene and a reference of 1.92 s: other blows on the same object,
     same room. With a manner both are played in it, the reference without its course.
     """
-    rng = np.random.default_rng([scene.sound_seed, 7])
-    material = (
-        "air"
-        if any(e.duration for e in scene.events) or scene.kind == "swish"
-        else str(rng.choice(IMPACT_MATERIALS))
-    )
-    instrument, room = sample_instrument(material, rng), sample_room(rng)
+    instrument, room, rng = _object(scene)
+    material = instrument.material
     if manner is not None:
         room = manner.room(room, np.random.default_rng([scene.sound_seed, 8]))
     quiet = replace(room, floor_db=_TARGET_FLOOR)
@@ -46,6 +41,24 @@ def scene_sound(
         return material, target, reference
     steady = replace(manner, course="")
     return material, manner.apply(target, sample_rate), steady.apply(reference, sample_rate)
+
+
+def sound_on(scene: Scene, other: Scene, sample_rate: int) -> np.ndarray:
+    """The sound of a scene as if its hits were on the object of another one, in its room."""
+    instrument, room, rng = _object(other)
+    quiet = replace(room, floor_db=_TARGET_FLOOR)
+    return render_sound(scene.events, instrument, scene.seconds, sample_rate, rng, room=quiet)
+
+
+def _object(scene: Scene) -> tuple[Instrument, Room, np.random.Generator]:
+    """What sounds in a scene, where, and the generator of what is left to chance."""
+    rng = np.random.default_rng([scene.sound_seed, 7])
+    material = (
+        "air"
+        if any(e.duration for e in scene.events) or scene.kind == "swish"
+        else str(rng.choice(IMPACT_MATERIALS))
+    )
+    return sample_instrument(material, rng), sample_room(rng), rng
 
 
 def level_reference(sound: np.ndarray) -> np.ndarray:

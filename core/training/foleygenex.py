@@ -32,7 +32,7 @@ from .genex_masks import MaskFigures, hidden_each, hidden_frames, masked_error, 
 from .mini_flow import STEP, CodecRow, crop, latent_statistics, logit_normal
 from .prompts import sample_prompt, vocabulary_with_adverbs
 
-# Seconds, takes of a batch, share of the batches; of parts of one scene.
+# Seconds, takes of the smallest batch, share of the batches; of parts of one scene.
 _CROPS = ((2.56, 24, 0.3), (4.0, 16, 0.45), (8.0, 8, 0.25))
 # Of parts that come after a reference.
 _JOINED = ((2.56, 16, 0.4), (4.0, 12, 0.4), (5.12, 10, 0.2))
@@ -46,14 +46,16 @@ _SAID = 0.5  # chance that a fast or slow scene is called so
 class GenExFigures(MaskFigures):
     """Data, masks and condition dropout of a run.
 
-    stray: chance that the picture of what is known is another scene's, as a surrogate is. joined:
-    share of batches whose context is a reference of the same object and not the same scene's own
-    sound. words_alone: share of takes without a picture. base: weights to begin with, "" for none.
+    batch: takes of a batch, in multiples of the smallest. stray: chance that the picture of what is
+    known is another scene's, as a surrogate is. joined: share of batches whose context is a
+    reference of the same object and not the same scene's own sound. words_alone: share of takes
+    without a picture. base: weights to begin with, "" for none.
     """
 
     clips: int = 8000
     validation_clips: int = 96
     clip_seconds: float = 8.0
+    batch: int = 1
     stray: float = 0.0
     joined: float = 0.0
     words_alone: float = 0.5
@@ -138,7 +140,7 @@ class GenExTask:
 
     def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
         figures = self.figures
-        note = {"split": split, "seconds": figures.clip_seconds, "version": 2}
+        note = {"split": split, "seconds": figures.clip_seconds, "version": 3}
         make = GenExRow(split, figures.clip_seconds)
         return map_scenes(make, count, cache / f"foleygenex_{split}", note, figures.workers)
 
@@ -158,6 +160,7 @@ class GenExTask:
         joined = rng.random() < self.figures.joined
         crops = _JOINED if joined else _CROPS
         seconds, size, _ = crops[rng.choice(len(crops), p=[chance for *_, chance in crops])]
+        size *= self.figures.batch
         picked, first = self._pick(rows, seconds, size, rng, joined)
         count = round(seconds / STEP)
         latent, events = (

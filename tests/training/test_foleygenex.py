@@ -92,6 +92,11 @@ def test_a_dropped_picture_and_words_alone_are_masked_throughout(rows, tmp_path)
         assert task(tmp_path, **figures).batch(0, rng())[VIDEO_MASK].all()
 
 
+def test_a_batch_can_be_a_multiple_of_the_smallest(rows, tmp_path):
+    small, large = (task(tmp_path, batch=batch).batch(0, rng()) for batch in (1, 3))
+    assert len(large["latent"]) == 3 * len(small["latent"]) == len(large["prompts"])
+
+
 @pytest.mark.parametrize("chance", [0.0, 0.3, 1.0])
 def test_nothing_is_known_as_often_as_asked(chance):
     hidden = hidden_frames(MaskFigures(drop_context=chance), 4000, 100, rng())
