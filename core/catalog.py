@@ -24,6 +24,9 @@ from .generators.foleygenex_checkpoint import FOLEYGENEX_CHECKPOINT
 from .generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from .generators.mdsgen_mini import mdsgen_mini
 from .generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT, SIZES
+from .generators.specmaskfoley import SPECMASKFOLEY, specmaskfoley_mini
+from .generators.specmaskfoley_checkpoint import SPECMASKFOLEY_CHECKPOINT, SPECMASKGIT_CHECKPOINT
+from .generators.specmaskgit import SPECMASKGIT, WORDS
 from .parts import (
     CodecPart,
     Files,
@@ -103,6 +106,12 @@ def _load_mini_text(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn
     return fill_from(MiniTextEncoder(words), path, prefix="text.").to(device)
 
 
+def _load_clap(path: Path, **made: Any) -> nn.Module:
+    from .encoders.clap import Clap
+
+    return Clap.load(path, **made)
+
+
 def _mini_text(name: str, title: str, generator: str, family: str) -> TextEncoderPart:
     return TextEncoderPart(
         name=name,
@@ -128,6 +137,21 @@ add(
         "foleygenex_mini",
         "foleygenex",
     ),
+    _mini_text(
+        "mini_text_encoder_tokens",
+        "words for materials and actions, for specmaskfoley_mini, English; bundled",
+        "specmaskfoley_mini",
+        "specmaskfoley",
+    ),
+    TextEncoderPart(
+        name="clap_text",
+        title="English sentences (CLAP), for SpecMaskGIT and SpecMaskFoley",
+        files={"clap": "clap"},
+        families={"clap": Family("clap")},
+        load=_load_clap,
+        encode=lambda clap, prompt: clap.encode_text([prompt])[:, None],
+        stream=WORDS,
+    ),
     TextEncoderPart(
         name="clip_text",
         title="English sentences (CLIP), for AC-Foley and MMAudio",
@@ -137,6 +161,7 @@ add(
         encode=lambda clip, prompt: clip.encode_text([prompt]),
     ),
 )
+
 
 # Codecs; their modules are imported when used, since all of them would slow ComfyUI's start.
 
@@ -151,6 +176,12 @@ def _load_mel_picture(files: Files, *, decode_only: bool = False, device: Any = 
     from .codecs.mel_picture import MelPictureCodec
 
     return MelPictureCodec.load(files["codec"], files["decoder"]).to(device)
+
+
+def _load_mini_tokens(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
+    from .codecs.mini_tokens import MiniTokenCodec
+
+    return MiniTokenCodec.load(files["codec"], files["picture"], files["decoder"]).to(device)
 
 
 def _load_public(name: str, files: Files, **made: Any) -> Any:
@@ -183,6 +214,35 @@ add(
         files={"codec": "mel_picture_codec", "decoder": "foley_mini_codec"},
         families={"codec": Family("mel_picture"), "decoder": Family("foley_mini_codec")},
         load=_load_mel_picture,
+    ),
+    CodecPart(
+        name="mini_token_codec",
+        title="32 kHz mono, 15.6 columns of 4 tokens a second; bundled",
+        files={
+            "codec": "mini_token_codec",
+            "picture": "mel_picture_codec",
+            "decoder": "foley_mini_codec",
+        },
+        families={
+            "codec": Family("mini_tokens"),
+            "picture": Family("mel_picture"),
+            "decoder": Family("foley_mini_codec"),
+        },
+        load=_load_mini_tokens,
+    ),
+    CodecPart(
+        name="specmaskgit_codec",
+        title="22.05 kHz mono, SpecMaskGIT's tokens of HiFi-GAN's mel and its vocoder",
+        files={"vae": "specmaskgit_vqgan", "vocoder": "hifigan_22k"},
+        families={"vae": Family("specvqgan"), "vocoder": Family("hifigan", "22k")},
+        load=partial(_load_public, "specmaskgit-22k"),
+    ),
+    CodecPart(
+        name="specvqgan_codec",
+        title="22.05 kHz mono, SpecVQGAN's tokens and its MelGAN",
+        files={"vae": "specvqgan", "vocoder": "specvqgan_melgan"},
+        families={"vae": Family("specvqgan"), "vocoder": Family("melgan")},
+        load=partial(_load_public, "specvqgan-22k"),
     ),
     CodecPart(
         name="audioldm_codec",
@@ -234,6 +294,7 @@ _MINI: dict[str, Any] = {
     "loudness": -32.0,  # the median of our scenes
 }
 _FAMILY: dict[str, Any] = {"video": "clip_and_synchformer", "text": "clip_text"}
+_MASKGIT = Sampling("maskgit", steps=12, guidance="multi", scale=3.0, temperature=9.0, words=WORDS)
 # The paper's 25 steps; its script makes 50.
 _MDSGEN = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
 
@@ -284,6 +345,15 @@ add(
         **_MINI,
     ),
     _system(
+        "specmaskfoley_mini",
+        "SpecMaskFoley in small: picture and words, any length without seams; 32 kHz mono, bundled",
+        SPECMASKFOLEY_CHECKPOINT,
+        specmaskfoley_mini(),
+        text="mini_text_encoder_tokens",
+        sampling=replace(_MASKGIT, words="text"),
+        **{**_MINI, "loudness": None},
+    ),
+    _system(
         "ac_foley",
         "AC-Foley: picture, words and a reference sound; 44.1 kHz mono",
         AC_FOLEY_CHECKPOINT,
@@ -298,6 +368,25 @@ add(
         FOLEYGENEX,
         reference=CONTEXT_REFERENCE,
         **_FAMILY,
+    ),
+    _system(
+        "specmaskfoley",
+        "SpecMaskFoley: picture and words, any length without seams; 22.05 kHz mono",
+        SPECMASKFOLEY_CHECKPOINT,
+        SPECMASKFOLEY,
+        video="clip_and_synchformer",
+        text="clap_text",
+        sampling=_MASKGIT,
+    ),
+    _system(
+        "specmaskgit",
+        "SpecMaskGIT: words alone; 22.05 kHz mono",
+        SPECMASKGIT_CHECKPOINT,
+        SPECMASKGIT,
+        video="",
+        text="clap_text",
+        # Best at 16 in its own paper.
+        sampling=replace(_MASKGIT, steps=16),
     ),
     *(_mmaudio_system(size, config) for size, config in SIZES.items()),
 )

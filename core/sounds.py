@@ -73,7 +73,9 @@ def encode_known(
     length, rate = config.lengths(seconds)[LATENT], config.latent.rate
     waveform = sound.for_codec(config.latent.sample_rate, seconds, loudness)
     with store.using("codec") as codec, torch.inference_mode():
-        latent = codec.encode(waveform.to(store.device)).float().cpu()[:, :length]
+        latent = codec.encode(waveform.to(store.device)).cpu()[:, :length]
+    # Ids of tokens stay whole numbers.
+    latent = latent.float() if latent.is_floating_point() else latent
     missing = length - latent.shape[1]
     latent = torch.nn.functional.pad(latent, (0, 0, 0, missing))
     frames = sound.frames(length, rate) & (torch.arange(length) < length - missing)

@@ -311,7 +311,8 @@ class System:
         windows = windows_for(self.config, conditions.seconds, long)
         with self.store.using("generator") as generator:
             kept = always_conditioned(generator)
-            guidance = preset(own, cfg, kept=kept, published=published)
+            given = conditions.positive.keys()
+            guidance = preset(own, cfg, kept=kept, given=given, published=published)
             try:
                 return sample(
                     generator,

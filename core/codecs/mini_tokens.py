@@ -1,4 +1,4 @@
-"""Tokens of the mini's mel picture, by a small SpecVQGAN; the mini codec's decoder makes the sound."""
+"""Tokens of the mini's mel picture, by a small SpecVQGAN; the mini codec makes the sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .kl_vae import KLVAE, KLVAEConfig
 from .mel_picture import CHANNELS, ROWS, MelPictureCodec
 from .picture import frames_to_rows, rows_to_frames
 
-MINI_VQGAN = KLVAEConfig(CHANNELS, 48, (64, 96), blocks=1, groups=16, codes=1024)
+CODES = 1024
+MINI_VQGAN = KLVAEConfig(CHANNELS, 48, (64, 96), blocks=1, groups=16, codes=CODES)
 TOKEN_ROWS = ROWS // MINI_VQGAN.factor
 
 
@@ -26,7 +27,7 @@ class MiniTokenCodec(Codec):
     channels = 1
     latent_dim = TOKEN_ROWS
     samples_per_latent = SAMPLES_PER_LATENT * MINI_VQGAN.factor
-    token_codes = MINI_VQGAN.codes
+    token_codes = CODES
 
     def __init__(self, picture: MelPictureCodec | None = None) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class MiniTokenCodec(Codec):
 
     @classmethod
     def load(
-        cls, path: Path | None, picture: Path | None = None, mini: Path | None = None
+        cls, path: Path, picture: Path | None = None, mini: Path | None = None
     ) -> MiniTokenCodec:
         """The tokens of `path`, with a mel picture and a mini codec of one's own or the bundled.
 
@@ -57,7 +58,7 @@ class MiniTokenCodec(Codec):
 
     @torch.no_grad()
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
-        last = self.token_codes - 1
+        last = CODES - 1
         if latent.is_floating_point() or latent.min() < 0 or latent.max() > last:
             raise FoleyError(f"Tokens of the mini codec must be whole numbers from 0 to {last}.")
         pictures = self.vae.decode(self.vae.quantize.vectors(latent.transpose(1, 2)))

@@ -49,9 +49,8 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
     def streams(self) -> tuple[StreamSpec, ...]:  # type: ignore[override]
         rate = self.sync_fps / self.sync_step * self.sync_segment
         zeros: Literal["zeros"] = "zeros"
-        found = [
-            StreamSpec("sync", self.sync_dim, rate, self.sync_segment, False, zeros, False, SYNC_MEANING)
-        ]
+        segment = self.sync_segment
+        found = [StreamSpec("sync", self.sync_dim, rate, segment, null=zeros, meaning=SYNC_MEANING)]
         if self.clip_dim:
             meaning = "what is in the picture"
             found.append(

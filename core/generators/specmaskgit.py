@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,8 +18,18 @@ from torch import Tensor, nn
 
 from ..errors import FoleyError
 from ..layers import Layers
-from .base import LATENT, LENGTH_SLACK, Generator, GeneratorConfig, LatentSpec, Lengths, Prepared
-from .base import Streams, StreamSpec, draw_normal
+from .base import (
+    LATENT,
+    LENGTH_SLACK,
+    Generator,
+    GeneratorConfig,
+    LatentSpec,
+    Lengths,
+    Prepared,
+    Streams,
+    StreamSpec,
+    draw_normal,
+)
 from .mmdit import attend
 
 WORDS = "clap"
@@ -207,7 +217,8 @@ class SpecMaskGIT(Generator):
             masked = self.mask_token.expand(size, 1, -1)
         else:
             masked = self.words_proj(words).mean(1, keepdim=True)
-        return Prepared({"masked": masked}, {"places": self.pos_embed.transpose(0, 1).flatten(0, 1)})
+        places = self.pos_embed.transpose(0, 1).flatten(0, 1)
+        return Prepared({"masked": masked}, {"places": places})
 
     def embed(self, ids: Tensor, prepared: Prepared) -> Tensor:
         """The sequence that the first block takes, `[B, N rows, H]`."""

@@ -13,14 +13,15 @@ from .guidance import (
     always_conditioned,
     cfg,
     interval,
+    multi_cfg,
     per_stream,
     power_cosine,
     preset,
     rescaled,
 )
-from .known import Inversion, Known
+from .known import Inversion, Known, Start
 from .known import Kept as Kept
 from .midpoint import midpoint
-from .sample import Start, sample
+from .sample import sample
 from .settings import Sampling
 from .windows import Long, Windows, longest_seconds, windows_for

@@ -63,6 +63,12 @@ def draw_noise(rng: torch.Generator, takes: int, *shape: int) -> Tensor:
     return torch.stack([torch.randn(shape, generator=rng) for _ in range(takes)])
 
 
+def masked_ids(latent: LatentSpec, takes: int, length: int) -> Tensor:
+    """Ids of tokens of which none is known, `[B, N]`, or `[B, N, C]` where a frame has several."""
+    shape = (takes, length, latent.dim) if latent.dim > 1 else (takes, length)
+    return torch.full(shape, latent.codes or 0)
+
+
 class Dynamics(abc.ABC):
     """A kind. solvers: those that integrate it, by name."""
 
@@ -204,10 +210,10 @@ class Tokens(Flow):
         return super()._times(steps, 0.0)
 
     def begin(self, run: Run, data: Tensor | None = None) -> Tensor:
-        takes, _, tokens, codes = run.noise.later.tokens.shape
-        dim = run.latent.dim
-        shape = (takes, tokens // dim, dim) if dim > 1 else (takes, tokens)
-        return torch.full(shape, codes) if data is None else data
+        if data is not None:
+            return data
+        tokens = run.noise.later.tokens
+        return masked_ids(run.latent, len(tokens), tokens.shape[2] // run.latent.dim)
 
     def integrate(self, solver, predict, x, run, hook=unchanged) -> Tensor:
         settings = {"mask_id": run.latent.codes, "temperature": run.temperature}

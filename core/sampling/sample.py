@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..errors import Cancelled, FoleyError
 from ..generators.base import Conditions, Generator
-from .dynamics import Dynamics, Noise, Run, dynamics_of
+from .dynamics import Dynamics, Noise, Run, dynamics_of, masked_ids
 from .euler import euler
 from .guidance import CONDITIONAL, Guidance, Guided
 from .known import Known, Start
-from .slide import slide, sliding_times
+from .slide import slide, spans_of
 from .windows import Windows
 
 Edit = Callable[[Tensor, float], Tensor]
@@ -89,19 +88,36 @@ def sample(
             known.check(dynamics, takes, *generator.latent_shape(conditions.seconds))
             start, known = known.ids(generator.config.latent.codes), None
         config, seconds = generator.config, conditions.seconds
-        times = sliding_times(config, seconds, windows.overlap) if windows else []
+        times = windows.slid(config, seconds) if windows else []
         if len(times) > 1:
-            window = partial(
-                sample,
-                guidance=guidance,
-                solver=solver,
-                temperature=temperature,
-                batched=batched,
-                edit=edit,
-                cancelled=cancelled,
-            )
+            spans, latent = spans_of(config, times), config.latent
             rng = rng or torch.Generator().manual_seed(seed or 0)
-            return slide(window, generator, conditions, times, start, takes, steps, rng, progress)
+
+            def make(index: int, ids: Tensor, noise: Noise, progress) -> Tensor:
+                first, stop = times[index]
+                here, away = (
+                    generator.window(streams, seconds, first, stop).streams
+                    for streams in (conditions.positive, conditions.negative)
+                )
+                return sample(
+                    generator,
+                    Conditions(here, stop - first, away),
+                    guidance,
+                    solver=solver,
+                    steps=steps,
+                    temperature=temperature,
+                    noise=noise,
+                    takes=takes,
+                    batched=batched,
+                    start=Start(ids),
+                    edit=edit,
+                    progress=progress,
+                    cancelled=cancelled,
+                )
+
+            ids = masked_ids(latent, takes, spans[-1].stop).to(like.device)
+            ids = ids if start is None else start.latent.to(ids).expand(ids.shape)
+            return slide(make, spans, ids, latent, steps, rng, progress)
     guided = Guided(
         generator,
         conditions,

@@ -39,8 +39,7 @@ class Windows:
 
     def cut(self, config: GeneratorConfig, seconds: float) -> list[tuple[float, float]]:
         """Evenly spread (start, stop) in seconds; starts lie on the generator's grid."""
-        if not 0.0 <= self.overlap <= 0.9:
-            raise FoleyError(f"The overlap of windows must be 0 to 0.9, not {self.overlap:g}.")
+        self._check()
         length = self.seconds or config.trained_seconds
         if seconds <= length + config.window_slack:
             return [(0.0, seconds)]
@@ -49,6 +48,19 @@ class Windows:
         spread = (seconds - length) / (count - 1)
         starts = [math.floor(i * spread / step + 1e-6) * step for i in range(count)]
         return [(start, start + length) for start in starts[:-1]] + [(starts[-1], seconds)]
+
+    def slid(self, config: GeneratorConfig, seconds: float) -> list[tuple[float, float]]:
+        """(start, stop) in seconds of windows made one after another; takes of `round_up_seconds`
+        and all starts lie on the generator's grid."""
+        self._check()
+        length, step = self.seconds or config.trained_seconds, config.window_step
+        last = max(round((seconds - length) / step), 0)
+        hop = max(math.floor(length * (1 - self.overlap) / step + 1e-6), 1)
+        return [(start * step, start * step + length) for start in [*range(0, last, hop), last]]
+
+    def _check(self) -> None:
+        if not 0.0 <= self.overlap <= 0.9:
+            raise FoleyError(f"The overlap of windows must be 0 to 0.9, not {self.overlap:g}.")
 
 
 def longest_seconds(config: GeneratorConfig, long: Long | None) -> float:
@@ -96,7 +108,10 @@ def pieces_of(
     generator: Generator, streams: Streams, seconds: float, windows: Windows | None = None
 ) -> list[Piece]:
     """The parts of a take. streams: all of it, whose lengths every prediction shares."""
-    times = windows.cut(generator.config, seconds) if windows else []
+    tokens = generator.dynamics == "tokens"
+    times: list[tuple[float, float]] = []
+    if windows:
+        times = (windows.slid if tokens else windows.cut)(generator.config, seconds)
     if len(times) < 2:
         lengths = generator.lengths(streams, seconds)
         length = lengths[LATENT]

@@ -20,6 +20,7 @@ from ..codecs.mini_tokens import MiniTokenCodec
 from ..encoders.foley_mini import sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.specmaskfoley import SpecMaskFoley, specmaskfoley_mini
+from ..generators.specmaskfoley_checkpoint import record
 from ..scenes.materials import MATERIALS
 from ..weights.load import read_weights
 from ..weights.store import locate
@@ -189,3 +190,8 @@ def _with_tokens(
             np.save(file, np.concatenate(made))
         beside.replace(path)
     return {**rows, "tokens": np.load(path, mmap_mode="r")}
+
+
+def file_metadata(model: MiniSystem) -> dict[str, str]:
+    """What the file says of its network and its words."""
+    return {"words": " ".join(model.text.words), **record(model.generator.config)}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..codecs.kl_vae import KLVAE
 from ..codecs.mel_picture import ROWS, MelPictureCodec
-from ..codecs.mini_tokens import MINI_VQGAN
+from ..codecs.mini_tokens import CODES, MINI_VQGAN
 from ..codecs.picture import frames_to_rows
 from ..encoders.foley_mini import BIN_RATE
 from ..scenes import sample_scene
@@ -87,12 +87,11 @@ class VQTask:
         self.validation = picture_rows(
             "validation", figures.validation_clips, cache, figures.workers
         )
-        self._taken = torch.zeros(MINI_VQGAN.codes or 0, dtype=torch.bool)
+        self._taken = torch.zeros(CODES, dtype=torch.bool)
 
     def model(self) -> KLVAE:
         model = KLVAE(MINI_VQGAN)
-        codes = MINI_VQGAN.codes or 0
-        nn.init.uniform_(model.quantize.embedding.weight, -1 / codes, 1 / codes)
+        nn.init.uniform_(model.quantize.embedding.weight, -1 / CODES, 1 / CODES)
         return model
 
     def batch(
@@ -109,7 +108,7 @@ class VQTask:
         ]
         return {
             "picture": torch.from_numpy(np.stack(crops).astype(np.float32)),
-            "chosen": torch.from_numpy(rng.random((figures.batch, MINI_VQGAN.codes))),
+            "chosen": torch.from_numpy(rng.random((figures.batch, CODES))),
         }
 
     def loss(

@@ -65,6 +65,8 @@ ENTRIES: tuple[Entry, ...] = (
     _mini("mini_video_encoder", "video encoder"),
     _mini("foley_mini_codec", "codec"),
     _mini("mel_picture_codec", "codec"),
+    _mini("specmaskfoley_mini", "generator"),
+    _mini("mini_token_codec", "codec"),
     _mmaudio("small_16k", "601 MB", "af93cde404179f58e3919ac085b8033b"),
     _mmaudio("small_44k", "601 MB", "babd74c884783d13701ea2820a5f5b6d"),
     _mmaudio("medium_44k", "2.4 GB", "5a56b6665e45a1e65ada534defa903d0"),
@@ -83,6 +85,24 @@ ENTRIES: tuple[Entry, ...] = (
         Manual(
             "a training of your own with the recipe foleygenex_vggsound (none are published)",
             "foleygenex.safetensors",
+        )
+    ),
+    Entry("specmaskfoley", "generator", "298.2 M parameters", _NONE).at(
+        Manual(
+            "a training of your own with the recipe specmaskfoley_vggsound (none are published)",
+            "specmaskfoley.safetensors",
+        )
+    ),
+    Entry("specmaskgit", "generator", "172.3 M parameters", _NONE).at(
+        Manual(
+            "a training of your own with the recipe specmaskgit_audioset (none are published)",
+            "specmaskgit.safetensors",
+        )
+    ),
+    Entry("specmaskgit_vqgan", "codec", "72.1 M parameters", _NONE).at(
+        Manual(
+            "a training of your own with the recipe specmaskgit_vqgan (none are published)",
+            "specmaskgit_vqgan.safetensors",
         )
     ),
     Entry("mdsgen_b", "generator", "142 M parameters", _NONE).at(

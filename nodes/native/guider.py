@@ -138,16 +138,20 @@ def guider_of(
         FoleyError: a MODEL that makes no sound, or nothing lies between the times.
     """
     sampling = foley_model(model).row.sampling
-    if scale < 0 and sampling.guidance != "plain":
-        guidance = between(preset(replace(sampling, rescale=0.0)), start, stop)
-        return two_sided(model, guidance, positive, negative)
+    if sampling.guidance == "multi" or (scale < 0 and sampling.guidance != "plain"):
+        given = {name for _, options in positive for name in entry_of(options).streams}
+        chosen = None if scale < 0 else scale
+        guidance = preset(replace(sampling, rescale=0.0), chosen, given=given)
+        return two_sided(model, between(guidance, start, stop), positive, negative)
     scale = sampling.scale if scale < 0 else scale
     return IntervalGuider(model, positive, negative, scale, start, stop)
 
 
 def two_sided(model, guidance: Guidance, positive: list, negative: list) -> TermGuider:
-    """A guidance of core whose terms have all streams, or those of the negative side."""
-    terms = [(positive if term.is_conditional else negative, term.at) for term in guidance]
+    """A guidance of core, whose terms have streams of one side or of the other."""
+    terms: list[WeightedConditioning] = []
+    for term in guidance:
+        terms += [(negative, term.at)] if term.negative else terms_of([term], positive)
     return TermGuider(model, terms)
 
 

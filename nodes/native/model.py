@@ -49,7 +49,7 @@ class FoleyLatentFormat(comfy.latent_formats.LatentFormat):
         self.generator = generator
         latent = None if generator is None else generator.config.latent
         # Of tokens a latent holds the ids.
-        self.latent_channels = 1 if latent is None or latent.codes else latent.dim
+        self.latent_channels = 1 if latent is None else latent.dim
 
     def process_in(self, latent: Tensor) -> Tensor:
         return self.generator.normalize(latent.transpose(1, 2)).transpose(1, 2)
@@ -109,9 +109,10 @@ class FoleyModel(comfy.model_base.BaseModel):
         first, *others = conds["term"]
         sampling, dtype = self.model_sampling, self.compute_dtype
         network = self.diffusion_model
-        if network.config.latent.codes:
-            require_token_sampler(transformer_options)
-            noisy = x[:, 0].round().long()  # [B, T]
+        latent = network.config.latent
+        if latent.codes:
+            noisy = x[:, 0].round().long()
+            noisy = noisy.unflatten(1, (-1, latent.dim)) if latent.dim > 1 else noisy
         else:
             noisy = sampling.calculate_input(t, x).to(dtype).transpose(1, 2)  # [B, T, C]
         times = self.kind.time(sampling, t).float()
@@ -119,6 +120,10 @@ class FoleyModel(comfy.model_base.BaseModel):
         joined = first.together(others, network, takes, x.device, dtype)
         if self.packed is not None and self.packed[0] is network:
             network = self.packed[1]
+        if latent.codes:
+            prepared = joined[require_token_sampler(transformer_options)]
+            logits = network(noisy, times, prepared).float().flatten(1, -2)
+            return self.kind.denoised(sampling, t, logits.transpose(1, 2), x)
         parts = [
             network(noisy[:, piece.span], times, prepared).float()
             for piece, prepared in zip(first.pieces, joined, strict=True)

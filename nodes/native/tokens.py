@@ -1,7 +1,8 @@
 """A SAMPLER for generators of tokens: ids go through ComfyUI's guiders as every latent does.
 
-A LATENT of tokens is [B, 1, T]. On the way to the network it has a channel for each code, the ids
-in the first, because ComfyUI sums predictions of the latent's own shape, and these are logits.
+A LATENT of tokens is [B, C, T]. On the way to the network it has a channel for each code, the ids
+side by side in the first, because ComfyUI sums predictions of the latent's own shape, and these are
+logits.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import torch
 from torch import Tensor
 
 from ...core.errors import FoleyError
-from ...core.sampling import Run, dynamics_of
+from ...core.generators import GeneratorConfig
+from ...core.sampling import Noise, Run, dynamics_of, windows_for
+from ...core.sampling.dynamics import masked_ids
+from ...core.sampling.slide import Progress, slide, spans_of
 
-# Set while this sampler runs: any other would take logits for something else.
+# Set while this sampler runs, to the window that is made: any other would take logits for
+# something else.
 RUNNING = "foley_tokens"
 
 
@@ -34,44 +39,67 @@ class TokenSampler(comfy.samplers.Sampler):
         denoise_mask=None,
         disable_pbar=False,
     ) -> Tensor:
-        """Ids [B, 1, T] of a guider; a mask says which are made, without one all are."""
-        network = model_wrap.inner_model.diffusion_model
-        latent, steps = network.config.latent, len(sigmas) - 1
-        takes, _, length = noise.shape
-        rng = torch.Generator().manual_seed(extra_args.get("seed") or 0)
+        """Ids [B, C, T] of a guider; a mask says which are made, without one all are."""
+        config = model_wrap.inner_model.diffusion_model.config
+        latent, steps, seed = config.latent, len(sigmas) - 1, extra_args.get("seed") or 0
+        takes, channels, length = noise.shape
+        rng = torch.Generator().manual_seed(seed)
         dynamics = dynamics_of("tokens")
-        drawn = dynamics.draw(rng, latent, takes, length, steps)
-        ids = torch.full((takes, length), latent.codes, device=noise.device)
+        ids = masked_ids(latent, takes, length).to(noise.device)
         if denoise_mask is not None:
-            given = latent_image[:, 0].round().long()
-            made = denoise_mask.expand(takes, -1, length)[:, 0] >= 0.5
+            made = denoise_mask.expand(takes, channels, length) >= 0.5
+            given = latent_image.round().long()
+            made, given = (x.transpose(1, 2).reshape(ids.shape) for x in (made, given))
             ids = torch.where(made, ids, given)
-        options = dict(extra_args.get("model_options") or {})
-        options["transformer_options"] = {**options.get("transformer_options", {}), RUNNING: True}
+        given_options = dict(extra_args.get("model_options") or {})
 
-        def predict(ids: Tensor, share: float) -> Tensor:
-            x = ids.float()[:, None].expand(-1, latent.codes, -1)
-            sigma = torch.full((takes,), 1 - share, device=ids.device)
-            logits = model_wrap(x, sigma, model_options=options, seed=extra_args.get("seed"))
-            return logits.transpose(1, 2)
+        def make(index: int, ids: Tensor, noise: Noise, tell: Progress) -> Tensor:
+            inner = {**given_options.get("transformer_options", {}), RUNNING: index}
+            options = {**given_options, "transformer_options": inner}
 
-        def hook(step: int, ids: Tensor) -> Tensor:
-            if step and callback is not None:
-                x = ids.float()[:, None]
+            def predict(ids: Tensor, share: float) -> Tensor:
+                x = ids.flatten(1).float()[:, None].expand(-1, latent.codes, -1)
+                sigma = torch.full((takes,), 1 - share, device=ids.device)
+                logits = model_wrap(x, sigma, model_options=options, seed=seed)
+                return logits.transpose(1, 2).reshape(*ids.shape, latent.codes)
+
+            def hook(step: int, ids: Tensor) -> Tensor:
+                if step:
+                    tell(step, steps)
+                return ids
+
+            run = Run(dynamics.times(steps), noise, latent, self.temperature)
+            return dynamics.integrate("maskgit", predict, ids, run, hook)
+
+        def tell(step: int, steps: int) -> None:
+            if callback is not None:
+                x = noise.new_zeros(noise.shape)
                 callback(step - 1, x, x, steps)
-            return ids
 
-        run = Run(dynamics.times(steps), drawn, latent, self.temperature)
-        return dynamics.integrate("maskgit", predict, ids, run, hook).float()[:, None]
+        spans = _spans(config, length)
+        if len(spans) > 1:
+            ids = slide(make, spans, ids, latent, steps, rng, tell)
+        else:
+            ids = make(0, ids, dynamics.draw(rng, latent, takes, length, steps), tell)
+        return ids.reshape(takes, length, channels).transpose(1, 2).float()
 
     def max_denoise(self, model_wrap, sigmas) -> bool:
         return True
 
 
-def require_token_sampler(options: dict) -> None:
-    """FoleyError where another sampler asks a model of tokens."""
-    if not options.get(RUNNING):
+def _spans(config: GeneratorConfig, length: int) -> list[slice]:
+    """The frames of each window of a take."""
+    seconds = length / config.latent.rate
+    windows = windows_for(config, seconds)
+    times = windows.slid(config, seconds) if windows else []
+    return spans_of(config, times)
+
+
+def require_token_sampler(options: dict) -> int:
+    """The window that is made; FoleyError where another sampler asks a model of tokens."""
+    if RUNNING not in (options or {}):
         raise FoleyError(
             "This model makes tokens, and the sampler is for models that remove noise: use Foley "
             "Sampler with the model's own sampler."
         )
+    return options[RUNNING]

@@ -9,7 +9,7 @@ import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import L44, Conditions, MMAudio
 from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
-from foleystage.core.sampling import Known, Noise, dynamics_of, sample
+from foleystage.core.sampling import Known, Noise, sample
 
 SECONDS = 2.0
 
@@ -142,8 +142,6 @@ def test_what_does_not_fit_is_refused(flow, made):
         run(flow, known=Known(latent[:, 1:], frames))
     with pytest.raises(FoleyError, match="5 frames are said to be known or not"):
         run(flow, known=Known(latent, frames[:5]))
-    with pytest.raises(FoleyError, match="by its ids"):
-        Known(latent, frames).check(dynamics_of("tokens"), 1, len(frames), 6)
 
 
 def test_a_noise_without_what_is_known_is_left_as_it_is(made):

@@ -118,6 +118,9 @@ def _kinds() -> dict[str, Kind]:
     )
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
+    from ..specmaskfoley import TokenFigures, TokenTask
+    from ..specmaskfoley import file_metadata as token_metadata
+    from ..vqgan import VQFigures, VQTask
 
     def figures(kind, values):
         try:
@@ -131,6 +134,18 @@ def _kinds() -> dict[str, Kind]:
             lambda values, loop, cache, device: EncoderTask(figures(EncoderFigures, values), cache),
             lambda model: model.state_dict(),
             lambda model: {},
+        ),
+        "mini_tokens": Kind(
+            lambda values, loop, cache, device: VQTask(
+                figures(VQFigures, values), loop.steps, cache
+            ),
+            in_half,
+            lambda model: {},
+        ),
+        "specmaskfoley": Kind(
+            lambda values, loop, cache, device: TokenTask(figures(TokenFigures, values), cache),
+            in_half,
+            token_metadata,
         ),
         "codec": Kind(
             lambda values, loop, cache, device: CodecTask(figures(CodecFigures, values), cache),
@@ -162,6 +177,11 @@ def _kinds() -> dict[str, Kind]:
             file_metadata,
         ),
     }
+
+
+def in_half(model: nn.Module) -> dict[str, Tensor]:
+    """Weights in 16 bits, which halves the file."""
+    return {name: value.half() for name, value in model.state_dict().items()}
 
 
 def plot_log(log: Path, picture: Path, title: str) -> Path:
