@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..core.catalog import SYSTEMS
 from ..core.errors import FoleyError
-from ..core.sampling import Term, per_stream, power_cosine
+from ..core.sampling import Guidance, Term, multi_cfg, per_stream, power_cosine
 from . import common, widgets
 from .common import Node
 from .native.guider import (
@@ -60,6 +60,9 @@ def _span() -> list:
     ]
 
 
+# Streams of words, by name.
+_WORDS = ("text", "clap")
+_MOMENTS = {"at first": 0.0, "half way": 0.5, "at the end": 1.0}
 _GUIDER = io.Guider.Output("guider", tooltip="For Foley Sampler or SamplerCustomAdvanced.")
 
 
@@ -111,6 +114,53 @@ class PowerCosineGuider(Node):
     @classmethod
     def execute(cls, model, positive, negative, cfg, power) -> io.NodeOutput:
         return io.NodeOutput(two_sided(model, power_cosine(cfg, power), positive, negative))
+
+
+class MultiCFGGuider(Node):
+    TITLE = "Foley Multi-CFG Guider"
+    ABOUT = (
+        "Two guidances in one, as SpecMaskFoley was published: away from nothing towards picture "
+        "and words together, and towards the picture alone. Both rise evenly from 0. The node "
+        "shows the sum."
+    )
+    INPUTS = [
+        *widgets.model_and("positive", "negative"),
+        widgets.number(
+            "cfg",
+            3.0,
+            "How strictly the take follows both at the end: 3 as published, above 5 harsh.",
+            max=100.0,
+            step=0.1,
+        ),
+        io.Boolean.Input(
+            "together", default=True, tooltip="Whether picture and words together count."
+        ),
+        io.Boolean.Input("alone", default=True, tooltip="Whether the picture alone counts."),
+    ]
+    OUTPUTS = [_GUIDER]
+    FOLDER = "guide"
+    ALIASES = ("multi condition guidance", "specmaskfoley guidance")
+    OTHER = {"is_output_node": True}
+
+    @classmethod
+    def execute(cls, model, positive, negative, cfg, together, alone) -> io.NodeOutput:
+        row = foley_model(model).row
+        words = next((spec.name for spec in row.streams if spec.name in _WORDS), "")
+        given = {name for _, options in positive for name in entry_of(options).streams}
+        guidance = multi_cfg(cfg, words, given, together=together, alone=alone)
+        shown = "\n".join(f"{when}: {_sum(guidance, t)}" for when, t in _MOMENTS.items())
+        guider = two_sided(model, guidance, positive, negative)
+        return io.NodeOutput(guider, ui=ui.PreviewText(shown))
+
+
+def _sum(guidance: Guidance, t: float) -> str:
+    """What is summed at a moment, with its weights."""
+    parts = [
+        f"{term.at(t):+.2f} "
+        + ("nothing" if term.negative else "picture" if term.drop else "all that is given")
+        for term in guidance
+    ]
+    return " ".join(parts)
 
 
 class StreamGuider(Node):
@@ -275,4 +325,4 @@ class RescaleGuidance(Node):
         return io.NodeOutput(rescaling(model.clone(), share))
 
 
-NODES = [Guider, PowerCosineGuider, StreamGuider, GuidanceTerm, CombineGuidance, RescaleGuidance]
+NODES = [Guider, PowerCosineGuider, MultiCFGGuider, StreamGuider, GuidanceTerm, CombineGuidance, RescaleGuidance]

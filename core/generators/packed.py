@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from ..heap import trim_heap
 from .mdsgen_blocks import MLP, BiasedAttention
 from .mmdit import Attention, GatedMLP, TimeEmbedding
+from .specmaskgit import MLP as ViTMLP
 
 log = logging.getLogger(__name__)
 
 # Rows that the blocks are chosen for; any number works.
 _ROWS = 512
 # Activations inside a product, and which form of them.
-SWISH, GELU = ("swish", ""), ("gelu", "tanh")
+SWISH, GELU, EXACT_GELU = ("swish", ""), ("gelu", "tanh"), ("gelu", "none")
 
 
 def can_pack(dtype: torch.dtype, device: torch.device | str) -> bool:
@@ -59,12 +60,13 @@ def operators_agree(dtype: torch.dtype) -> bool:
         layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
         try:
             packed = Packed(layer)
-            activated = (packed.apply_to(x, *kind) for kind in (SWISH, GELU))
+            activated = (packed.apply_to(x, *kind) for kind in (SWISH, GELU, EXACT_GELU))
             made = (packed(x), packed.times(x, factor), *activated)
         except (AttributeError, RuntimeError, TypeError) as error:
             log.warning("torch %s cannot pack weights: %s", torch.__version__, error)
             return False
-    expected = (plain, plain * factor.float(), F.silu(plain), F.gelu(plain, approximate="tanh"))
+    activated = (F.silu(plain), F.gelu(plain, approximate="tanh"), F.gelu(plain))
+    expected = (plain, plain * factor.float(), *activated)
     close = 1e-4 if dtype == torch.float32 else 3e-2
     agrees = all(
         float((a.float() - b).norm() / b.norm()) < close
@@ -151,12 +153,20 @@ class PackedAttention(Attention):
 class PackedMLP(nn.Module):
     """`mdsgen_blocks.MLP` with its GELU inside the product."""
 
-    def __init__(self, layer: MLP) -> None:
+    activation = GELU
+
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.fc1, self.fc2 = Packed(layer.fc1), Packed(layer.fc2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.fc1.apply_to(x, *GELU))
+        return self.fc2(self.fc1.apply_to(x, *self.activation))
+
+
+class PackedExactMLP(PackedMLP):
+    """The same of `specmaskgit.MLP`."""
+
+    activation = EXACT_GELU
 
 
 class PackedBiasedAttention(BiasedAttention):
@@ -195,6 +205,12 @@ MMAUDIO_KINDS: Kinds = {
 }
 # The products of the blocks are all but a hundredth of the work.
 MDSGEN_KINDS: Kinds = {MLP: PackedMLP, BiasedAttention: PackedBiasedAttention}
+SPECMASKGIT_KINDS: Kinds = {
+    ViTMLP: PackedExactMLP,
+    GatedMLP: PackedGatedMLP,
+    nn.Linear: Packed,
+    nn.Conv1d: Packed,
+}
 
 
 def pack(module: nn.Module, kinds: Kinds) -> nn.Module:

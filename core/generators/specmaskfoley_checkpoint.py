@@ -11,6 +11,7 @@ from ..weights.families import Shapes
 from .base import CheckpointSpec
 from .figures import read_figures, write_figures
 from .mmaudio_checkpoint import WORDS, plain
+from .packed import SPECMASKGIT_KINDS, pack
 from .specmaskfoley import SPECMASKFOLEY, SpecMaskFoley, SpecMaskFoleyConfig, specmaskfoley_mini
 from .specmaskgit import SPECMASKGIT, SpecMaskGIT, SpecMaskGITConfig
 
@@ -78,7 +79,8 @@ def _key(key: str) -> str | None:
 
 def _checkpoint(family: str, title: str, build: Any, *, picture: bool) -> CheckpointSpec:
     known = partial(recognise, picture=picture)
-    return CheckpointSpec(family, title, known, build, key=_key, compiles=True)
+    packs = partial(pack, kinds=SPECMASKGIT_KINDS)
+    return CheckpointSpec(family, title, known, build, key=_key, pack=packs, compiles=True)
 
 
 SPECMASKGIT_CHECKPOINT = _checkpoint("specmaskgit", "SpecMaskGIT", SpecMaskGIT, picture=False)

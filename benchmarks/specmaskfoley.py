@@ -1,0 +1,144 @@
+"""SpecMaskFoley at full size: three plain passes a step against batched terms.
+
+    python benchmarks/specmaskfoley.py [--steps 12] [--device cpu] [--compile] [--fast]
+
+Random weights, 9.845 s. Plain: for each of 12 steps the network is given its streams anew for each
+of the three predictions of multi-CFG. Ours: `sample` with the conditions found once. Both fill in
+the same tokens from the same noise. Writes the table of `benchmarks/README.md`; with `--fast`, a
+small network, it prints alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import torch
+from measure import machine, write_table
+
+SCALE, TEMPERATURE = 3.0, 9.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--fast", action="store_true")
+    options = parser.parse_args()
+    kinds = [torch.float32, torch.bfloat16]
+    with torch.no_grad():
+        rows = [row for kind in kinds for row in _rows(kind, options)]
+    name = torch.cuda.get_device_name() if options.device == "cuda" else machine()
+    lines = [
+        f"SpecMaskFoley, 298 M parameters, {options.steps} steps, 265 tokens, batch 1; {name}",
+        "",
+        "| | seconds | times as fast | tokens that differ |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+    text = "\n".join(lines)
+    table = "specmaskfoley" + ("_gpu" if options.device == "cuda" else "")
+    print(text) if options.fast else write_table(table, text)
+
+
+def _rows(dtype: torch.dtype, options: argparse.Namespace) -> list[str]:
+    from foleystage.core.generators.packed import SPECMASKGIT_KINDS, can_pack, pack
+
+    net, conditions = _network(dtype, options), _conditions(dtype, options)
+    plain, truth = _timed(lambda: _plain(net, conditions, options.steps), options)
+    if options.compile:
+        net.compile()
+    elif can_pack(dtype, options.device):
+        pack(net, SPECMASKGIT_KINDS)
+    ours, made = _timed(lambda: _ours(net, conditions, options.steps), options)
+    kind, other = str(dtype).removeprefix("torch."), int((made != truth).sum())
+    return [
+        f"| three plain passes, {kind} | {plain:.3f} | 1 | |",
+        f"| ours, {kind} | {ours:.3f} | {plain / ours:.2f} | {other} of {truth.numel()} |",
+    ]
+
+
+def _network(dtype: torch.dtype, options: argparse.Namespace):
+    from foleystage.core.generators.specmaskfoley import SPECMASKFOLEY, SpecMaskFoley
+
+    config = SPECMASKFOLEY
+    if options.fast:
+        config = replace(config, hidden_dim=64, num_heads=2, depth=4, control_depth=2)
+        config = replace(config, projection_dim=64)
+    net = SpecMaskFoley(config, device=options.device, dtype=dtype).eval().requires_grad_(False)
+    rng = torch.Generator().manual_seed(0)
+    for name, value in net.named_parameters():
+        norm = "norm" in name and name.endswith("weight")
+        scale = 0.2 if value.ndim < 2 else value[0].numel() ** -0.5
+        drawn = torch.randn(value.shape, generator=rng) * scale
+        value.copy_(drawn + 1 if norm else drawn)
+    return net
+
+
+def _conditions(dtype: torch.dtype, options: argparse.Namespace):
+    from foleystage.core.generators import Conditions
+    from foleystage.core.generators.specmaskfoley import SPECMASKFOLEY
+
+    rng, seconds = torch.Generator().manual_seed(1), SPECMASKFOLEY.trained_seconds
+    lengths = {**SPECMASKFOLEY.lengths(seconds), "clap": 1}
+    streams = {
+        spec.name: torch.randn(1, lengths[spec.name], spec.width, generator=rng).to(
+            options.device, dtype
+        )
+        for spec in SPECMASKFOLEY.streams
+    }
+    return Conditions(streams, seconds)
+
+
+def _plain(net, conditions, steps: int) -> torch.Tensor:
+    """Every prediction by itself, from its streams to its logits."""
+    from foleystage.core.sampling.dynamics import masked_ids
+    from foleystage.core.sampling.maskgit import draw_gumbel, maskgit
+
+    config, seconds = net.config, conditions.seconds
+    rng = torch.Generator().manual_seed(0)
+    noise = draw_gumbel(rng, 1, steps, config.tokens, config.codes)
+    given = conditions.positive
+    picture = {k: v for k, v in given.items() if k != config.words}
+
+    def predict(ids: torch.Tensor, share: float) -> torch.Tensor:
+        times = torch.zeros(1, device=ids.device)
+        nothing, seen, both = (
+            net(ids, times, net.prepare(streams, seconds, batch=1)).float()
+            for streams in ({}, picture, given)
+        )
+        return nothing + SCALE * share * ((both - nothing) + (seen - nothing))
+
+    ids = masked_ids(config.latent, 1, config.columns).to(next(net.parameters()).device)
+    return maskgit(predict, ids, noise, mask_id=config.codes, temperature=TEMPERATURE)
+
+
+def _ours(net, conditions, steps: int) -> torch.Tensor:
+    from foleystage.core.sampling import multi_cfg, sample
+
+    guidance = multi_cfg(SCALE, net.config.words, conditions.positive)
+    return sample(net, conditions, guidance, seed=0, steps=steps, temperature=TEMPERATURE)
+
+
+def _timed(make, options: argparse.Namespace) -> tuple[float, torch.Tensor]:
+    make()
+    times = []
+    for _ in range(options.runs):
+        _wait(options)
+        start = time.perf_counter()
+        made = make()
+        _wait(options)
+        times.append(time.perf_counter() - start)
+    return min(times), made
+
+
+def _wait(options: argparse.Namespace) -> None:
+    if options.device == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()
