@@ -325,4 +325,12 @@ class RescaleGuidance(Node):
         return io.NodeOutput(rescaling(model.clone(), share))
 
 
-NODES = [Guider, PowerCosineGuider, MultiCFGGuider, StreamGuider, GuidanceTerm, CombineGuidance, RescaleGuidance]
+NODES = [
+    Guider,
+    PowerCosineGuider,
+    MultiCFGGuider,
+    StreamGuider,
+    GuidanceTerm,
+    CombineGuidance,
+    RescaleGuidance,
+]

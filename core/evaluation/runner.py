@@ -13,7 +13,7 @@ from torch import Tensor
 from ..encoders.base import EncodedVideo
 from ..errors import FoleyError
 from ..generators import Conditions
-from ..generators.base import LATENT
+from ..sampling.dynamics import Noise, dynamics_of, joined
 from ..scenes import CONTINUOUS, KINDS, Scene
 from ..scenes.materials import IMPACT_MATERIALS
 from ..system import System
@@ -172,7 +172,11 @@ def _case(system: System, seed: int, scene: Scene) -> Case:
     picture = clip.picture(request.fps, *request.target)
     video = system.encode_video(picture, start=0.0, seconds=scene.seconds, to_end=False)
     asked = str(np.random.default_rng([seed, 5]).choice(IMPACT_MATERIALS))
-    return Case(clip, video, asked, {"true sound": clip.sound})
+    sounds = {"true sound": clip.sound}
+    if system.config.latent.codes:
+        with system.store.using("codec") as codec:
+            sounds["true tokens"] = codec.decode(codec.encode(clip.sound[None]))[0]
+    return Case(clip, video, asked, sounds)
 
 
 def _generate(
@@ -186,7 +190,7 @@ def _generate(
             Conditions(_streams(system, group, run), made),
             cfg=settings.cfg_scale,
             steps=settings.steps,
-            noise=_noise(system, group, made),
+            noise=_noise(system, group, made, settings.steps),
         )
         waves = system.decode(latents)[..., : round(settings.seconds * system.sample_rate)]
         for case, wave in zip(group, waves, strict=True):
@@ -209,10 +213,14 @@ def _streams(system: System, cases: Sequence[Case], run: str) -> dict[str, Tenso
     return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
 
-def _noise(system: System, cases: Sequence[Case], seconds: float) -> Tensor:
-    shape = system.config.lengths(seconds)[LATENT], system.config.latent.dim
+def _noise(system: System, cases: Sequence[Case], seconds: float, steps: int | None) -> Noise:
+    """What each clip draws, which its scene alone decides."""
+    length, latent = system.latent_length(seconds), system.config.latent
+    with system.store.using("generator") as generator:
+        draw = dynamics_of(generator.dynamics).draw
     rngs = [torch.Generator().manual_seed(case.clip.scene.seed) for case in cases]
-    return torch.stack([torch.randn(shape, generator=rng) for rng in rngs])
+    count = steps or system.row.sampling.steps
+    return joined([draw(rng, latent, 1, length, count) for rng in rngs])
 
 
 def _level_match(sound: Tensor, scene: Scene, rate: int) -> float:

@@ -23,7 +23,7 @@ from . import schedule
 from .dpm_solver import dpm_solver_2m
 from .dpmpp_3m_sde import denoised_of_v, dpmpp_3m_sde, exponential_sigmas
 from .euler import euler
-from .maskgit import draw_gumbel, maskgit
+from .maskgit import GumbelNoise, draw_gumbel, maskgit
 from .midpoint import midpoint
 from .solver import Hook, Predict, unchanged
 
@@ -53,6 +53,21 @@ class Run:
     noise: Noise
     latent: LatentSpec
     temperature: float = 0.0
+
+
+def joined(parts: Sequence[Noise]) -> Noise:
+    """The noise of several takes as one."""
+    first, later = parts[0].first, parts[0].later
+    if first is not None:
+        first = torch.cat([part.first for part in parts if part.first is not None])
+    if isinstance(later, GumbelNoise):
+        later = GumbelNoise(
+            torch.cat([part.later.tokens for part in parts]),
+            torch.cat([part.later.confidence for part in parts]),
+        )
+    elif later is not None:
+        later = torch.cat([part.later for part in parts], 1)
+    return Noise(first, later, parts[0].steps)
 
 
 def draw_noise(rng: torch.Generator, takes: int, *shape: int) -> Tensor:

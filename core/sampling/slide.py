@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ..generators.base import GeneratorConfig, LatentSpec
-from .dynamics import Noise, dynamics_of
-from .maskgit import GumbelNoise
+from .dynamics import Noise, dynamics_of, joined
 
 Progress = Callable[[int, int], None]
 Make = Callable[[int, Tensor, Noise, Progress], Tensor]
@@ -49,14 +48,5 @@ def slide(
             if progress is not None:
                 progress(before + step, len(spans) * steps)
 
-        ids[:, span] = make(index, ids[:, span], _joined(drawn, steps), tell)
+        ids[:, span] = make(index, ids[:, span], joined(drawn), tell)
     return ids
-
-
-def _joined(drawn: list[Noise], steps: int) -> Noise:
-    """The noise of several takes."""
-    tokens, confidence = (
-        torch.cat([getattr(noise.later, name) for noise in drawn])
-        for name in ("tokens", "confidence")
-    )
-    return Noise(None, GumbelNoise(tokens, confidence), steps)
