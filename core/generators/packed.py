@@ -65,8 +65,8 @@ def operators_agree(dtype: torch.dtype) -> bool:
         except (AttributeError, RuntimeError, TypeError) as error:
             log.warning("torch %s cannot pack weights: %s", torch.__version__, error)
             return False
-    activated = (F.silu(plain), F.gelu(plain, approximate="tanh"), F.gelu(plain))
-    expected = (plain, plain * factor.float(), *activated)
+    curves = (F.silu(plain), F.gelu(plain, approximate="tanh"), F.gelu(plain))
+    expected = (plain, plain * factor.float(), *curves)
     close = 1e-4 if dtype == torch.float32 else 3e-2
     agrees = all(
         float((a.float() - b).norm() / b.norm()) < close
