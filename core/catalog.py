@@ -181,7 +181,7 @@ def _load_mel_picture(files: Files, *, decode_only: bool = False, device: Any = 
 def _load_mini_tokens(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
     from .codecs.mini_tokens import MiniTokenCodec
 
-    return MiniTokenCodec.load(files["codec"], files["picture"], files["decoder"]).to(device)
+    return MiniTokenCodec.load(files["codec"], files["decoder"]).to(device)
 
 
 def _load_public(name: str, files: Files, **made: Any) -> Any:
@@ -218,16 +218,8 @@ add(
     CodecPart(
         name="mini_token_codec",
         title="32 kHz mono, 15.6 columns of 4 tokens a second; bundled",
-        files={
-            "codec": "mini_token_codec",
-            "picture": "mel_picture_codec",
-            "decoder": "foley_mini_codec",
-        },
-        families={
-            "codec": Family("mini_tokens"),
-            "picture": Family("mel_picture"),
-            "decoder": Family("foley_mini_codec"),
-        },
+        files={"codec": "mini_token_codec", "decoder": "foley_mini_codec"},
+        families={"codec": Family("mini_tokens"), "decoder": Family("foley_mini_codec")},
         load=_load_mini_tokens,
     ),
     CodecPart(

@@ -26,26 +26,27 @@ _SIZE = _BANDS * _PER_BAND  # numbers of a row
 
 
 class MelPicture(nn.Module):
-    """The PCA of each row, fitted by `fit`: `[B, N, FEATURES]` to `[B, N, CHANNELS * ROWS]`.
+    """The PCA of each row, fitted by `fit`: `[B, N, FEATURES]` to `[B, N, channels * ROWS]`.
 
     A channel's deviation is the square root of its true size, 1 in the geometric mean: the first
     ones carry most of a sound's level, and an error there sounds like a hit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = CHANNELS) -> None:
         super().__init__()
+        self.channels = channels
         self.register_buffer("mean", torch.zeros(ROWS, _SIZE))
-        self.register_buffer("basis", torch.zeros(ROWS, _SIZE, CHANNELS))
-        self.register_buffer("scale", torch.ones(ROWS, CHANNELS))
-        self.register_buffer("offset", torch.zeros(ROWS, CHANNELS))
+        self.register_buffer("basis", torch.zeros(ROWS, _SIZE, channels))
+        self.register_buffer("scale", torch.ones(ROWS, channels))
+        self.register_buffer("offset", torch.zeros(ROWS, channels))
 
     def forward(self, rows: Tensor) -> Tensor:
         raw = torch.einsum("bnrs,rsc->bnrc", self._cut(rows) - self.mean, self.basis)
         return ((raw - self.offset) / self.scale).transpose(2, 3).flatten(2)
 
     def inverse(self, latent: Tensor) -> Tensor:
-        """Latents `[B, N, CHANNELS * ROWS]` to feature rows `[B, N, FEATURES]`."""
-        raw = latent.unflatten(2, (CHANNELS, ROWS)).transpose(2, 3) * self.scale + self.offset
+        """Latents `[B, N, channels * ROWS]` to feature rows `[B, N, FEATURES]`."""
+        raw = latent.unflatten(2, (self.channels, ROWS)).transpose(2, 3) * self.scale + self.offset
         return self._joined(torch.einsum("bnrc,rsc->bnrs", raw, self.basis) + self.mean)
 
     @staticmethod
@@ -66,7 +67,7 @@ class MelPicture(nn.Module):
         cut = torch.cat([self._cut(features(sound)).flatten(0, 1) for sound in sounds]).double()
         mean = cut.mean(0)
         covariance = torch.einsum("nrs,nrt->rst", cut - mean, cut - mean) / len(cut)
-        basis = torch.linalg.eigh(covariance).eigenvectors.flip(2)[..., :CHANNELS]
+        basis = torch.linalg.eigh(covariance).eigenvectors.flip(2)[..., : self.channels]
         basis = basis * basis.sum(1, keepdim=True).sign()  # a vector's sign is arbitrary: fix it
         raw = torch.einsum("nrs,rsc->nrc", cut - mean, basis)
         size = raw.std(0).sqrt()

@@ -1,23 +1,48 @@
-"""Tokens of the mini's mel picture, by a small SpecVQGAN; the mini codec makes the sound."""
+"""Tokens of a mel picture, by a small SpecVQGAN; the mini codec makes the sound."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
 
 from ..errors import FoleyError
 from ..weights.fill import fill_from
 from .base import Codec
-from .foley_mini_analysis import SAMPLE_RATE, SAMPLES_PER_LATENT
+from .foley_mini import FoleyMiniCodec
+from .foley_mini_analysis import SAMPLE_RATE, SAMPLES_PER_LATENT, features
 from .kl_vae import KLVAE, KLVAEConfig
-from .mel_picture import CHANNELS, ROWS, MelPictureCodec
+from .mel_picture import ROWS, MelPicture
 from .picture import frames_to_rows, rows_to_frames
 
 CODES = 1024
+CHANNELS = 12
 MINI_VQGAN = KLVAEConfig(CHANNELS, 48, (64, 96), blocks=1, groups=16, codes=CODES)
 TOKEN_ROWS = ROWS // MINI_VQGAN.factor
+
+
+class Tokenizer(nn.Module):
+    """Feature rows of the mini codec as a picture of ROWS bands, and its tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture = MelPicture(CHANNELS)
+        self.vae = KLVAE(MINI_VQGAN)
+
+    def pictures(self, sound: Tensor) -> Tensor:
+        """`[B, T]` to `[B, CHANNELS, ROWS, N]`; T is a whole number of columns of tokens."""
+        return frames_to_rows(self.picture(features(sound)), ROWS)
+
+    def ids(self, pictures: Tensor) -> Tensor:
+        """Pictures to ids `[B, N / 2, TOKEN_ROWS]`."""
+        return self.vae.quantize.nearest(self.vae.moments(pictures)).transpose(1, 2)
+
+    def rows_of(self, ids: Tensor) -> Tensor:
+        """Ids to feature rows `[B, N, FEATURES]`."""
+        pictures = self.vae.decode(self.vae.quantize.vectors(ids.transpose(1, 2)))
+        return self.picture.inverse(rows_to_frames(pictures))
 
 
 class MiniTokenCodec(Codec):
@@ -29,37 +54,32 @@ class MiniTokenCodec(Codec):
     samples_per_latent = SAMPLES_PER_LATENT * MINI_VQGAN.factor
     token_codes = CODES
 
-    def __init__(self, picture: MelPictureCodec | None = None) -> None:
+    def __init__(self, mini: FoleyMiniCodec | None = None) -> None:
         super().__init__()
-        self.vae = KLVAE(MINI_VQGAN)
-        self.picture = picture or MelPictureCodec()
+        self.tokenizer = Tokenizer()
+        self.mini = mini or FoleyMiniCodec()
 
     @classmethod
-    def load(
-        cls, path: Path, picture: Path | None = None, mini: Path | None = None
-    ) -> MiniTokenCodec:
-        """The tokens of `path`, with a mel picture and a mini codec of one's own or the bundled.
+    def load(cls, path: Path, mini: Path | None = None) -> MiniTokenCodec:
+        """The tokens of `path`, with a mini codec of one's own or the bundled.
 
         Raises:
             FoleyError: a file is missing, damaged or another model's.
         """
-        codec = cls(MelPictureCodec.load(picture, mini))
-        fill_from(codec.vae, path)
+        codec = cls(FoleyMiniCodec.load(mini))
+        fill_from(codec.tokenizer, path)
         return codec.eval().requires_grad_(False)
 
     def encode(self, waveform: Tensor) -> Tensor:
-        missing = -waveform.shape[-1] % self.samples_per_latent
-        frames = self.picture.encode(torch.nn.functional.pad(waveform, (0, missing)))
-        return self.tokens(frames_to_rows(frames, ROWS))
-
-    def tokens(self, pictures: Tensor) -> Tensor:
-        """Mel pictures `[B, CHANNELS, ROWS, N]` to ids `[B, N / 2, TOKEN_ROWS]`."""
-        return self.vae.quantize.nearest(self.vae.moments(pictures)).transpose(1, 2)
+        sound = waveform.mean(1)
+        sound = F.pad(sound, (0, -sound.shape[-1] % self.samples_per_latent))
+        return self.tokenizer.ids(self.tokenizer.pictures(sound))
 
     @torch.no_grad()
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
-        last = CODES - 1
-        if latent.is_floating_point() or latent.min() < 0 or latent.max() > last:
-            raise FoleyError(f"Tokens of the mini codec must be whole numbers from 0 to {last}.")
-        pictures = self.vae.decode(self.vae.quantize.vectors(latent.transpose(1, 2)))
-        return self.picture.decode(rows_to_frames(pictures), generator=generator)
+        if latent.is_floating_point() or latent.min() < 0 or latent.max() >= CODES:
+            raise FoleyError(
+                f"Tokens of the mini codec must be whole numbers from 0 to {CODES - 1}."
+            )
+        rows = self.tokenizer.rows_of(latent)
+        return self.mini.decode(self.mini.analysis.of_features(rows), generator=generator)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..codecs.mel_picture import MelPicture
+from ..codecs.mel_picture import CHANNELS, MelPicture
 from ..scenes import sample_scene
 from ..scenes.pairs import scene_sound
 from ..weights.files import save
@@ -14,9 +14,9 @@ from ..weights.files import save
 _SECONDS = 5.12
 
 
-def fit_mel_picture(clips: int = 400) -> MelPicture:
+def fit_mel_picture(clips: int = 400, channels: int = CHANNELS) -> MelPicture:
     """The PCA of the sounds of training scenes 0..clips-1."""
-    picture, rate = MelPicture(), 32000
+    picture, rate = MelPicture(channels), 32000
     scenes = [sample_scene(seed, "train", seconds=_SECONDS) for seed in range(clips)]
     sounds = [torch.from_numpy(scene_sound(scene, rate)[1])[None] for scene in scenes]
     picture.fit([sound[:, : round(_SECONDS * rate)] for sound in sounds])

@@ -175,14 +175,14 @@ def _with_tokens(
     split, count: int, cache: Path, weights: Path, workers: int
 ) -> dict[str, np.ndarray]:
     """Rows of scenes with their `tokens` `[count, columns, rows]`, made once a codec."""
-    rows = picture_rows(split, count, cache, workers)
+    tokenizer = MiniTokenCodec.load(weights).tokenizer
+    rows = picture_rows(tokenizer, split, count, cache, workers)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
     path = cache / f"tokens_{split}_{count}_{digest}.npy"
     if not path.exists():
-        codec = MiniTokenCodec.load(weights)
         pictures = rows["picture"]
         made = [
-            codec.tokens(torch.from_numpy(pictures[i : i + 32].astype(np.float32))).short().numpy()
+            tokenizer.ids(torch.from_numpy(pictures[i : i + 32].astype(np.float32))).short().numpy()
             for i in range(0, count, 32)
         ]
         beside = path.with_suffix(".part")

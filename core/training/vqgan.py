@@ -6,6 +6,7 @@ what the encoder gives, which keeps a small codebook in use.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..codecs.foley_mini_analysis import SAMPLE_RATE
 from ..codecs.kl_vae import KLVAE
-from ..codecs.mel_picture import ROWS, MelPictureCodec
-from ..codecs.mini_tokens import CODES, MINI_VQGAN
-from ..codecs.picture import frames_to_rows
+from ..codecs.mel_picture import MelPicture
+from ..codecs.mini_tokens import CHANNELS, CODES, Tokenizer
 from ..encoders.foley_mini import BIN_RATE
 from ..scenes import sample_scene
 from ..scenes.materials import MATERIALS
 from ..scenes.pairs import scene_sound
 from ..scenes.scene import Split
+from ..weights.files import save
+from ..weights.load import read_weights
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
+from .mel_picture import fit_mel_picture
 
 SECONDS = 8.192  # of a scene: 256 frames of the picture, 128 columns of tokens
 _CLEAN_ONE_IN = 5
@@ -33,31 +37,43 @@ _CLEAN_ONE_IN = 5
 class PictureRow:
     """Mel picture and events of one scene, picklable."""
 
-    def __init__(self, split: Split) -> None:
-        self.split = split
-        self._codec: MelPictureCodec | None = None
-
-    def __getstate__(self):
-        return {**self.__dict__, "_codec": None}
+    def __init__(self, split: Split, tokenizer: Tokenizer) -> None:
+        self.split, self.tokenizer = split, tokenizer
 
     @torch.no_grad()
     def __call__(self, seed: int) -> dict[str, np.ndarray]:
-        codec = self._codec = self._codec or MelPictureCodec.load()
         scene = sample_scene(seed, self.split, seconds=SECONDS, hard=seed % _CLEAN_ONE_IN > 0)
-        material, sound, _ = scene_sound(scene, codec.sample_rate)
-        frames = codec.encode(torch.from_numpy(sound)[None, None])
+        material, sound, _ = scene_sound(scene, SAMPLE_RATE)
+        pictures = self.tokenizer.pictures(torch.from_numpy(sound)[None].float())
         return {
-            "picture": frames_to_rows(frames, ROWS)[0].half().numpy(),
+            "picture": pictures[0].half().numpy(),
             "events": event_targets(scene, BIN_RATE).astype(np.float16),
             "material": np.array(MATERIALS.index(material)),
             "kind": np.array(scene.kind, dtype="U12"),
         }
 
 
-def picture_rows(split: Split, count: int, cache: Path, workers: int) -> dict[str, np.ndarray]:
+def picture_rows(
+    tokenizer: Tokenizer, split: Split, count: int, cache: Path, workers: int
+) -> dict[str, np.ndarray]:
     """Pictures `[count, CHANNELS, ROWS, N]` of scenes, and what belongs to them."""
-    note = {"split": split, "seconds": SECONDS, "version": 1}
-    return map_scenes(PictureRow(split), count, cache / f"pictures_{split}", note, workers)
+    digest = hashlib.sha256(tokenizer.picture.basis.numpy().tobytes()).hexdigest()[:12]
+    note = {"split": split, "seconds": SECONDS, "picture": digest, "version": 1}
+    row = PictureRow(split, tokenizer)
+    return map_scenes(row, count, cache / f"pictures_{split}", note, workers)
+
+
+def fitted(cache: Path) -> MelPicture:
+    """The PCA of the pictures, fitted on scenes once."""
+    path = cache / "token_picture.safetensors"
+    picture = MelPicture(CHANNELS)
+    if path.exists():
+        picture.load_state_dict(read_weights(path))
+        return picture
+    picture = fit_mel_picture(channels=CHANNELS)
+    cache.mkdir(parents=True, exist_ok=True)
+    save(path, picture.state_dict(), {"family": "mini_tokens"})
+    return picture
 
 
 @dataclass(frozen=True)
@@ -83,15 +99,21 @@ class VQTask:
 
     def __init__(self, figures: VQFigures, steps: int, cache: Path) -> None:
         self.figures, self.steps = figures, steps
-        self.train = picture_rows("train", figures.clips, cache, figures.workers)
-        self.validation = picture_rows(
-            "validation", figures.validation_clips, cache, figures.workers
+        self.tokenizer = Tokenizer()
+        self.tokenizer.picture = fitted(cache)
+        self.train, self.validation = (
+            picture_rows(self.tokenizer, split, count, cache, figures.workers)
+            for split, count in (
+                ("train", figures.clips),
+                ("validation", figures.validation_clips),
+            )
         )
         self._taken = torch.zeros(CODES, dtype=torch.bool)
 
-    def model(self) -> KLVAE:
-        model = KLVAE(MINI_VQGAN)
-        nn.init.uniform_(model.quantize.embedding.weight, -1 / CODES, 1 / CODES)
+    def model(self) -> Tokenizer:
+        model = Tokenizer()
+        model.picture.load_state_dict(self.tokenizer.picture.state_dict())
+        nn.init.uniform_(model.vae.quantize.embedding.weight, -1 / CODES, 1 / CODES)
         return model
 
     def batch(
@@ -112,20 +134,20 @@ class VQTask:
         }
 
     def loss(
-        self, model: KLVAE, batch: dict[str, Tensor], step: int
+        self, model: Tokenizer, batch: dict[str, Tensor], step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """|x - x'| + (x - x')^2, and the quantiser's two terms."""
-        truth = batch["picture"]
-        vectors = model.moments(truth).float()
-        ids = model.quantize.nearest(vectors.detach())
-        codes = model.quantize.vectors(ids).float()
+        truth, vae = batch["picture"], model.vae
+        vectors = vae.moments(truth).float()
+        ids = vae.quantize.nearest(vectors.detach())
+        codes = vae.quantize.vectors(ids).float()
         quantizing = F.mse_loss(codes, vectors.detach())
         commitment = F.mse_loss(vectors, codes.detach())
-        made = model.decode(vectors + (codes - vectors).detach()).float()
+        made = vae.decode(vectors + (codes - vectors).detach()).float()
         error = F.l1_loss(made, truth) + F.mse_loss(made, truth)
         loss = error + quantizing + self.figures.commitment * commitment
         if model.training and torch.is_grad_enabled():
-            self._revive(model, vectors.detach(), ids, batch["chosen"], step)
+            self._revive(vae, vectors.detach(), ids, batch["chosen"], step)
         used = len(ids.unique()) / len(self._taken)
         return loss, {"error": error.detach(), "used": torch.tensor(used)}
 
@@ -144,12 +166,12 @@ class VQTask:
         self._taken.zero_()
 
     @torch.no_grad()
-    def evaluate(self, model: KLVAE) -> dict[str, float]:
+    def evaluate(self, model: Tokenizer) -> dict[str, float]:
         """Error and codes in use on validation scenes, always the same crops."""
         errors, taken = [], set()
         for k in range(4):
             batch = self.batch(10**9, np.random.default_rng([99, k]), self.validation)
             batch = on_device(batch, device_of(model))
             errors.append(float(self.loss(model, batch, 0)[1]["error"]))
-            taken |= set(model.quantize.nearest(model.moments(batch["picture"])).unique().tolist())
+            taken |= set(model.ids(batch["picture"]).unique().tolist())
         return {"validation": float(np.mean(errors)), "codes": float(len(taken))}
