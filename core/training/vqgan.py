@@ -57,7 +57,9 @@ def picture_rows(
     tokenizer: Tokenizer, split: Split, count: int, cache: Path, workers: int
 ) -> dict[str, np.ndarray]:
     """Pictures `[count, CHANNELS, ROWS, N]` of scenes, and what belongs to them."""
-    digest = hashlib.sha256(tokenizer.picture.basis.numpy().tobytes()).hexdigest()[:12]
+    # As files hold it, in 16 bits.
+    basis = tokenizer.picture.basis.half().numpy()
+    digest = hashlib.sha256(basis.tobytes()).hexdigest()[:12]
     note = {"split": split, "seconds": SECONDS, "picture": digest, "version": 1}
     row = PictureRow(split, tokenizer)
     return map_scenes(row, count, cache / f"pictures_{split}", note, workers)
@@ -66,13 +68,11 @@ def picture_rows(
 def fitted(cache: Path) -> MelPicture:
     """The PCA of the pictures, fitted on scenes once."""
     path = cache / "token_picture.safetensors"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        save(path, fit_mel_picture(channels=CHANNELS).state_dict(), {"family": "mini_tokens"})
     picture = MelPicture(CHANNELS)
-    if path.exists():
-        picture.load_state_dict(read_weights(path))
-        return picture
-    picture = fit_mel_picture(channels=CHANNELS)
-    cache.mkdir(parents=True, exist_ok=True)
-    save(path, picture.state_dict(), {"family": "mini_tokens"})
+    picture.load_state_dict(read_weights(path))
     return picture
 
 

@@ -139,7 +139,7 @@ def _kinds() -> dict[str, Kind]:
             lambda values, loop, cache, device: VQTask(
                 figures(VQFigures, values), loop.steps, cache
             ),
-            lambda model: {**model.state_dict(), **in_half(model.vae, "vae.")},
+            in_half,
             lambda model: {},
         ),
         "specmaskfoley": Kind(
@@ -179,9 +179,9 @@ def _kinds() -> dict[str, Kind]:
     }
 
 
-def in_half(model: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+def in_half(model: nn.Module) -> dict[str, Tensor]:
     """Weights in 16 bits, which halves the file."""
-    return {prefix + name: value.half() for name, value in model.state_dict().items()}
+    return {name: value.half() for name, value in model.state_dict().items()}
 
 
 def plot_log(log: Path, picture: Path, title: str) -> Path:
