@@ -139,12 +139,12 @@ def _kinds() -> dict[str, Kind]:
             lambda values, loop, cache, device: VQTask(
                 figures(VQFigures, values), loop.steps, cache
             ),
-            in_half,
+            lambda model: model.state_dict(),
             lambda model: {},
         ),
         "specmaskfoley": Kind(
             lambda values, loop, cache, device: TokenTask(figures(TokenFigures, values), cache),
-            in_half,
+            lambda model: model.state_dict(),
             token_metadata,
         ),
         "codec": Kind(
@@ -177,11 +177,6 @@ def _kinds() -> dict[str, Kind]:
             file_metadata,
         ),
     }
-
-
-def in_half(model: nn.Module) -> dict[str, Tensor]:
-    """Weights in 16 bits, which halves the file."""
-    return {name: value.half() for name, value in model.state_dict().items()}
 
 
 def plot_log(log: Path, picture: Path, title: str) -> Path:
