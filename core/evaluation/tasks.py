@@ -195,39 +195,37 @@ def _ac_vta(run: _Run) -> dict[str, float]:
         figures["material of the reference, summed"] = _recognised(summed, materials)
     targets = [other.reference for other in others]
     true = [
-        (torch.from_numpy(sound_on(clip.scene, other.scene, SOUND_RATE))[None].float(), SOUND_RATE)
+        (torch.from_numpy(sound_on(clip.scene, other.scene, SOUND_RATE))[None], SOUND_RATE)
         for clip, other in zip(run.clips, others, strict=True)
     ]
+    led, unled, ideal = (_distances(takes, targets) for takes in (made, alone, true))
     return {
         **figures,
         "material of the reference": _recognised(made, materials),
         "the same without it": _recognised(alone, materials),
-        **_lower("distance to it lower than without", made, alone, targets),
-        **_lower("distance of true sounds of its object lower", true, alone, targets),
+        **_lower("distance to it lower than without", led, unled),
+        **_lower("distance of true sounds of its object lower", ideal, unled),
     }
 
 
-def _lower(
-    what: str,
-    led: Sequence[tuple[Tensor, int]],
-    unled: Sequence[tuple[Tensor, int]],
-    targets: Sequence[Tensor],
-    start: float = 0.0,
-) -> dict[str, float]:
-    """Share of the takes, from `start` on, that are nearer to their targets `[1, T]` than the
-    control's are: by MCD, as they are made and at equal level, or by aligned MFCCs where pyworld is
-    not installed."""
+def _distances(
+    takes: Sequence[tuple[Tensor, int]], targets: Sequence[Tensor], start: float = 0.0
+) -> list[np.ndarray]:
+    """How far takes are, from `start` on, from their targets `[1, T]`: by MCD, as they are made and
+    at equal level, or by aligned MFCCs where pyworld is not installed."""
+    pairs = [(_at(take, start), target) for take, target in zip(takes, targets, strict=True)]
+    found: Sequence[Distance] = mcd_distances() or (_aligned_mfcc,)
+    return [np.array([distance(*pair, SOUND_RATE) for pair in pairs]) for distance in found]
 
-    def nearer(distance: Distance) -> float:
-        one, other = (
-            np.array([distance(_at(take, start), target, SOUND_RATE) for take, target in pairs])
-            for pairs in (zip(takes, targets, strict=True) for takes in (led, unled))
-        )
-        return float((one < other).mean())
 
-    found = mcd_distances() or (lambda s, t, rate: mfcc_distance(s, t, rate, mode="dtw"),)
+def _aligned_mfcc(sound: Tensor, target: Tensor, sample_rate: int) -> float:
+    return mfcc_distance(sound, target, sample_rate, mode="dtw")
+
+
+def _lower(what: str, led: Sequence[np.ndarray], unled: Sequence[np.ndarray]) -> dict[str, float]:
+    """Share of the takes whose `_distances` are lower than the control's."""
     names = (what, f"{what}, at equal level")
-    return {name: nearer(distance) for name, distance in zip(names, found)}
+    return {name: float((one < other).mean()) for name, one, other in zip(names, led, unled)}
 
 
 def _at(take: tuple[Tensor, int], start: float = 0.0, stop: float | None = None) -> Tensor:
@@ -259,10 +257,11 @@ def _extend(run: _Run) -> dict[str, float]:
         match_onsets(_after(detect_onsets(*take), split), _after(clip.times, split))
         for take, clip in zip(made, some.clips, strict=True)
     ]
+    led, unled = (_distances(takes, known, split) for takes in (made, alone))
     return {
         "clips": float(len(some.clips)),
         "F1 of what is new": pool(late).f1,
-        **_lower("distance to what is known lower than unrelated", made, alone, known, split),
+        **_lower("distance to what is known lower than unrelated", led, unled),
         "step at the seam beyond the true sound's, dB": float(np.mean(steps)),
         "known samples unchanged": float(np.mean(same)),
     }
@@ -337,9 +336,10 @@ def _adverbs(run: _Run) -> dict[str, float]:
             lambda k, clip: {"task": "vta", "prompt": f"{word} {clip.material} hit"},
         )
 
+    plain = {name: measured(run.told, name) for name in MEASURES}
     figures = {}
     for word, (measure, side) in ADVERBS.items():
-        moved = side * (measured(say(word), measure) - measured(run.told, measure))
+        moved = side * (measured(say(word), measure) - plain[measure])
         figures[word] = float((moved > 0).mean())
         figures[f"{word}, dB moved"] = float(np.median(moved))
     return figures

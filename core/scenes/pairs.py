@@ -27,8 +27,7 @@ def scene_sound(
     material = instrument.material
     if manner is not None:
         room = manner.room(room, np.random.default_rng([scene.sound_seed, 8]))
-    quiet = replace(room, floor_db=_TARGET_FLOOR)
-    target = render_sound(scene.events, instrument, scene.seconds, sample_rate, rng, room=quiet)
+    target = _target(scene, instrument, room, sample_rate, rng)
     times = np.cumsum(rng.uniform(0.25, 0.9, 6)) - 0.15
     lasts = 0.3 if material == "air" else 0.0
     other = [
@@ -46,6 +45,13 @@ def scene_sound(
 def sound_on(scene: Scene, other: Scene, sample_rate: int) -> np.ndarray:
     """The sound of a scene as if its hits were on the object of another one, in its room."""
     instrument, room, rng = _object(other)
+    return _target(scene, instrument, room, sample_rate, rng)
+
+
+def _target(
+    scene: Scene, instrument: Instrument, room: Room, sample_rate: int, rng: np.random.Generator
+) -> np.ndarray:
+    """A scene's hits on an object, as a generator is to make them."""
     quiet = replace(room, floor_db=_TARGET_FLOOR)
     return render_sound(scene.events, instrument, scene.seconds, sample_rate, rng, room=quiet)
 

@@ -89,7 +89,7 @@ def move_away(
 
 
 def change_volume(waveform: Tensor, sample_rate: int, *, rising: bool) -> Tensor:
-    """With a linear gain from 0.1 to 1 over its whole length, or back, and its old peak."""
+    """Louder by 20 dB, evenly over its whole length, or softer, with its old peak."""
     length = waveform.shape[1]
     gain = with_course(np.ones(length), rising, 0.0, length / sample_rate, sample_rate)
     swollen = waveform.double() * torch.from_numpy(gain)
