@@ -52,7 +52,7 @@ class Decode(Node):
         for latent in latents:
             stop_if_cancelled()
             coded = latent.T[None].to(codec.device).float()  # [1, T, C]
-            coded = coded[..., 0].round().long() if sound.tokens else coded
+            coded = ids_of(coded) if sound.tokens else coded
             decoded = module.decode(coded)[0].float().cpu()
             decoded = decoded[:, round(sound.lead * module.sample_rate) :]
             level = loudness if normalize and sound.in_sound is None else None
@@ -109,15 +109,21 @@ class EncodeAudio(Node):
             require(codec.part.name, wanted.codec, "The latent to be like", "Load Foley Codec")
             size = like["samples"].shape[-1] * module.samples_per_latent
             waveform, seconds, start = fit_length(waveform, size), wanted.seconds, wanted.start
-        encoded = module.encode(waveform.to(codec.device)).float()
-        tokens = encoded.ndim == 2
-        encoded = encoded[..., None] if tokens else encoded
+        encoded = module.encode(waveform.to(codec.device))
+        tokens = not encoded.is_floating_point()
+        encoded = (encoded[..., None] if encoded.ndim == 2 else encoded).float()
         rate = module.latent_rate
         sound = Sound(codec.part.name, module.sample_rate, rate, seconds, start, tokens)
         latent = latent_value(encoded.transpose(1, 2).contiguous(), sound)
         if regenerate_to > 0:
             latent = with_range(latent, regenerate_from, regenerate_to)
         return io.NodeOutput(latent)
+
+
+def ids_of(latent: torch.Tensor) -> torch.Tensor:
+    """The ids [B, T] or [B, T, rows] of a latent [B, T, rows]."""
+    ids = latent.round().long()
+    return ids[..., 0] if ids.shape[-1] == 1 else ids
 
 
 NODES = [Decode, EncodeAudio]

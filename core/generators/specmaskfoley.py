@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import Layers
-from .base import LENGTH_SLACK, Lengths, Prepared, Streams, StreamSpec
+from .base import LENGTH_SLACK, Lengths, Prepared, Streams, StreamSpec, Window
 from .mmaudio_config import SYNC_MEANING
 from .mmdit import GatedMLP, Projection, linear_or_conv
 from .specmaskgit import Block, SpecMaskGIT, SpecMaskGITConfig
 
 Projected = Literal["gated", "plain"]
+Aligned = Literal["columns", "first row", "average"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,16 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
 
     control_depth: blocks that are copied. projection: of the features, "gated" as MMAudio's or
     "plain"; the paper says a convolution, and the first has its number of parameters.
-    projection_dim: inner width of the gated one. sync_fps, sync_window, sync_step, sync_segment: of
+    projection_dim: inner width of the gated one. alignment: of the features to the tokens, "columns"
+    (FT-Aligner), or two lesser ones to compare it with: the "first row" of tokens alone is told,
+    or every token their "average" over time. sync_fps, sync_window, sync_step, sync_segment: of
     what Synchformer makes, see `MMAudioConfig`. clip_dim: 0 where there is no such stream.
     """
 
     control_depth: int = 12
     projection: Projected = "gated"
     projection_dim: int = 2048
+    alignment: Aligned = "columns"
     clip_dim: int = 1024
     clip_fps: float = 8.0
     sync_dim: int = 768
@@ -99,6 +103,7 @@ class FTAligner(nn.Module):
     def __init__(self, config: SpecMaskFoleyConfig, layers: Layers) -> None:
         super().__init__()
         self.columns, self.rows = config.columns, config.rows
+        self.alignment = config.alignment
         self.sync_proj = self._projection(config, config.sync_dim, 7, layers)
         if config.clip_dim:
             self.clip_proj = self._projection(config, config.clip_dim, 1, layers)
@@ -123,8 +128,13 @@ class FTAligner(nn.Module):
         if "clip" in streams:
             parts.append(self.clip_proj(streams["clip"]).mean(1, keepdim=True))
         features = sum(parts[1:], parts[0]).transpose(1, 2)
+        if self.alignment == "average":
+            features = features.mean(2, keepdim=True)
         pooled = F.adaptive_avg_pool1d(features, self.columns).transpose(1, 2)
-        return pooled.repeat_interleave(self.rows, dim=1)
+        aligned = pooled[:, :, None].repeat(1, 1, self.rows, 1)
+        if self.alignment == "first row":
+            aligned[:, :, 1:] = 0
+        return aligned.flatten(1, 2)
 
 
 class ControlNet(nn.Module):
@@ -179,10 +189,39 @@ class SpecMaskFoley(SpecMaskGIT):
         """What is trained while the backbone is frozen."""
         return self.aligner, self.control
 
-    def prepare(self, streams: Streams, seconds: float | None = None, **given: Any) -> Prepared:
+    def lengths(self, streams: Streams, seconds: float | None = None) -> Lengths:
+        """As the base's; a picture may end before the take."""
+        wanted = {} if seconds is None else self.config.lengths(seconds)
+        return super().lengths(self._held(streams, wanted), seconds)
+
+    def window(self, streams: Streams, seconds: float, start: float, stop: float) -> Window:
+        """As the base's; a picture may end before the take."""
+        streams = self._held(streams, self.config.lengths(seconds))
+        return super().window(streams, seconds, start, stop)
+
+    def _held(self, streams: Streams, wanted: Lengths) -> Streams:
+        """Streams in which the last features of a picture that ends early are held."""
+        held = dict(streams)
+        for name, value in streams.items():
+            missing = wanted.get(name, 0) - value.shape[1]
+            if missing > 0 and value.shape[1]:
+                held[name] = torch.cat([value, value[:, -1:].expand(-1, missing, -1)], dim=1)
+        return held
+
+    def prepare(
+        self,
+        streams: Streams,
+        seconds: float | None = None,
+        *,
+        lengths: Lengths | None = None,
+        batch: int | None = None,
+    ) -> Prepared:
         """As `SpecMaskGIT.prepare`; batched also `aligned` [B, N, H], the features behind their
         zero layer, and `seen` [B], whether there is a picture."""
-        prepared = super().prepare(streams, seconds, **given)
+        if lengths is None:
+            lengths = self.lengths(streams, seconds)
+        streams = self._held(streams, lengths)
+        prepared = super().prepare(streams, lengths=lengths, batch=batch)
         size = prepared.batch
         masked = prepared.batched["masked"]
         picture = {k: v for k, v in streams.items() if k != self.config.words}

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
+from ..errors import FoleyError
 from ..weights.families import Shapes
 from .base import CheckpointSpec
 from .figures import read_figures, write_figures
 from .mmaudio_checkpoint import WORDS, plain
 from .packed import SPECMASKGIT_KINDS, pack
-from .specmaskfoley import SPECMASKFOLEY, SpecMaskFoley, SpecMaskFoleyConfig, specmaskfoley_mini
+from .specmaskfoley import (
+    SPECMASKFOLEY,
+    Aligned,
+    SpecMaskFoley,
+    SpecMaskFoleyConfig,
+    specmaskfoley_mini,
+)
 from .specmaskgit import SPECMASKGIT, SpecMaskGIT, SpecMaskGITConfig
 
 _NEEDED = ("token_emb.weight", "mask_token", "pos_embed", "words_proj.weight", "head.weight")
+ALIGNMENTS = get_args(Aligned)
 _PICTURE = "aligner.sync_proj.0.weight"
 RECORDED: Mapping[str, type] = {
     "codec": str,
@@ -25,6 +33,7 @@ RECORDED: Mapping[str, type] = {
     "step_columns": int,
     "words": str,
 }
+_OF_BRANCH: Mapping[str, type] = {**RECORDED, "alignment": str}
 
 
 def recognise(
@@ -44,8 +53,16 @@ def recognise(
         "depth": _count(shapes, "blocks."),
         "mlp_ratio": shapes["blocks.0.mlp.fc1.weight"][0] / hidden,
         "words_dim": shapes["words_proj.weight"][1],
-        **read_figures(about, RECORDED, "SpecMaskGIT"),
     }
+    if picture:
+        figures |= read_figures(about, _OF_BRANCH, "SpecMaskFoley")
+        if figures.get("alignment", ALIGNMENTS[0]) not in ALIGNMENTS:
+            raise FoleyError(
+                f"The weights of SpecMaskFoley align features to '{figures['alignment']}', which "
+                f"is not known: {', '.join(ALIGNMENTS)} are."
+            )
+    else:
+        figures |= read_figures(about, RECORDED, "SpecMaskGIT")
     return replace(SPECMASKGIT, **figures) if not picture else _of_picture(shapes, figures)
 
 
@@ -70,7 +87,8 @@ def _count(shapes: Shapes, prefix: str, place: int = 1) -> int:
 
 def record(config: SpecMaskGITConfig) -> dict[str, str]:
     """What a file's metadata has to say of its network."""
-    return write_figures(config, RECORDED)
+    branch = isinstance(config, SpecMaskFoleyConfig)
+    return write_figures(config, _OF_BRANCH if branch else RECORDED)
 
 
 def _key(key: str) -> str | None:

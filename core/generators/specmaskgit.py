@@ -8,7 +8,6 @@ papers leave open is MAGE's (arXiv 2211.09117), and attribute names are timm's.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,8 +236,3 @@ class SpecMaskGIT(Generator):
     def logits(self, x: Tensor) -> Tensor:
         """Of what the last block makes."""
         return self.head(self.norm(x)).unflatten(1, (-1, self.config.rows))
-
-
-def parameters_of(modules: Sequence[nn.Module]) -> int:
-    """How many numbers modules hold."""
-    return sum(p.numel() for module in modules for p in module.parameters())

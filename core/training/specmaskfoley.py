@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from ..codecs.mini_tokens import MiniTokenCodec
 from ..encoders.foley_mini import sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
-from ..generators.specmaskfoley import SpecMaskFoley, specmaskfoley_mini
+from ..generators.specmaskfoley import Aligned, SpecMaskFoley, specmaskfoley_mini
 from ..generators.specmaskfoley_checkpoint import record
 from ..scenes.materials import MATERIALS
 from ..weights.load import read_weights
@@ -39,7 +40,7 @@ class TokenFigures:
     masked: mean and deviation of the share of tokens that is masked, cut off at 0.5 and 1. spans:
     chance that all tokens of a range of time are, instead of tokens here and there. smoothing: of
     the labels. codec: weights of the tokens. base: weights of the backbone, which stays as it is;
-    "" trains the backbone itself.
+    "" trains the backbone itself. alignment: see `SpecMaskFoleyConfig`.
     """
 
     clips: int = 8000
@@ -52,15 +53,17 @@ class TokenFigures:
     drop_video: float = 0.1
     codec: str = "mini_token_codec"
     base: str = ""
+    alignment: Aligned = "columns"
     workers: int = 2
 
 
 class MiniSystem(nn.Module):
-    """What is in the mini's file: network and words. branch: whether that alone is trained."""
+    """What is in the mini's file: network and words. branch: whether that alone is trained.
+    figures: of the network, where they differ."""
 
-    def __init__(self, branch: bool) -> None:
+    def __init__(self, branch: bool, **figures: Any) -> None:
         super().__init__()
-        self.generator = SpecMaskFoley(specmaskfoley_mini())
+        self.generator = SpecMaskFoley(specmaskfoley_mini(**figures))
         self.generator.initialise(torch.Generator().manual_seed(0))
         self.text = MiniTextEncoder(vocabulary())
         self.branch = branch
@@ -82,7 +85,7 @@ class TokenTask:
 
     def model(self) -> MiniSystem:
         base = self.figures.base
-        system = MiniSystem(bool(base))
+        system = MiniSystem(bool(base), alignment=self.figures.alignment)
         if base:
             stored = read_weights(_path(base))
             own = {k: v for k, v in stored.items() if ".control." not in k and ".aligner." not in k}

@@ -85,7 +85,15 @@ def test_an_edit_is_the_take_of_the_command_line(take, clip, name, inversion):
     assert torch.equal(made["waveform"][0][:, outside], OWN[:, outside])
 
 
-@pytest.mark.parametrize("name", ["foleygenex_mini", "ac_foley_mini", "mdsgen_mini"])
+def test_an_edit_of_tokens_is_the_take_of_the_command_line(take, clip):
+    made = take("specmaskfoley_mini", "edit", audio=audio(OWN, 44100), range=span(0.5, 1.25))
+    asked = {"edit": (0.5, 1.25), "context": (OWN, 44100), "prompt": "metal hit"}
+    assert same(made, core("specmaskfoley_mini", clip, **asked)) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "name", ["foleygenex_mini", "ac_foley_mini", "mdsgen_mini", "specmaskfoley_mini"]
+)
 def test_an_extension_is_the_take_of_the_command_line(take, clip, name):
     given = {"audio": audio(OWN, 44100), "range": span(0, 1)}
     prompt = "" if name == "mdsgen_mini" else "metal hit"
@@ -110,15 +118,16 @@ def test_what_is_seen_under_a_reference_can_be_nothing(take, clip):
     assert same(made, core("foleygenex_mini", clip, surrogate="zero", **asked)) < 1e-3
 
 
+@pytest.mark.parametrize("name", ["foleygenex_mini", "specmaskfoley_mini"])
 @pytest.mark.parametrize(("task", "without"), [("vta", ()), ("tc-vta", ()), ("tta", ("video",))])
-def test_words_and_picture_count_as_on_the_command_line(take, clip, task, without):
+def test_words_and_picture_count_as_on_the_command_line(take, clip, name, task, without):
     given = {"without": (*without, "codec"), "seconds": 2.0}
 
     def run(name):
         return take(name, task, **{**given, "without": without})
 
     asked = {"task": task, "prompt": "metal hit", "seconds": 2.0}
-    assert same(run("foleygenex_mini"), core("foleygenex_mini", clip, **asked)) < 1e-3
+    assert same(run(name), core(name, clip, **asked)) < 1e-3
 
 
 def test_other_samplers_inpaint_by_the_mask(call, parts):
