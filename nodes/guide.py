@@ -158,7 +158,7 @@ def _sum(guidance: Guidance, t: float) -> str:
     parts = [
         f"{term.at(t):+.2f} "
         + ("nothing" if term.negative else "picture" if term.drop else "all that is given")
-        for term in guidance
+        for term in reversed(guidance)
     ]
     return " ".join(parts)
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import comfy.samplers
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...core.errors import FoleyError
 from ...core.generators import Conditions
 from ...core.sampling import Guidance, dynamics_of, interval, preset
 from ...core.sampling.guidance import SUM_TOLERANCE, ZERO_WEIGHT
+from ...core.tables import SystemSpec
 from ..values import KEY, entry_of
 from .model import foley_model
 
@@ -28,9 +31,11 @@ class FoleyGuider(comfy.samplers.CFGGuider):
         super().__init__(model)
 
     def sample(self, noise, latent_image, sampler, sigmas, denoise_mask=None, **options):
-        # Mask nodes make pictures [B, 1, H, W]; along a sound only their width means anything.
+        row = foley_model(self.model_patcher).row
+        spec = row.config.latent
+        _check_latent(latent_image, row)
         if denoise_mask is not None and denoise_mask.ndim == 4:
-            denoise_mask = denoise_mask.mean(dim=2)
+            denoise_mask = mask_over(denoise_mask, spec.dim if spec.codes else 1)
         return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, **options)
 
     def flow_time(self, timestep: Tensor) -> float:
@@ -38,6 +43,28 @@ class FoleyGuider(comfy.samplers.CFGGuider):
         model = self.inner_model
         time = float(model.kind.time(model.model_sampling, timestep[:1])[0])
         return dynamics_of(model.diffusion_model.dynamics).to_flow_time(time)
+
+
+def _check_latent(latent: Tensor, row: SystemSpec) -> None:
+    """FoleyError for a latent that is not of the system's codec."""
+    spec = row.config.latent
+    wanted = f"a latent of the codec {row.codec}, which {row.name} works on"
+    if latent.ndim != 3 or latent.shape[1] != spec.dim:
+        raise FoleyError(f"This latent of the shape {list(latent.shape)} is not {wanted}.")
+    if spec.codes:
+        ids = latent.round()
+        if not torch.equal(ids, latent) or ids.min() < 0 or ids.max() >= spec.codes:
+            raise FoleyError(
+                f"Tokens are whole numbers from 0 to {spec.codes - 1}; this is not {wanted}."
+            )
+
+
+def mask_over(picture: Tensor, rows: int) -> Tensor:
+    """The mask `[B, rows, W]` of one that mask nodes make, `[B, 1, H, W]`, over time and, where a
+    latent has rows of tokens, frequency: the lowest band first, as a spectrogram has it at its
+    bottom. Otherwise only the width means anything."""
+    bands = F.adaptive_avg_pool2d(picture[:, :1], (rows, picture.shape[-1]))
+    return bands[:, 0].flip(1)
 
 
 def until(stop: float) -> float:
