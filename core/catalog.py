@@ -26,7 +26,7 @@ from .generators.mdsgen_mini import mdsgen_mini
 from .generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT, SIZES
 from .generators.specmaskfoley import SPECMASKFOLEY, specmaskfoley_mini
 from .generators.specmaskfoley_checkpoint import SPECMASKFOLEY_CHECKPOINT, SPECMASKGIT_CHECKPOINT
-from .generators.specmaskgit import SPECMASKGIT, WORDS
+from .generators.specmaskgit import CODEC_VARIANT, SPECMASKGIT, WORDS
 from .parts import (
     CodecPart,
     Files,
@@ -36,6 +36,7 @@ from .parts import (
     VideoEncoderPart,
 )
 from .reference import (
+    CLAP_REFERENCE,
     CONTEXT_REFERENCE,
     LEVELLED_REFERENCE,
     NORMALIZED_REFERENCE,
@@ -151,6 +152,7 @@ add(
         load=_load_clap,
         encode=lambda clap, prompt: clap.encode_text([prompt])[:, None],
         stream=WORDS,
+        hears=CLAP_REFERENCE,
     ),
     TextEncoderPart(
         name="clip_text",
@@ -226,7 +228,7 @@ add(
         name="specmaskgit_codec",
         title="22.05 kHz mono, SpecMaskGIT's tokens of HiFi-GAN's mel and its vocoder",
         files={"vae": "specmaskgit_vqgan", "vocoder": "hifigan_22k"},
-        families={"vae": Family("specvqgan"), "vocoder": Family("hifigan", "22k")},
+        families={"vae": Family("specvqgan", CODEC_VARIANT), "vocoder": Family("hifigan", "22k")},
         load=partial(_load_public, "specmaskgit-22k"),
     ),
     CodecPart(
@@ -368,6 +370,7 @@ add(
         SPECMASKFOLEY,
         video="clip_and_synchformer",
         text="clap_text",
+        reference=CLAP_REFERENCE,
         sampling=_MASKGIT,
     ),
     _system(
@@ -377,6 +380,7 @@ add(
         SPECMASKGIT,
         video="",
         text="clap_text",
+        reference=CLAP_REFERENCE,
         # Best at 16 in its own paper.
         sampling=replace(_MASKGIT, steps=16),
     ),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .encoders.base import CancelCheck, EncodedVideo, VideoEncoder
 from .generators.base import CheckpointSpec, Generator, GeneratorConfig
 from .media import FrameRequest
+from .reference import ReferenceMethod
 from .stores import Loaders
 from .weights.advice import download_advice
 from .weights.entries import Bundled, Licence
@@ -160,12 +161,13 @@ class VideoEncoderPart(Part):
 class TextEncoderPart(Part):
     """load(path, dtype=, device=): the network. encode(module, prompt): the stream `[1, N, D]`,
     None when nothing in the prompt is known. inside: the file is the generator's own. stream: its
-    name."""
+    name. hears: how it encodes a sound in the place of words, None where it cannot."""
 
     load: Callable[..., nn.Module]
     encode: Callable[[Any, str], Tensor | None]
     inside: bool = False
     stream: str = "text"
+    hears: ReferenceMethod | None = None
 
     def loaders(self, files: Files, **made: Any) -> Loaders:
         return {"text": partial(self.load, files[next(iter(self.files))], **made)}

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -50,21 +50,32 @@ class ReferenceMethod:
     preprocess(waveform [C, T], rate, sample_rate, peak): [1, T'], mono at the codec's rate; peak is
     that of the whole sound in mono, of which the waveform may be a part. encode(codec, windows
     [W, T] on its device, rng): the stream `[1, N, D]`; rng: where noise is drawn from, None is the
-    same each time. stream: its name.
+    same each time. stream: its name. part: which one of the system `encode` gets, "codec" or
+    "text". heard: seconds and rate of the one part that is heard as it is; None: windows of what
+    the generator was trained on, at the codec's rate, filled up with silence.
     """
 
     preprocess: Callable[[Tensor, int, int, float], Tensor]
     encode: Callable[[Codec, Tensor, torch.Generator | None], Tensor]
     stream: str = "audio"
+    part: Literal["codec", "text"] = "codec"
+    heard: tuple[float, int] | None = None
 
 
 @dataclass(frozen=True)
 class ReferenceSpec:
-    """What one window of a reference is: `samples` at the codec's rate, encoded by `method`."""
+    """What one window of a reference is: `samples` of a rate, encoded by `method`."""
 
     method: ReferenceMethod
     samples: int
     sample_rate: int
+
+    @classmethod
+    def of(cls, method: ReferenceMethod) -> ReferenceSpec:
+        """Of a method that hears one part as it is."""
+        assert method.heard is not None
+        seconds, rate = method.heard
+        return cls(method, round(seconds * rate), rate)
 
     @property
     def seconds(self) -> float:
@@ -105,6 +116,13 @@ def _encode(codec: Codec, windows: Tensor, rng: torch.Generator | None) -> Tenso
     return torch.cat([codec.encode(window[None, None]) for window in windows], 1)
 
 
+def _encode_unit(clap: Any, windows: Tensor, rng: torch.Generator | None) -> Tensor:
+    assert CLAP_REFERENCE.heard is not None
+    return clap.encode_audio(windows, CLAP_REFERENCE.heard[1])[:, None]
+
+
+# In place of words: the embedding that CLAP gives a sound.
+CLAP_REFERENCE = ReferenceMethod(_mono, _encode_unit, "clap", part="text", heard=(10.0, 48000))
 # As a part of the context of FoleyGenEx, at its own level, or at that of our scenes.
 CONTEXT_REFERENCE = ReferenceMethod(_mono, _encode, CONTEXT)
 LEVELLED_REFERENCE = ReferenceMethod(_level, _encode, CONTEXT)

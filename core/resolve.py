@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -46,9 +46,15 @@ def task_of(system: System, source: Source | None, request: Request) -> str:
             f"{', '.join(able)}."
         )
     task = TASKS[name]
+    instead = request.reference is not None and system.row.hears_for_words
+    if instead and request.prompt.strip():
+        raise FoleyError(
+            f"{system.name} hears a reference in the place of words: leave the prompt or the "
+            "reference away."
+        )
     given = {
         "picture": source is not None,
-        "words": bool(request.prompt.strip()),
+        "words": bool(request.prompt.strip()) or instead,
         "reference": request.reference is not None,
         "known": True,
     }
@@ -56,7 +62,7 @@ def task_of(system: System, source: Source | None, request: Request) -> str:
         # Without words and picture a take is what the system makes of nothing.
         if request.task and not given[need]:
             raise FoleyError(f"The task {name} ({task.title}) needs {_WITHOUT[need]}.")
-    if request.reference is not None and not task.reference:
+    if request.reference is not None and not (task.reference or instead):
         raise FoleyError(f"The task {name} follows no reference sound; leave it away.")
     spans = {"extend": request.known, "edit": request.edit}
     for other, span in spans.items():
@@ -82,7 +88,8 @@ def _implied(source: Source | None, request: Request, system: System) -> str:
         return "extend"
     if request.reference is not None and system.row.takes_context:
         return "ac-vta"
-    alone = source is None and request.reference is None
+    unseen = source is None or not system.row.video
+    alone = unseen and (request.reference is None or system.row.hears_for_words)
     return "tta" if alone and system.row.text else "vta"
 
 
@@ -102,15 +109,14 @@ def encode(
     Raises:
         FoleyError: a window that cannot be, a picture for a system that follows motion alone.
     """
-    look = counts_look(task, request.prompt, system.row.takes_context) and not request.ignore_look
-    left_out = () if look else system.video_encoder.still
     info = None if source is None else probe(source)
     if source is None or info is None or info.is_picture:
         asked = sound_asked(request)
         asked = system.config.trained_seconds if asked is None else asked
         seconds = system.longest(window_seconds(asked, seconds=asked), request.long_takes)
-        if source is None or task == "tta":
+        if source is None or task == "tta" or not system.row.video:
             return EncodedVideo({}, seconds, lead + seconds)
+        left_out = _left_out(system, request, task)
         return system.encode_image(source, seconds=seconds, left_out=left_out)
     seconds = window_seconds(info.seconds, request.start, request.seconds)
     seconds = system.longest(seconds, request.long_takes)
@@ -119,7 +125,7 @@ def encode(
             f"The reference of {lead:.2f} s stands before the take, and has to be shorter than its "
             f"{seconds:.2f} s: give a shorter one, or make a longer take."
         )
-    if not TASKS[task].motion:
+    if not (TASKS[task].motion and system.row.video):
         return EncodedVideo({}, seconds, seconds)
     return system.encode_video(
         source,
@@ -128,10 +134,16 @@ def encode(
         to_end=request.seconds is None,
         timing=request.timing,
         lead=lead,
-        left_out=left_out,
+        left_out=_left_out(system, request, task),
         progress=progress,
         cancelled=cancelled,
     )
+
+
+def _left_out(system: System, request: Request, task: str) -> Sequence[str]:
+    """Streams of the picture that do not count."""
+    look = counts_look(task, request.prompt, system.row.takes_context) and not request.ignore_look
+    return () if look else tuple(system.video_encoder.still)
 
 
 def sound_asked(request: Request) -> float | None:

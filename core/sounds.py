@@ -27,9 +27,12 @@ def encode_reference(
     Raises:
         FoleyError: see `read_reference`.
     """
-    windows = read_reference(reference, spec, pick)
-    with store.using("codec") as codec, torch.inference_mode():
-        stream = spec.method.encode(codec, windows.to(store.device), rng)
+    if spec.method.heard:
+        windows = read_part(reference, spec, pick, lambda seconds: seconds)[None]
+    else:
+        windows = read_reference(reference, spec, pick)
+    with store.using(spec.method.part) as module, torch.inference_mode():
+        stream = spec.method.encode(module, windows.to(store.device), rng)
     return {spec.method.stream: stream.float().cpu()}
 
 
@@ -38,6 +41,8 @@ def reference_spec(row: SystemSpec) -> ReferenceSpec:
     config = row.config
     if row.reference is None:
         raise FoleyError(f"{row.name} takes no reference sound; leave it away.")
+    if row.reference.heard:
+        return ReferenceSpec.of(row.reference)
     samples = config.reference_samples or round(LEAD_SECONDS * row.sample_rate)
     return ReferenceSpec(row.reference, samples, config.latent.sample_rate)
 

@@ -77,6 +77,12 @@ class SystemSpec:
         return tuple(n for n, task in TASKS.items() if all(able[need] for need in task.needs))
 
     @property
+    def hears_for_words(self) -> bool:
+        """Whether a reference stands in the place of words."""
+        stream = TEXT_ENCODERS[self.text].stream if self.text else ""
+        return self.reference is not None and self.reference.stream == stream
+
+    @property
     def takes_context(self) -> bool:
         """Whether its generator has a place for a known sound."""
         return any(spec.name == CONTEXT for spec in self.streams)

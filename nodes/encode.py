@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from ..core.encoders.cache import FeatureCache, cache_of
 from ..core.errors import FoleyError
 from ..core.media import ImageFrames, Timing, current_word, probe, window_seconds
-from ..core.reference import ReferencePick
+from ..core.reference import ReferencePick, ReferenceSpec
 from ..core.sounds import encode_reference, reference_spec
 from ..core.system import encode_image, encode_texts, encode_video
 from . import common, widgets
@@ -234,6 +234,11 @@ class EncodeReference(Node):
                 f"{row.name} hears a reference in its context: connect the sound to Foley Task, "
                 "with the task ac-vta."
             )
+        if row.hears_for_words:
+            raise FoleyError(
+                f"{row.name} hears a reference in the place of words: connect the sound to Encode "
+                "Foley Audio Prompt."
+            )
         spec = reference_spec(row)
         sound = one_sound(audio, "reference sound")
         require(codec.part.name, row.codec, "This reference", "Load Foley Codec")
@@ -242,4 +247,38 @@ class EncodeReference(Node):
         return io.NodeOutput(EncodedFeatures("reference", codec.part.name, streams))
 
 
-NODES = [EncodeVideo, EncodeText, EncodeReference]
+class EncodeAudioPrompt(Node):
+    TITLE = "Encode Foley Audio Prompt"
+    ABOUT = (
+        "Says by a sound what the take should sound like, in the place of words: for models whose "
+        "text encoder hears too (CLAP)."
+    )
+    INPUTS = [
+        common.TextEncoder.Input("text_encoder", tooltip="clap_text of Load Foley Text Encoder."),
+        io.Audio.Input("audio", tooltip="A sound of the same sort; 10 s of it are heard."),
+        widgets.seconds(
+            "start", "Where in the sound listening begins, in seconds.", max=widgets.HOUR
+        ),
+    ]
+    OUTPUTS = [
+        common.Features.Output("features", "text", tooltip="For text of Foley Conditioning.")
+    ]
+    FOLDER = "encode"
+    ALIASES = ("clap", "audio prompt", "sound as prompt")
+    HIDDEN = [io.Hidden.unique_id]
+
+    @classmethod
+    def execute(cls, text_encoder: Managed | None, audio, start: float) -> io.NodeOutput:
+        method = None if text_encoder is None else text_encoder.part.hears
+        if text_encoder is None or method is None:
+            raise FoleyError(
+                "This text encoder reads words alone: load clap_text for a sound in their place."
+            )
+        sound = one_sound(audio, "audio prompt")
+        with shown_on(cls.hidden.unique_id):
+            spec = ReferenceSpec.of(method)
+            streams = encode_reference(spec, text_encoder, sound, ReferencePick(start))
+        return io.NodeOutput(EncodedFeatures("text", text_encoder.part.name, streams))
+
+
+NODES = [EncodeVideo, EncodeText, EncodeReference, EncodeAudioPrompt]

@@ -31,7 +31,7 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
 
     control_depth: blocks that are copied. projection: of the features, "gated" as MMAudio's or
     "plain"; the paper says a convolution, and the first has its number of parameters.
-    projection_dim: inner width of the gated one. alignment: of the features to the tokens, "columns"
+    projection_dim: inner width of the gated one. alignment: of features to tokens, "columns"
     (FT-Aligner), or two lesser ones to compare it with: the "first row" of tokens alone is told,
     or every token their "average" over time. sync_fps, sync_window, sync_step, sync_segment: of
     what Synchformer makes, see `MMAudioConfig`. clip_dim: 0 where there is no such stream.

@@ -32,6 +32,8 @@ from .base import (
 from .mmdit import attend
 
 WORDS = "clap"
+# Its codec is SpecVQGAN's network on another mel, which its files say in their metadata.
+CODEC_VARIANT = "hifigan mel"
 _EPS = 1e-6
 
 

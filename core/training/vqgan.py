@@ -94,6 +94,10 @@ class VQFigures:
     workers: int = 2
 
 
+def _parts(figures: VQFigures) -> tuple[tuple[Split, int], ...]:
+    return ("train", figures.clips), ("validation", figures.validation_clips)
+
+
 class VQTask:
     """Trains the autoencoder and codebook of `MiniTokenCodec`."""
 
@@ -103,10 +107,7 @@ class VQTask:
         self.tokenizer.picture = fitted(cache)
         self.train, self.validation = (
             picture_rows(self.tokenizer, split, count, cache, figures.workers)
-            for split, count in (
-                ("train", figures.clips),
-                ("validation", figures.validation_clips),
-            )
+            for split, count in _parts(figures)
         )
         self._taken = torch.zeros(CODES, dtype=torch.bool)
 

@@ -1,0 +1,149 @@
+"""SpecMaskFoley and SpecMaskGIT from their files to the sound, at a reduced size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from family import CLIP, filled, seeded
+from foleystage.core.catalog import TEXT_ENCODERS
+from foleystage.core.codecs.hifigan import HIFIGAN_22K, HiFiGAN
+from foleystage.core.codecs.kl_vae import KLVAE
+from foleystage.core.codecs.specvqgan import SPECMASKGIT_22K
+from foleystage.core.encoders.clap import Clap
+from foleystage.core.encoders.clip import DFN5BClip
+from foleystage.core.encoders.synchformer import SynchformerVisual
+from foleystage.core.errors import FoleyError
+from foleystage.core.generators.specmaskfoley import SPECMASKFOLEY, SpecMaskFoley
+from foleystage.core.generators.specmaskfoley_checkpoint import record
+from foleystage.core.generators.specmaskgit import CODEC_VARIANT, SPECMASKGIT, SpecMaskGIT
+from foleystage.core.loading import Loading, load_model
+from foleystage.core.pipeline import generate
+from foleystage.core.request import Request
+from foleystage.core.weights.files import save
+
+transformers = pytest.importorskip("transformers")
+SMALL = {"hidden_dim": 32, "num_heads": 2, "depth": 3, "words_dim": 8}
+PICTURE = {"control_depth": 2, "projection_dim": 16, "clip_dim": CLIP.embed_dim, "sync_dim": 64}
+CLAP = {
+    "text_config": {
+        "vocab_size": 8,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "projection_dim": 8,
+        "pad_token_id": 0,
+    },
+    "audio_config": {
+        "patch_embeds_hidden_size": 8,
+        "hidden_size": 64,
+        "depths": [1, 1, 1, 1],
+        "num_attention_heads": [1, 1, 1, 1],
+        "projection_dim": 8,
+    },
+    "projection_dim": 8,
+}
+QUICK = Request(steps=2, loudness=None)
+
+
+def tokenizer(folder):
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "a", "metal", "hit", "dog"])}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(folder / "tokenizer.json"))
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kind), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Every file of both systems, by its name in the registry."""
+    folder = tmp_path_factory.mktemp("specmask")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for name, kind, config in (
+            ("specmaskgit", SpecMaskGIT, replace(SPECMASKGIT, **SMALL)),
+            ("specmaskfoley", SpecMaskFoley, replace(SPECMASKFOLEY, **SMALL, **PICTURE)),
+        ):
+            net = kind(config, rng=seeded())
+            for value in net.parameters():
+                value.data += torch.randn(value.shape) / 5
+            save(folder / f"{name}.safetensors", net.state_dict(), record(config), torch.float32)
+        clap = transformers.ClapModel(transformers.ClapConfig(**CLAP))
+    (folder / "clap").mkdir()
+    state = {k: v.contiguous() for k, v in clap.state_dict().items()}
+    save(folder / "clap" / "model.safetensors", state, {}, torch.float32)
+    tokenizer(folder / "clap")
+    vae = KLVAE(SPECMASKGIT_22K.vae, device="meta").state_dict()
+    rng = seeded(1)
+    drawn = {k: torch.randn(v.shape, generator=rng) * 0.02 for k, v in vae.items()}
+    about = {"family": "specvqgan", "variant": CODEC_VARIANT}
+    save(folder / "specmaskgit_vqgan.safetensors", drawn, about)
+    save(folder / "public.safetensors", drawn, {})
+    save(folder / "hifigan_22k.safetensors", filled(HiFiGAN(HIFIGAN_22K, device="meta")), {})
+    save(folder / "dfn5b_clip.safetensors", filled(DFN5BClip(CLIP, device="meta")), {})
+    sync = filled(SynchformerVisual(64, 1, device="meta"), "vfeat_extractor.")
+    torch.save(sync, folder / "synchformer_state_dict.pth")
+    return folder
+
+
+@pytest.fixture
+def system(found, monkeypatch, tmp_path):
+    monkeypatch.setenv("FOLEYSTAGE_MODELS", str(found))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    small = replace(TEXT_ENCODERS["clap_text"], load=partial(Clap.load, config=CLAP))
+    monkeypatch.setitem(TEXT_ENCODERS, "clap_text", small)
+    return load_model
+
+
+def test_a_take_of_picture_and_words(system, clip):
+    model = system("specmaskfoley")
+    both = generate(clip, model, replace(QUICK, prompt="metal hit"))
+    words = generate(None, model, replace(QUICK, prompt="metal hit"))
+    assert both.waveforms.shape == (1, 1, round(both.seconds * 22050))
+    assert words.seconds == pytest.approx(9.845, abs=1e-3)
+    assert both.waveforms.isfinite().all() and words.waveforms.isfinite().all()
+
+
+def test_a_sound_says_what_words_would(system, clip, caplog):
+    model = system("specmaskfoley")
+    sound = (torch.randn(2, 30000, generator=seeded(2)) / 9, 44100)
+    stream = model.encode_reference(sound)["clap"]
+    assert stream.shape == (1, 1, 8)
+    with model.store.using("text") as clap:
+        torch.testing.assert_close(stream[:, 0], clap.encode_audio(*sound), atol=1e-4, rtol=1e-3)
+    led = generate(clip, model, replace(QUICK, reference=sound))
+    alone = generate(clip, model, QUICK)
+    assert not torch.equal(led.waveforms, alone.waveforms)
+    with pytest.raises(FoleyError, match="in the place of words: leave the prompt or the ref"):
+        generate(clip, model, replace(QUICK, reference=sound, prompt="dog"))
+
+
+def test_the_backbone_alone_is_a_system_of_words_or_of_a_sound(system, clip):
+    model = system("specmaskgit")
+    sound = (torch.randn(2, 30000, generator=seeded(2)) / 9, 44100)
+    assert set(model.row.tasks) == {"tta", "extend", "edit"}
+    made = [
+        generate(None, model, replace(QUICK, **given))
+        for given in ({"prompt": "dog"}, {"prompt": "metal hit"}, {"reference": sound})
+    ]
+    assert not torch.equal(made[0].waveforms, made[1].waveforms)
+    assert made[2].seconds == pytest.approx(9.845, abs=1e-3)
+    asked = replace(QUICK, context=sound, known=(0, 0.5), prompt="dog", seconds=2.0)
+    goes_on = generate(None, model, asked)
+    assert torch.equal(goes_on.waveforms[0][:, :22050], sound[0][:, :22050])
+    with pytest.raises(FoleyError, match="specmaskgit does not do vta"):
+        generate(clip, model, replace(QUICK, task="vta"))
+
+
+def test_tokens_of_the_public_codec_are_not_its_own(found, system):
+    """SpecVQGAN's codebook is of another mel."""
+    model = load_model("specmaskgit")
+    files = {"vae": found / "public.safetensors"}
+    with pytest.raises(FoleyError, match="specvqgan, not .*hifigan mel"):
+        load_model(model.name, loading=Loading(files))
