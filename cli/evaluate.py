@@ -30,7 +30,7 @@ def add_command(commands) -> None:
     evaluate.add_argument("--clips", type=int, default=128)
     evaluate.add_argument("--scenes", default="hard", choices=("hard", "clean"))
     evaluate.add_argument("--kinds", default="", help="only these kinds of events, comma-separated")
-    evaluate.add_argument("--steps", type=int, default=25)
+    evaluate.add_argument("--steps", type=int, help="default: the system's own")
     evaluate.add_argument("--cfg", type=float, help="guidance scale (default: the system's own)")
     evaluate.add_argument(
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the JSON and the plot"

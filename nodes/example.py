@@ -12,7 +12,11 @@ from .border import audio_value
 from .common import Node
 
 MEDIA = Path(__file__).resolve().parents[1] / "workflows" / "media"
-CLIPS = {"silent": "example.mp4", "with its own sound": "example_with_sound.mp4"}
+CLIPS = {
+    "silent": "example.mp4",
+    "with its own sound": "example_with_sound.mp4",
+    "one minute": "example_minute.mp4",
+}
 SOUNDS = {name: f"reference_{name}.flac" for name in ("bell", "wood", "metal", "glass", "drum")}
 SOUNDS["track of the clip"] = "example_track.flac"
 
@@ -24,7 +28,11 @@ class Example(Node):
         "and Load Audio in its place for your own."
     )
     INPUTS = [
-        widgets.choice("clip", CLIPS, "The clip: 8 s, without sound or with some of its own."),
+        widgets.choice(
+            "clip",
+            CLIPS,
+            "The clip: 8 s, without sound or with some of its own, or a silent minute.",
+        ),
         widgets.choice(
             "sound",
             SOUNDS,

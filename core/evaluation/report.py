@@ -28,8 +28,8 @@ def counted(items: Sequence[Item], name: str, progress: Progress | None) -> Iter
 class Settings:
     """What is sampled of a system.
 
-    clips: held-out scenes of `seconds`; hard: as in `sample_scene`; cfg_scale: None is the system's
-    own.
+    clips: held-out scenes of `seconds`; hard: as in `sample_scene`; steps and cfg_scale: None is
+    the system's own.
 
     Raises:
         FoleyError: less than two clips.
@@ -38,7 +38,7 @@ class Settings:
     clips: int
     hard: bool = True
     seconds: float = 4.0
-    steps: int = 25
+    steps: int | None = None
     cfg_scale: float | None = None
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Settings:
             "clips": self.clips,
             "scenes": "hard" if self.hard else "clean",
             "seconds": self.seconds,
-            "steps": self.steps,
+            "steps": system.row.sampling.steps if self.steps is None else self.steps,
             "cfg": system.row.sampling.scale if self.cfg_scale is None else self.cfg_scale,
         }
 
