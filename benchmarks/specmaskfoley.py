@@ -11,6 +11,7 @@ small network, it prints alone.
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ SCALE, TEMPERATURE = 3.0, 9.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fast", action="store_true")
@@ -31,6 +32,8 @@ def main() -> None:
     kinds = [torch.float32, torch.bfloat16]
     with torch.no_grad():
         rows = [row for kind in kinds for row in _rows(kind, options)]
+        decoding = _timed(lambda: _codec(options.device).decode(_ids(options)), options)[0]
+        rows.append(f"| decoding (VQGAN and HiFi-GAN), float32 | {decoding:.3f} | | |")
     name = torch.cuda.get_device_name() if options.device == "cuda" else machine()
     lines = [
         f"SpecMaskFoley, 298 M parameters, {options.steps} steps, 265 tokens, batch 1; {name}",
@@ -121,6 +124,19 @@ def _ours(net, conditions, steps: int) -> torch.Tensor:
 
     guidance = multi_cfg(SCALE, net.config.words, conditions.positive)
     return sample(net, conditions, guidance, seed=0, steps=steps, temperature=TEMPERATURE)
+
+
+@functools.cache
+def _codec(device: str):
+    """The codec without trained weights; its time does not depend on them."""
+    from foleystage.core.codecs.public import CODECS
+
+    return CODECS["specmaskgit-22k"](decode_only=True, device=device).eval()
+
+
+def _ids(options: argparse.Namespace) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(0)
+    return torch.randint(1024, (1, 53, 5), generator=rng).to(options.device)
 
 
 def _timed(make, options: argparse.Namespace) -> tuple[float, torch.Tensor]:

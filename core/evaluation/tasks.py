@@ -251,7 +251,10 @@ def _extend(run: _Run) -> dict[str, float]:
     made = some.makes("extend", asked)
     alone = [run.alone[k] for k in clips]
     known = [clip.sound[:, : round(split * SOUND_RATE)] for clip in some.clips]
-    steps = [_step(_at(take), split) - _step(c.sound, split) for take, c in zip(made, some.clips)]
+    steps = [
+        level_step(_at(take), split) - level_step(c.sound, split)
+        for take, c in zip(made, some.clips)
+    ]
     same = [torch.equal(take[0][:, : s.shape[-1]], s) for take, s in zip(made, known, strict=True)]
     late = [
         match_onsets(_after(detect_onsets(*take), split), _after(clip.times, split))
@@ -284,7 +287,7 @@ def _after(times: np.ndarray, start: float, stop: float = np.inf) -> np.ndarray:
     return times[(times >= start + 0.02) & (times < stop - 0.02)]
 
 
-def _step(sound: Tensor, at: float) -> float:
+def level_step(sound: Tensor, at: float) -> float:
     """How far the levels before and after a moment are apart, dB."""
     middle, size = round(at * SOUND_RATE), round(_EDGE * SOUND_RATE)
     parts = sound[:, middle - size : middle], sound[:, middle : middle + size]

@@ -20,7 +20,8 @@ needs_minis = pytest.mark.skipif(not TRAINED, reason="the bundled minis are not 
 
 NODES = (
     "Quick LoadSystem LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
-    "EncodeReference Conditioning EmptyLatent Guider PowerCosineGuider StreamGuider GuidanceTerm "
+    "EncodeReference EncodeAudioPrompt Conditioning EmptyLatent Guider PowerCosineGuider "
+    "MultiCFGGuider StreamGuider GuidanceTerm "
     "CombineGuidance RescaleGuidance Sampler Decode EncodeAudio Mux Mix Plot Takes Example Task"
 ).split()
 

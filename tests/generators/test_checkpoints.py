@@ -27,6 +27,8 @@ from foleystage.core.generators.foleygenex import FOLEYGENEX, FoleyGenEx
 from foleystage.core.generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
 from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from foleystage.core.generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT
+from foleystage.core.generators.specmaskfoley import SPECMASKFOLEY, SpecMaskFoley
+from foleystage.core.generators.specmaskgit import SPECMASKGIT, SpecMaskGIT
 from foleystage.core.loading import load_network
 from foleystage.core.parts import GeneratorPart
 from foleystage.core.recognition import detect_shapes
@@ -107,6 +109,8 @@ def test_no_family_takes_the_network_of_another():
         "mmaudio": MMAudio(L44, device="meta"),
         "mdsgen": MDSGen(mdsgen_config("b"), device="meta"),
         "foleygenex": FoleyGenEx(FOLEYGENEX, device="meta"),
+        "specmaskgit": SpecMaskGIT(SPECMASKGIT, device="meta"),
+        "specmaskfoley": SpecMaskFoley(SPECMASKFOLEY, device="meta"),
     }
     assert networks.keys() == CHECKPOINTS.keys()
     for name, network in networks.items():
