@@ -110,6 +110,34 @@ class Sampler(Node):
         return io.NodeOutput({**latent, "samples": samples})
 
 
+class MaskGITSampler(Node):
+    TITLE = "Foley MaskGIT Sampler"
+    ABOUT = (
+        "The sampler of models of tokens (SpecMaskFoley) for SamplerCustomAdvanced: all tokens are "
+        "guessed at once, the surest stay, the others are guessed again. Foley Sampler has it by "
+        "itself."
+    )
+    INPUTS = [
+        widgets.number(
+            "temperature",
+            9.0,
+            "How much luck decides at first which tokens stay: 9 as published, 0 always the "
+            "surest, which sounds plainer.",
+            max=1000.0,
+            step=0.1,
+        )
+    ]
+    OUTPUTS = [
+        io.Sampler.Output("sampler", tooltip="For SamplerCustomAdvanced, with a Foley guider.")
+    ]
+    FOLDER = "sample"
+    ALIASES = ("maskgit", "token sampler", "masked generation")
+
+    @classmethod
+    def execute(cls, temperature: float) -> io.NodeOutput:
+        return io.NodeOutput(TokenSampler(temperature))
+
+
 def sampler_of(model, name: str) -> comfy.samplers.Sampler:
     """The SAMPLER of a name of the list, or the model's own. Raises FoleyError for a model of
     tokens and a sampler that removes noise."""
@@ -175,4 +203,4 @@ def sampled(
     return stays.put_back(done.transpose(1, 2), stays.latent).transpose(1, 2).contiguous()
 
 
-NODES = [Sampler]
+NODES = [Sampler, MaskGITSampler]

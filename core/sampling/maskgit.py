@@ -69,8 +69,10 @@ def maskgit(
         hook: see `solver.Hook`; in its ids what is not settled yet is masked.
 
     Raises:
-        FoleyError: noise of another shape.
+        FoleyError: noise of another shape, a temperature below 0.
     """
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise FoleyError(f"The temperature of tokens must be 0 or more, not {temperature:g}.")
     steps, shape = noise.tokens.shape[1], ids.shape
     if noise.confidence.shape != (len(ids), steps, ids[0].numel()):
         raise FoleyError(

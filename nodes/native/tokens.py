@@ -40,7 +40,11 @@ class TokenSampler(comfy.samplers.Sampler):
         disable_pbar=False,
     ) -> Tensor:
         """Ids [B, C, T] of a guider; a mask says which are made, without one all are."""
-        config = model_wrap.inner_model.diffusion_model.config
+        config = getattr(model_wrap.inner_model.diffusion_model, "config", None)
+        if not isinstance(config, GeneratorConfig) or not config.latent.codes:
+            raise FoleyError(
+                "This sampler fills in tokens, and the MODEL makes none: choose another sampler."
+            )
         latent, steps, seed = config.latent, len(sigmas) - 1, extra_args.get("seed") or 0
         takes, channels, length = noise.shape
         rng = torch.Generator().manual_seed(seed)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_ids_are_prefixed_and_unique(nodes):
-    assert len(nodes) == 26
+    assert len(nodes) == 29
     assert all(name.startswith("FoleyStage") for name in nodes)
 
 

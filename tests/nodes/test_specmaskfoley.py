@@ -144,6 +144,36 @@ def test_what_is_for_noise_is_refused(make, other, said):
         make(**other)
 
 
+def test_it_runs_under_sampler_custom_advanced(call, model, told, make):
+    from comfy_extras import nodes_custom_sampler as custom
+
+    noise = custom.Noise_RandomNoise(SEED)
+    guider = call("MultiCFGGuider", **sides(model, told))[0]
+    sigmas = torch.linspace(1, 0, STEPS + 1)
+
+    def run(temperature):
+        sampler = call("MaskGITSampler", temperature=temperature)[0]
+        node = custom.SamplerCustomAdvanced()
+        given = noise, guider, sampler, sigmas, told[2]
+        found = node.sample(*given) if hasattr(node, "sample") else node.execute(*given)
+        return (found if isinstance(found, tuple) else found.result)[0]["samples"]
+
+    assert torch.equal(run(9.0), make())
+    assert not torch.equal(run(0.0), run(9.0))
+    assert run(1e6).max() < 1024
+    with pytest.raises(FoleyError, match="must be 0 or more, not -1"):
+        run(-1.0)
+
+
+def test_its_sampler_is_for_tokens_alone(call, told):
+    flow = call("LoadModel", name="foleygenex_mini", weight_dtype="float32")[0]
+    guider = call("Guider", **sides(flow, told))[0]
+    sampler = call("MaskGITSampler")[0]
+    x = torch.zeros(1, 32, 80)
+    with pytest.raises(FoleyError, match="the MODEL makes none: choose another sampler"):
+        guider.sample(x, x, sampler, torch.linspace(1, 0, 3), seed=0)
+
+
 def test_ksampler_is_refused(call, model, told):
     import nodes
 
