@@ -22,7 +22,8 @@ NODES = (
     "Quick LoadSystem LoadModel LoadVideoEncoder LoadTextEncoder LoadCodec EncodeVideo EncodeText "
     "EncodeReference EncodeAudioPrompt Conditioning EmptyLatent Guider PowerCosineGuider "
     "MultiCFGGuider StreamGuider GuidanceTerm "
-    "CombineGuidance RescaleGuidance Sampler MaskGITSampler Decode EncodeAudio Mux Mix Plot Takes Example Task"
+    "CombineGuidance RescaleGuidance Sampler MaskGITSampler Decode EncodeAudio Mux Mix Plot Takes "
+    "Example Task"
 ).split()
 
 
