@@ -167,9 +167,9 @@ def test_it_runs_under_sampler_custom_advanced(call, model, told, make):
 
 def test_its_sampler_is_for_tokens_alone(call):
     flow = call("LoadModel", name="foleygenex_mini", weight_dtype="float32")[0]
-    guider = call("Guider", **sides(flow, call("Conditioning", model=flow, seconds=2.0)))[0]
+    told = call("Conditioning", model=flow, seconds=2.0)
+    guider, x = call("Guider", **sides(flow, told))[0], told[2]["samples"]
     sampler = call("MaskGITSampler")[0]
-    x = torch.zeros(1, 32, 80)
     with pytest.raises(FoleyError, match="the MODEL makes none: choose another sampler"):
         guider.sample(x, x, sampler, torch.linspace(1, 0, 3), seed=0)
 
