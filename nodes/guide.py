@@ -132,10 +132,8 @@ class MultiCFGGuider(Node):
             max=100.0,
             step=0.1,
         ),
-        io.Boolean.Input(
-            "together", default=True, tooltip="Whether picture and words together count."
-        ),
-        io.Boolean.Input("alone", default=True, tooltip="Whether the picture alone counts."),
+        io.Boolean.Input("picture_and_words", default=True, tooltip="Whether both together count."),
+        io.Boolean.Input("picture", default=True, tooltip="Whether the picture alone counts."),
     ]
     OUTPUTS = [_GUIDER]
     FOLDER = "guide"
@@ -143,11 +141,12 @@ class MultiCFGGuider(Node):
     OTHER = {"is_output_node": True}
 
     @classmethod
-    def execute(cls, model, positive, negative, cfg, together, alone) -> io.NodeOutput:
+    def execute(cls, model, positive, negative, cfg, picture_and_words, picture) -> io.NodeOutput:
         row = foley_model(model).row
         words = next((spec.name for spec in row.streams if spec.name in _WORDS), "")
         given = {name for _, options in positive for name in entry_of(options).streams}
-        guidance = multi_cfg(cfg, words, given, together=together, alone=alone)
+        asked = {"together": picture_and_words, "alone": picture}
+        guidance = multi_cfg(cfg, words, given, **asked)
         shown = "\n".join(f"{when}: {_sum(guidance, t)}" for when, t in _MOMENTS.items())
         guider = two_sided(model, guidance, positive, negative)
         return io.NodeOutput(guider, ui=ui.PreviewText(shown))

@@ -128,7 +128,7 @@ def test_the_guider_shows_its_sum_and_does_what_the_preset_does(call, nodes, mod
     assert shown[0] == "at first: +1.00 nothing +0.00 all that is given +0.00 picture"
     assert shown[2] == "at the end: -5.00 nothing +3.00 all that is given +3.00 picture"
     assert torch.equal(make(guider=node.result[0]), make())
-    alone = call("MultiCFGGuider", **sides(model, told), together=False)[0]
+    alone = call("MultiCFGGuider", **sides(model, told), picture_and_words=False)[0]
     assert not torch.equal(make(guider=alone), make())
 
 
