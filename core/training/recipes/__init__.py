@@ -118,8 +118,8 @@ def _kinds() -> dict[str, Kind]:
     )
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
+    from ..masked_tokens import file_metadata as token_metadata
     from ..specmaskfoley import TokenFigures, TokenTask
-    from ..specmaskfoley import file_metadata as token_metadata
     from ..vqgan import VQFigures, VQTask
 
     def figures(kind, values):
