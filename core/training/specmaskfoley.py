@@ -60,6 +60,8 @@ class MiniSystem(nn.Module):
 class TokenTask(MaskedTokenTask):
     """Trains `MiniSystem` on cached tokens and events."""
 
+    figures: TokenFigures
+
     def __init__(self, figures: TokenFigures, cache: Path) -> None:
         self.figures = figures
         weights = _path(figures.codec)

@@ -109,6 +109,7 @@ def _kinds() -> dict[str, Kind]:
     from ..codec import CodecFigures, CodecTask, settle
     from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
     from ..foleygenex_folders import FolderFigures, FolderTask, is_of_folders
+    from ..masked_tokens import file_metadata as token_metadata
     from ..mdsgen import (
         MDSGenFigures,
         MDSGenTask,
@@ -118,7 +119,6 @@ def _kinds() -> dict[str, Kind]:
     )
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
-    from ..masked_tokens import file_metadata as token_metadata
     from ..specmaskfoley import TokenFigures, TokenTask
     from ..vqgan import VQFigures, VQTask
 
