@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+
+# Small files of encoders are made as there.
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 
 
 @pytest.fixture(scope="session")
