@@ -10,7 +10,8 @@ import pytest
 import torch
 
 # Small files of encoders are made as there.
-sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "pipeline")]
 
 
 @pytest.fixture(scope="session")
