@@ -127,7 +127,7 @@ class TokenMaker(Maker):
         )
         with self.store.using(CLAP_REFERENCE.part) as clap:
             heard: Any = clap
-            return CLAP_REFERENCE.encode(heard, fit_length(sound, spec.samples), None)[0]
+            return CLAP_REFERENCE.encode(heard, sound, None)[0]
 
     def _picture(self, clip: CaptionedClip, start: float) -> Row:
         assert self.video is not None
