@@ -204,8 +204,10 @@ def test_the_loss_goes_down_on_one_batch(kind, request):
 
 
 @torch.no_grad()
-def test_the_branch_begins_without_any_effect(branch):
+def test_the_branch_begins_as_a_copy_without_any_effect(branch):
     generator, batch = branch.model().generator, branch.batch(0, rng())
+    copied = zip(generator.control.blocks, generator.blocks, strict=False)
+    assert all(torch.equal(c.attn.qkv.weight, b.attn.qkv.weight) for c, b in copied)
     streams = {name: batch[name] for name in ("sync", "clip")}
     seconds = generator.config.trained_seconds
     ids = batch["tokens"].masked_fill(batch["masked"], 64)
