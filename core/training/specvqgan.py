@@ -190,7 +190,7 @@ class VQGANTask:
         made = reconstructed(model.vae, truth)
         error = F.l1_loss(made.picture, truth)
         loss = error + figures.codebook * made.codebook + made.commitment
-        measures = {"error": error.detach(), "used": _share(made.ids, self.config.codes)}
+        measures = {"error": error.detach(), "used": self._taken(made.ids).mean()}
         if self.perceptual is not None:
             distance = self.perceptual.to(truth.device)(made.picture, truth)
             loss = loss + figures.perceptual_weight * distance
@@ -205,14 +205,20 @@ class VQGANTask:
     @torch.no_grad()
     def evaluate(self, model: VQGANSystem) -> dict[str, float]:
         """Error and codes in use on files that are not trained on, always the same crops."""
-        errors, taken = [], set()
+        errors, taken = [], []
         for k in range(_EVALUATED):
             batch = self.batch(10**9, np.random.default_rng([99, k]), self.rows.validation)
             truth = on_device(batch, device_of(model))["picture"]
             made = reconstructed(model.vae, truth)
             errors.append(float(F.l1_loss(made.picture, truth)))
-            taken |= set(made.ids.unique().tolist())
-        return {"validation": float(np.mean(errors)), "codes": float(len(taken))}
+            taken.append(self._taken(made.ids))
+        codes = torch.stack(taken).amax(0).sum()
+        return {"validation": float(np.mean(errors)), "codes": float(codes)}
+
+    def _taken(self, ids: Tensor) -> Tensor:
+        """1 for each code that some place takes, else 0, `[codes]`."""
+        taken = torch.zeros(self.config.codes or 1, device=ids.device)
+        return taken.index_fill(0, ids.flatten(), 1.0)
 
 
 def fooling_loss(discriminator: nn.Module, made: Tensor) -> Tensor:
@@ -225,10 +231,6 @@ def telling_loss(discriminator: nn.Module, made: Tensor, truth: Tensor) -> Tenso
     """The discriminator's hinge loss; what made the picture gets no gradients."""
     real, fake = discriminator(truth), discriminator(made.detach())
     return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
-
-
-def _share(ids: Tensor, codes: int | None) -> Tensor:
-    return torch.tensor(len(ids.unique()) / (codes or 1), device=ids.device)
 
 
 def codec_tensors(model: VQGANSystem) -> dict[str, Tensor]:

@@ -190,6 +190,14 @@ def test_the_discriminator_begins_at_its_step(task, model):
     torch.testing.assert_close(after, expected)
 
 
+@torch.no_grad()
+def test_codes_that_are_taken_are_counted(task, model):
+    model.vae.quantize.embedding.weight[1:] = 1e6  # far from everything
+    batch = task.batch(0, rng())
+    assert task.loss(model, batch, 0)[1]["used"] == 1 / 32
+    assert task.evaluate(model)["codes"] == 1
+
+
 def test_the_quantiser_weighs_the_codes_term(sounds, cache, model):
     grads = []
     for weight in (0.25, 0.5):
