@@ -15,7 +15,7 @@ from .dac_vae import DACVAECodec
 from .image_vae import ImageVAECodec
 from .mmaudio import MMAUDIO_16K, MMAUDIO_44K, MMAudioCodec, as_wide
 from .neural import ENCODER_KEYS, NeuralCodec
-from .specvqgan import SPECMASKGIT_22K, SpecVQGANCodec
+from .specvqgan import SPECMASKGIT_22K, SpecVQGANCodec, as_sized
 from .stable_audio import StableAudioCodec
 
 # What a checkpoint of a whole system holds beside its autoencoder.
@@ -27,7 +27,8 @@ OTHER_NETWORKS = (
     "cond_stage_model.",
     "loss.",
 )
-# "specvqgan-22k" is the public one; "specmaskgit-22k" the retrained, of which no weights are known.
+# "specvqgan-22k" is the public one; "specmaskgit-22k" the retrained, of which no weights are known:
+# those of one's own training may have another size.
 MMAUDIO_CODECS = {config.name: config for config in (MMAUDIO_16K, MMAUDIO_44K)}
 CODECS: Mapping[str, Callable[..., NeuralCodec]] = {
     **{name: partial(MMAudioCodec, config) for name, config in MMAUDIO_CODECS.items()},
@@ -70,6 +71,8 @@ def load_codec(
     maker = CODECS[name]
     if name in MMAUDIO_CODECS:
         maker = partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
+    if name == "specmaskgit-22k" and "vae" in tensors:
+        maker = partial(SpecVQGANCodec, as_sized(SPECMASKGIT_22K, tensors["vae"]))
     with torch.device("meta"):
         codec = maker(decode_only=decode_only)
     return codec.fill(tensors, dtype=dtype, device=device)

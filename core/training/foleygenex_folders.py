@@ -32,6 +32,7 @@ from .genex_masks import (
     unseen_frames,
 )
 from .genex_shards import ShardRows, latent_statistics
+from .media_folders import as_folders, own_names
 from .mini_flow import logit_normal
 
 _EVALUATED = 4  # batches
@@ -64,8 +65,7 @@ class FolderFigures(MaskFigures):
     def __post_init__(self) -> None:
         super().__post_init__()
         for kind in ("videos", "sounds"):
-            named = getattr(self, kind)
-            object.__setattr__(self, kind, (named,) if isinstance(named, str) else tuple(named))
+            object.__setattr__(self, kind, as_folders(getattr(self, kind)))
         if self.batch < 2:
             raise FoleyError(f"A batch has 2 takes or more, not {self.batch}.")
 
@@ -117,11 +117,8 @@ class FolderTask:
         self, kind: str, folders: tuple[str, ...], cache: Path, maker: FeatureMaker
     ) -> list[Path]:
         paths: list[Path] = []
-        for place, name in enumerate(folders):
+        for own, name in zip(own_names(kind, folders), folders):
             clips = read_folder(Path(name), has_picture=kind == "videos")
-            # Folders in different places may be called the same.
-            again = [Path(other).name for other in folders[:place]].count(Path(name).name)
-            own = f"{kind}_{Path(name).name}" + (f"_{again + 1}" if again else "")
             folder = cache / f"{self.row.name}_{self.row.codec}" / own
             paths += features_of(clips, maker, folder, self.about)
         return paths

@@ -99,7 +99,7 @@ def _rows(table: Path, folder: Path) -> list[tuple[Path | None, str]]:
     """File and caption of each row that is to be trained on."""
     if table.suffix == ".json":
         return [(_find(folder, row.file), row.caption) for row in _read_json(table)]
-    if not _lacks_header(table):
+    if not is_list(table):
         return [(find_sound(folder, row), row.caption) for row in read_captions(table)]
     clips = read_list(table, folder)
     unlabelled = next((clip.name for clip in clips if not clip.label), None)
@@ -128,7 +128,7 @@ def _find(folder: Path, name: str) -> Path | None:
     )
 
 
-def _lacks_header(table: Path) -> bool:
+def is_list(table: Path) -> bool:
     """Whether it is a list of name, start, label and split."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:

@@ -3,6 +3,7 @@ picture, texts, in shards."""
 
 from __future__ import annotations
 
+import abc
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ Row = dict[str, Tensor]
 
 
 def features_of(
-    clips: Sequence[CaptionedClip], maker: FeatureMaker, folder: Path, about: dict[str, str]
+    clips: Sequence[CaptionedClip], maker: Maker, folder: Path, about: dict[str, str]
 ) -> list[Path]:
     """The shards of clips, those that are missing written now.
 
@@ -88,7 +89,65 @@ def with_codec(row: SystemSpec, made: dict[str, int], **figures: Any) -> FoleyGe
     return replace(own, codec=row.codec, **made, **figures)
 
 
-class FeatureMaker:
+class Maker(abc.ABC):
+    """What makes the rows of a shard of clips, of parts of `seconds`. figures: metadata of its
+    shards, known once it is loaded."""
+
+    seconds: float
+    figures: dict[str, str]
+
+    @abc.abstractmethod
+    def load(self) -> None:
+        """Find and read what is needed, unless that is done. Raises FoleyError where it is
+        missing."""
+
+    def rows(self, clip: CaptionedClip) -> Iterator[Row]:
+        """The parts of a clip; those of a long sound that are silent are left out.
+
+        Raises:
+            FoleyError: it cannot be read, is silent or too short.
+        """
+        fault, made = None, 0
+        for start in starts(clip, self.seconds):
+            try:
+                row = self.features(clip, start)
+            except FoleyError as error:
+                fault = fault or error
+                continue
+            made += 1
+            yield row
+        if not made and fault is not None:
+            raise fault
+
+    @abc.abstractmethod
+    def features(self, clip: CaptionedClip, start: float) -> Row:
+        """Of one part. Raises FoleyError where it cannot be used."""
+
+    def text(self, caption: str) -> Tensor | None:
+        """[Nt, D], None for a caption that says nothing."""
+        return None
+
+
+def sound_of(clip: CaptionedClip, start: float, seconds: float, sample_rate: int) -> Tensor:
+    """A part `[1, T]` of a clip's sound in mono, T less than asked for where the clip ends.
+
+    Raises:
+        FoleyError: it cannot be read, is silent or shorter than a second.
+    """
+    sound, rate = read_audio(
+        clip.path, sample_rate=sample_rate, start=start, seconds=seconds, mono=True
+    )
+    if float(sound.abs().max()) < _SILENT:
+        raise FoleyError(f"{clip.name} is silent, so there is nothing to learn from it.")
+    if sound.shape[1] < _LEAST_SECONDS * rate:
+        raise FoleyError(
+            f"{clip.name} has {sound.shape[1] / rate:.2f} s of sound; {_LEAST_SECONDS:g} s are "
+            "needed."
+        )
+    return sound
+
+
+class FeatureMaker(Maker):
     """Encoders and codec of a row, and what they make of one clip after another."""
 
     def __init__(
@@ -96,7 +155,7 @@ class FeatureMaker:
     ) -> None:
         self.row, self.seconds, self.device, self.given = row, seconds, device, given
         self.figures: dict[str, str] = {}
-        self.text = lru_cache(_TEXTS_KEPT)(self._text)
+        self._texts = lru_cache(_TEXTS_KEPT)(self._text)
 
     def load(self) -> None:
         """Find the weights and read those of the codec, unless that is done. Raises FoleyError
@@ -120,41 +179,16 @@ class FeatureMaker:
         self.per_latent = made["samples_per_latent"]
         self.figures = {name: str(value) for name, value in made.items()}
 
-    def rows(self, clip: CaptionedClip) -> Iterator[Row]:
-        """The parts of a clip; those of a long sound that are silent are left out.
+    def features(self, clip: CaptionedClip, start: float) -> Row:
+        made = self._sound(clip, start)
+        return {**made, **self._picture(clip, start)} if clip.has_picture else made
 
-        Raises:
-            FoleyError: it cannot be read, is silent or too short.
-        """
-        places, fault = starts(clip, self.seconds), None
-        made = 0
-        for start in places:
-            try:
-                row = self._sound(clip, start)
-            except FoleyError as error:
-                fault = fault or error
-                continue
-            made += 1
-            yield {**row, **self._picture(clip, start)} if clip.has_picture else row
-        if not made and fault is not None:
-            raise fault
+    def text(self, caption: str) -> Tensor | None:
+        return self._texts(caption)
 
     @torch.no_grad()
     def _sound(self, clip: CaptionedClip, start: float) -> Row:
-        sound, rate = read_audio(
-            clip.path,
-            sample_rate=self.latent.sample_rate,
-            start=start,
-            seconds=self.seconds,
-            mono=True,
-        )
-        if float(sound.abs().max()) < _SILENT:
-            raise FoleyError(f"{clip.name} is silent, so there is nothing to learn from it.")
-        if sound.shape[1] < _LEAST_SECONDS * rate:
-            raise FoleyError(
-                f"{clip.name} has {sound.shape[1] / rate:.2f} s of sound; {_LEAST_SECONDS:g} s are "
-                "needed."
-            )
+        sound = sound_of(clip, start, self.seconds, self.latent.sample_rate)
         count = self.lengths[LATENT]
         whole = fit_length(sound, count * self.per_latent)[None].to(self.device)
         frames = min(count, -(-sound.shape[1] // self.per_latent))
@@ -172,18 +206,17 @@ class FeatureMaker:
             part, self.store, clip.path, start=start, seconds=self.seconds, to_end=True
         )
         return {
-            name: _fit(value[0].float().cpu(), self.lengths[name], self.specs[name].multiple)
+            name: fit_stream(value[0].float().cpu(), self.lengths[name], self.specs[name].multiple)
             for name, value in encoded.streams.items()
         }
 
     def _text(self, caption: str) -> Tensor | None:
-        """[Nt, D], None for a caption that says nothing to the encoder."""
         part = TEXT_ENCODERS[self.row.text]
         stream = encode_texts(part, self.store, (caption,))[0].get(part.stream)
         return None if stream is None else stream[0]
 
 
-def _fit(stream: Tensor, length: int, multiple: int) -> Tensor:
+def fit_stream(stream: Tensor, length: int, multiple: int) -> Tensor:
     """A stream [N, D] cut, or its last piece repeated, to [length, D]."""
     while len(stream) < length:
         stream = torch.cat((stream, stream[-multiple:]))

@@ -1,8 +1,7 @@
 """Recipes of `specmaskfoley_mini`: a backbone on the sounds of scenes without any picture, frozen,
 then the branch.
 
-Source: SpecMaskFoley (arXiv 2505.16195, section 3.1); what is masked of the backbone's tokens is
-MAGE's (arXiv 2211.09117, section 4).
+Source: SpecMaskFoley (arXiv 2505.16195, section 3.1); masks and loss are in `masked_tokens`.
 """
 
 from __future__ import annotations
@@ -14,43 +13,32 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..codecs.mini_tokens import MiniTokenCodec
 from ..encoders.foley_mini import sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.specmaskfoley import Aligned, SpecMaskFoley, specmaskfoley_mini
-from ..generators.specmaskfoley_checkpoint import record
 from ..scenes.materials import MATERIALS
 from ..weights.load import read_weights
 from ..weights.store import locate
-from .batches import device_of, on_device
+from .masked_tokens import MaskedFigures, MaskedTokenTask, train_branch_alone
 from .prompts import sample_prompt, vocabulary
 from .vqgan import picture_rows
 
 _GRID, _BINS = 5, 16  # columns and bins of the events in 0.32 s
-_LEAST_MASKED = 0.5
 
 
 @dataclass(frozen=True)
-class TokenFigures:
-    """Data, masks and condition dropout of a run.
+class TokenFigures(MaskedFigures):
+    """Data of a run; masks and condition dropout as `MaskedFigures`.
 
-    masked: mean and deviation of the share of tokens that is masked, cut off at 0.5 and 1. spans:
-    chance that all tokens of a range of time are, instead of tokens here and there. smoothing: of
-    the labels. codec: weights of the tokens. base: weights of the backbone, which stays as it is;
-    "" trains the backbone itself. alignment: see `SpecMaskFoleyConfig`.
+    codec: weights of the tokens. base: weights of the backbone, which stays as it is; "" trains the
+    backbone itself. alignment: see `SpecMaskFoleyConfig`.
     """
 
     clips: int = 8000
     validation_clips: int = 96
-    batch: int = 24
-    masked: tuple[float, float] = (0.55, 0.25)
-    spans: float = 0.0
-    smoothing: float = 0.1
-    drop_text: float = 0.1
-    drop_video: float = 0.1
     codec: str = "mini_token_codec"
     base: str = ""
     alignment: Aligned = "columns"
@@ -69,8 +57,10 @@ class MiniSystem(nn.Module):
         self.branch = branch
 
 
-class TokenTask:
+class TokenTask(MaskedTokenTask):
     """Trains `MiniSystem` on cached tokens and events."""
+
+    figures: TokenFigures
 
     def __init__(self, figures: TokenFigures, cache: Path) -> None:
         self.figures = figures
@@ -90,10 +80,7 @@ class TokenTask:
             stored = read_weights(_path(base))
             own = {k: v for k, v in stored.items() if ".control." not in k and ".aligner." not in k}
             system.load_state_dict({**system.state_dict(), **own})
-            system.generator.attach()
-            system.requires_grad_(False)
-            for part in system.generator.branch:
-                part.requires_grad_(True)
+            train_branch_alone(system)
         return system
 
     def batch(self, step: int, rng: np.random.Generator, rows: dict | None = None) -> dict:
@@ -108,65 +95,20 @@ class TokenTask:
             np.stack([rows[name][i, f * s : f * s + n] for i, f in zip(picked, firsts)])
             for name, s, n in (("tokens", _GRID, config.columns), ("events", _BINS, bins))
         )
-        chance = lambda p: torch.from_numpy(rng.random(size) < p)  # noqa: E731
         return {
             "tokens": torch.from_numpy(tokens.astype(np.int64)),
-            "masked": torch.from_numpy(self._masks(tokens.shape, rng)),
+            "masked": torch.from_numpy(self.masks(tokens.shape, rng)),
             "sync": sync_from_events(torch.from_numpy(events.astype(np.float32))),
             "prompts": [
                 sample_prompt(rng, str(rows["kind"][i]), MATERIALS[rows["material"][i]])
                 for i in picked
             ],
-            "drop_text": chance(figures.drop_text),
-            "drop_video": chance(figures.drop_video),
+            **self.drops(rng),
         }
 
-    def _masks(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Bool, like the tokens `[B, N, rows]`."""
-        mean, deviation = self.figures.masked
-        size, columns, rows = shape
-        masked = np.zeros((size, columns * rows), bool)
-        for row in masked:
-            share = mean + deviation * rng.standard_normal()
-            while not _LEAST_MASKED <= share <= 1:
-                share = mean + deviation * rng.standard_normal()
-            if rng.random() < self.figures.spans:
-                length = max(round(share * columns), 1)
-                first = rng.integers(columns - length + 1)
-                row[first * rows : (first + length) * rows] = True
-            else:
-                row[rng.permutation(len(row))[: int(np.ceil(share * len(row)))]] = True
-        return masked.reshape(shape)
-
-    def loss(self, model: MiniSystem, batch: dict, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross entropy of the masked tokens."""
-        generator, tokens, masked = model.generator, batch["tokens"], batch["masked"]
-        config = generator.config
-        seconds = config.trained_seconds
-        words = model.text.encode(batch["prompts"])
-        said = generator.words_proj(words).mean(1, keepdim=True)
-        mask = torch.where(batch["drop_text"][:, None, None], generator.mask_token, said)
-        prepared = generator.prepare({}, seconds, batch=len(tokens))
-        conditions = {**prepared.batched, "masked": mask}
-        if model.branch:
-            aligned = generator.control.zero_in(generator.aligner({"sync": batch["sync"]}))
-            conditions |= {"aligned": aligned, "seen": (~batch["drop_video"]).to(aligned)}
-        ids = tokens.masked_fill(masked, config.codes)
-        prepared = type(prepared)(conditions, prepared.shared)
-        logits = generator(ids, torch.zeros(()), prepared).float()
-        picked, truth = logits[masked], tokens[masked]
-        loss = F.cross_entropy(picked, truth, label_smoothing=self.figures.smoothing)
-        right = (picked.detach().argmax(-1) == truth).float().mean()
-        return loss, {"right": right}
-
-    @torch.no_grad()
-    def evaluate(self, model: MiniSystem) -> dict[str, float]:
-        """Cross entropy on validation scenes, always the same draws."""
-        losses = []
-        for k in range(8):
-            batch = self.batch(10**9, np.random.default_rng([99, k]), self.validation)
-            losses.append(float(self.loss(model, on_device(batch, device_of(model)), 0)[0]))
-        return {"validation": float(np.mean(losses))}
+    def words(self, model: MiniSystem, batch: dict) -> Tensor:
+        """Of the prompts."""
+        return model.text.encode(batch["prompts"])
 
 
 def _path(name: str) -> Path:
@@ -193,8 +135,3 @@ def _with_tokens(
             np.save(file, np.concatenate(made))
         beside.replace(path)
     return {**rows, "tokens": np.load(path, mmap_mode="r")}
-
-
-def file_metadata(model: MiniSystem) -> dict[str, str]:
-    """What the file says of its network and its words."""
-    return {"words": " ".join(model.text.words), **record(model.generator.config)}

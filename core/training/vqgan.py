@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -94,6 +95,28 @@ class VQFigures:
     workers: int = 2
 
 
+class Reconstructed(NamedTuple):
+    """What becomes of pictures `[B, P, H, W]`: themselves again, the encoder's vectors
+    `[B, C, h, w]` without gradients, their ids, and the quantiser's two terms."""
+
+    picture: Tensor
+    vectors: Tensor
+    ids: Tensor
+    codebook: Tensor
+    commitment: Tensor
+
+
+def reconstructed(vae: KLVAE, pictures: Tensor) -> Reconstructed:
+    """Pictures through the codebook, whose gradients go straight on to the encoder."""
+    vectors = vae.moments(pictures).float()
+    ids = vae.quantize.nearest(vectors.detach())
+    codes = vae.quantize.vectors(ids).float()
+    codebook = F.mse_loss(codes, vectors.detach())
+    commitment = F.mse_loss(vectors, codes.detach())
+    made = vae.decode(vectors + (codes - vectors).detach()).float()
+    return Reconstructed(made, vectors.detach(), ids, codebook, commitment)
+
+
 def _parts(figures: VQFigures) -> tuple[tuple[Split, int], ...]:
     return ("train", figures.clips), ("validation", figures.validation_clips)
 
@@ -139,17 +162,12 @@ class VQTask:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """|x - x'| + (x - x')^2, and the quantiser's two terms."""
         truth, vae = batch["picture"], model.vae
-        vectors = vae.moments(truth).float()
-        ids = vae.quantize.nearest(vectors.detach())
-        codes = vae.quantize.vectors(ids).float()
-        quantizing = F.mse_loss(codes, vectors.detach())
-        commitment = F.mse_loss(vectors, codes.detach())
-        made = vae.decode(vectors + (codes - vectors).detach()).float()
-        error = F.l1_loss(made, truth) + F.mse_loss(made, truth)
-        loss = error + quantizing + self.figures.commitment * commitment
+        made = reconstructed(vae, truth)
+        error = F.l1_loss(made.picture, truth) + F.mse_loss(made.picture, truth)
+        loss = error + made.codebook + self.figures.commitment * made.commitment
         if model.training and torch.is_grad_enabled():
-            self._revive(vae, vectors.detach(), ids, batch["chosen"], step)
-        used = len(ids.unique()) / len(self._taken)
+            self._revive(vae, made.vectors, made.ids, batch["chosen"], step)
+        used = len(made.ids.unique()) / len(self._taken)
         return loss, {"error": error.detach(), "used": torch.tensor(used)}
 
     @torch.no_grad()

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
-from family import CLIP, filled, seeded
+from family import CLIP, seeded
 from foleystage.core.catalog import TEXT_ENCODERS
-from foleystage.core.codecs.hifigan import HIFIGAN_22K, HiFiGAN
 from foleystage.core.codecs.kl_vae import KLVAE
 from foleystage.core.codecs.specvqgan import SPECMASKGIT_22K
 from foleystage.core.encoders.clap import Clap
-from foleystage.core.encoders.clip import DFN5BClip
-from foleystage.core.encoders.synchformer import SynchformerVisual
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators.specmaskfoley import SPECMASKFOLEY, SpecMaskFoley
 from foleystage.core.generators.specmaskfoley_checkpoint import record
@@ -24,40 +20,17 @@ from foleystage.core.loading import Loading, load_model
 from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
 from foleystage.core.weights.files import save
+from specmask_files import CLAP, SYNC_DIM, write_encoders
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 SMALL = {"hidden_dim": 32, "num_heads": 2, "depth": 3, "words_dim": 8}
-PICTURE = {"control_depth": 2, "projection_dim": 16, "clip_dim": CLIP.embed_dim, "sync_dim": 64}
-CLAP = {
-    "text_config": {
-        "vocab_size": 8,
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "projection_dim": 8,
-        "pad_token_id": 0,
-    },
-    "audio_config": {
-        "patch_embeds_hidden_size": 8,
-        "hidden_size": 64,
-        "depths": [1, 1, 1, 1],
-        "num_attention_heads": [1, 1, 1, 1],
-        "projection_dim": 8,
-    },
-    "projection_dim": 8,
+PICTURE = {
+    "control_depth": 2,
+    "projection_dim": 16,
+    "clip_dim": CLIP.embed_dim,
+    "sync_dim": SYNC_DIM,
 }
 QUICK = Request(steps=2, loudness=None)
-
-
-def tokenizer(folder):
-    tokenizers = pytest.importorskip("tokenizers")
-    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "a", "metal", "hit", "dog"])}
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    made.save(str(folder / "tokenizer.json"))
-    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(kind), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -74,21 +47,13 @@ def found(tmp_path_factory):
             for value in net.parameters():
                 value.data += torch.randn(value.shape) / 5
             save(folder / f"{name}.safetensors", net.state_dict(), record(config), torch.float32)
-        clap = transformers.ClapModel(transformers.ClapConfig(**CLAP))
-    (folder / "clap").mkdir()
-    state = {k: v.contiguous() for k, v in clap.state_dict().items()}
-    save(folder / "clap" / "model.safetensors", state, {}, torch.float32)
-    tokenizer(folder / "clap")
+    write_encoders(folder)
     vae = KLVAE(SPECMASKGIT_22K.vae, device="meta").state_dict()
     rng = seeded(1)
     drawn = {k: torch.randn(v.shape, generator=rng) * 0.02 for k, v in vae.items()}
     about = {"family": "specvqgan", "variant": CODEC_VARIANT}
     save(folder / "specmaskgit_vqgan.safetensors", drawn, about)
     save(folder / "public.safetensors", drawn, {})
-    save(folder / "hifigan_22k.safetensors", filled(HiFiGAN(HIFIGAN_22K, device="meta")), {})
-    save(folder / "dfn5b_clip.safetensors", filled(DFN5BClip(CLIP, device="meta")), {})
-    sync = filled(SynchformerVisual(64, 1, device="meta"), "vfeat_extractor.")
-    torch.save(sync, folder / "synchformer_state_dict.pth")
     return folder
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+
+# Small files of encoders are made as there.
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "pipeline")]
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +31,7 @@ def make_task(cache):
         "flow": _flow,
         "foleygenex": _foleygenex,
         "foleygenex_folders": _foleygenex_folders,
+        "specvqgan": _specvqgan,
     }
 
 
@@ -87,15 +94,18 @@ def _foleygenex(cache):
     return GenExTask(figures, cache)
 
 
+def _few_sounds(folder):
+    from small_media import write_noise
+
+    for number in range(3):
+        write_noise(folder / f"{number}.wav", 2.0, number)
+    return folder
+
+
 def _foleygenex_folders(cache):
-    from foleystage.core.media import write_audio
     from foleystage.core.training.foleygenex_folders import FolderFigures, FolderTask
 
-    sounds = cache / "few_sounds"
-    sounds.mkdir()
-    for number in range(3):
-        sound = 0.1 * torch.randn(1, 32000, generator=torch.Generator().manual_seed(number))
-        write_audio(sounds / f"{number}.wav", sound, 16000)
+    sounds = _few_sounds(cache / "few_sounds")
     (sounds / "captions.csv").write_text("file,caption\n0,metal\n1,wood\n2,a loud glass\n")
     figures = FolderFigures(
         sounds=(str(sounds),), system="foleygenex_mini", base="foleygenex_mini", batch=4
@@ -103,9 +113,18 @@ def _foleygenex_folders(cache):
     return FolderTask(figures, cache, torch.device("cpu"))
 
 
+def _specvqgan(cache):
+    from foleystage.core.training.specvqgan import VQGANFigures, VQGANTask
+
+    sounds = _few_sounds(cache / "codec_sounds")
+    sizes = {"channels": [32] * 5, "blocks": 1, "latent_channels": 16, "codes": 32}
+    figures = VQGANFigures(sounds=str(sounds), network=sizes, batch=4, frames=32)
+    return VQGANTask(figures, cache)
+
+
 KINDS = (
     *("video_encoder", "codec", "mdsgen", "mdsgen_videos", "flow"),
-    *("foleygenex", "foleygenex_folders"),
+    *("foleygenex", "foleygenex_folders", "specvqgan"),
 )
 
 

@@ -11,7 +11,7 @@ import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators.base import CONTEXT, VIDEO_MASK
 from foleystage.core.loading import load_model
-from foleystage.core.media import encode_frames, write_audio
+from foleystage.core.media import write_audio
 from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
 from foleystage.core.training import genex_clips, genex_features
@@ -23,31 +23,14 @@ from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.load import read_weights
 from foleystage.core.weights.store import locate
 from safetensors.torch import save_file
+from small_media import RATE, noise, write_video
 
-RATE = 16000
 MINI = {"system": "foleygenex_mini", "base": "foleygenex_mini", "batch": 4}
 CPU = torch.device("cpu")
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def noise(seconds, seed=0):
-    shape = (1, round(seconds * RATE))
-    return 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def write_video(path, seconds=1.5, sound=True, fps=12):
-    """A square that jumps, with noise."""
-    frames = torch.zeros(round(seconds * fps), 64, 64, 3, dtype=torch.uint8)
-    for number, frame in enumerate(frames):
-        at = 8 * (number // 6 % 5)
-        frame[at : at + 20, at : at + 20] = 255
-    given = {"waveform": noise(seconds, 7), "sample_rate": RATE} if sound is True else {}
-    if sound == "silent":
-        given = {"waveform": torch.zeros(1, round(seconds * RATE)), "sample_rate": RATE}
-    encode_frames(frames, fps, path, **given)
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,7 @@ def _kinds() -> dict[str, Kind]:
     from ..codec import CodecFigures, CodecTask, settle
     from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
     from ..foleygenex_folders import FolderFigures, FolderTask, is_of_folders
+    from ..masked_tokens import file_metadata as token_metadata
     from ..mdsgen import (
         MDSGenFigures,
         MDSGenTask,
@@ -119,7 +120,8 @@ def _kinds() -> dict[str, Kind]:
     from ..mini_encoder import EncoderFigures, EncoderTask
     from ..mini_flow import FlowFigures, FlowTask
     from ..specmaskfoley import TokenFigures, TokenTask
-    from ..specmaskfoley import file_metadata as token_metadata
+    from ..specmaskfoley_folders import TokenFolderFigures, TokenFolderTask
+    from ..specvqgan import VQGANFigures, VQGANTask, codec_metadata, codec_tensors
     from ..vqgan import VQFigures, VQTask
 
     def figures(kind, values):
@@ -142,8 +144,17 @@ def _kinds() -> dict[str, Kind]:
             lambda model: model.state_dict(),
             lambda model: {},
         ),
+        "specvqgan": Kind(
+            lambda values, loop, cache, device: VQGANTask(figures(VQGANFigures, values), cache),
+            codec_tensors,
+            codec_metadata,
+        ),
         "specmaskfoley": Kind(
-            lambda values, loop, cache, device: TokenTask(figures(TokenFigures, values), cache),
+            lambda values, loop, cache, device: (
+                TokenFolderTask(figures(TokenFolderFigures, values), cache, device)
+                if is_of_folders(values)
+                else TokenTask(figures(TokenFigures, values), cache)
+            ),
             lambda model: model.state_dict(),
             token_metadata,
         ),
