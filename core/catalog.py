@@ -344,7 +344,7 @@ add(
         SPECMASKFOLEY_CHECKPOINT,
         specmaskfoley_mini(),
         text="mini_text_encoder_tokens",
-        sampling=replace(_MASKGIT, words="text"),
+        sampling=replace(_MASKGIT, guidance="plain", words="text"),
         **{**_MINI, "loudness": None},
     ),
     _system(

@@ -15,6 +15,7 @@ from .native.guider import (
     guider_of,
     terms_of,
     two_sided,
+    unkept,
     until,
 )
 from .native.model import foley_model
@@ -148,7 +149,7 @@ class MultiCFGGuider(Node):
         asked = {"together": picture_and_words, "alone": picture}
         guidance = multi_cfg(cfg, words, given, **asked)
         shown = "\n".join(f"{when}: {_sum(guidance, t)}" for when, t in _MOMENTS.items())
-        guider = two_sided(model, guidance, positive, negative)
+        guider = two_sided(model, guidance, positive, unkept(negative))
         return io.NodeOutput(guider, ui=ui.PreviewText(shown))
 
 

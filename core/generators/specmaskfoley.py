@@ -35,6 +35,7 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
     (FT-Aligner), or two lesser ones to compare it with: the "first row" of tokens alone is told,
     or every token their "average" over time. sync_fps, sync_window, sync_step, sync_segment: of
     what Synchformer makes, see `MMAudioConfig`. clip_dim: 0 where there is no such stream.
+    always_conditioned: streams that guidance keeps.
     """
 
     control_depth: int = 12
@@ -48,6 +49,7 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
     sync_window: int = 16
     sync_step: int = 8
     sync_segment: int = 8
+    always_conditioned: tuple[str, ...] = ()
 
     @property
     def streams(self) -> tuple[StreamSpec, ...]:  # type: ignore[override]
@@ -60,6 +62,8 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
             found.append(
                 StreamSpec("clip", self.clip_dim, self.clip_fps, null="zeros", meaning=meaning)
             )
+        kept = self.always_conditioned
+        found = [replace(spec, always_conditioned=spec.name in kept) for spec in found]
         return (*found, *super().streams)
 
     def lengths(self, seconds: float) -> Lengths:
@@ -93,6 +97,8 @@ def specmaskfoley_mini(**figures: Any) -> SpecMaskFoleyConfig:
         sync_dim=3,
         sync_fps=50.0,
         sync_window=8,
+        # Guided, the picture cuts what rings short (docs/evidence.md).
+        always_conditioned=("sync",),
     )
     return replace(config, **figures)
 

@@ -174,6 +174,16 @@ def guider_of(
     return IntervalGuider(model, positive, negative, scale, start, stop)
 
 
+def unkept(negative: list) -> list:
+    """A negative side without the streams of the positive one that guidance keeps there."""
+    stripped = []
+    for tensor, options in negative:
+        entry = entry_of(options)
+        own = {k: v for k, v in entry.streams.items() if entry.every.get(k) is not v}
+        stripped.append([tensor, {**options, KEY: entry.with_streams(own)}])
+    return stripped
+
+
 def two_sided(model, guidance: Guidance, positive: list, negative: list) -> TermGuider:
     """A guidance of core, whose terms have streams of one side or of the other."""
     terms: list[WeightedConditioning] = []

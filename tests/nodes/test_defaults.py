@@ -18,16 +18,20 @@ PLAIN_STEPS, PLAIN_SCALE = 25, 3.0  # what the widgets of the first version held
 def everything(tmp_path_factory):
     """Small files of every model that is not bundled, where core and the loaders find them."""
     from family import OTHERS, write_family, write_generator
+    from specmask_files import with_small_clap, write_encoders, write_systems
 
     folder = tmp_path_factory.mktemp("everything")
     patch = pytest.MonkeyPatch()
     with small_sizes(), models_in(folder):
         with torch.inference_mode(False):
+            write_encoders(folder)
+            write_systems(folder)
             write_family(folder)
             for name, config in OTHERS.items():
                 write_generator(name, folder, config)
         write_mdsgen(folder)
         stand_in(patch, folder)
+        with_small_clap(patch)
         yield folder
     patch.undo()
 
@@ -47,11 +51,13 @@ def take(call, clip):
     def make(name: str, video: Path = clip, **widgets) -> torch.Tensor:
         row = SYSTEMS[name]
         model = call("LoadModel", name=name)[0]
-        encoder = call("LoadVideoEncoder", name=row.video)[0]
-        features = call(
-            "EncodeVideo", video_encoder=encoder, video=InputImpl.VideoFromFile(str(video))
-        )
-        positive, negative, latent = call("Conditioning", model=model, video=features[0])
+        source, seen = InputImpl.VideoFromFile(str(video)), {}
+        if row.video:
+            encoder = call("LoadVideoEncoder", name=row.video)[0]
+            seen["video"] = call("EncodeVideo", video_encoder=encoder, video=source)[0]
+        else:
+            seen["seconds"] = float(source.get_duration())
+        positive, negative, latent = call("Conditioning", model=model, **seen)
         sides = {"model": model, "positive": positive, "negative": negative}
         made = call("Sampler", **sides, latent=latent, **widgets)[0]
         codec = call("LoadCodec", name=model.model.row.codec)[0]

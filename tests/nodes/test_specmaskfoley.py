@@ -69,6 +69,18 @@ def test_ids_are_those_of_core(make, told):
     assert torch.equal(made.transpose(1, 2).long(), core_ids(told, takes=2))
 
 
+def core_multi(told):
+    from foleystage.core.generators import Conditions
+    from foleystage.core.loading import load_model
+    from foleystage.core.sampling import multi_cfg, sample
+
+    entry, system = told[0][0][1][KEY], load_model(NAME)
+    given = Conditions(entry.streams, entry.seconds)
+    guidance = multi_cfg(3.0, "text", entry.streams)
+    with system.store.using("generator") as net:
+        return sample(net, given, guidance, seed=SEED, steps=STEPS, temperature=9.0)
+
+
 def test_a_long_take_slides_as_in_core(call, model, long_clip):
     told = _told(call, model, long_clip)
     made = call("Sampler", **sides(model, told), latent=told[2], steps=STEPS, seed=SEED)[0][
@@ -121,13 +133,13 @@ def test_a_sound_of_its_codec_comes_back_where_it_is_not_masked(call, make, told
     assert not same[changed].all()
 
 
-def test_the_guider_shows_its_sum_and_does_what_the_preset_does(call, nodes, model, told, make):
+def test_the_guider_shows_its_sum_and_does_what_core_does(call, nodes, model, told, make):
     positive, negative, _ = told
     node = nodes["FoleyStageMultiCFGGuider"].execute(model, positive, negative, 3.0, True, True)
     shown = node.ui.as_dict()["text"][0].splitlines()
     assert shown[0] == "at first: +1.00 nothing +0.00 all that is given +0.00 picture"
     assert shown[2] == "at the end: -5.00 nothing +3.00 all that is given +3.00 picture"
-    assert torch.equal(make(guider=node.result[0]), make())
+    assert torch.equal(make(guider=node.result[0]).transpose(1, 2).long(), core_multi(told))
     alone = call("MultiCFGGuider", **sides(model, told), picture_and_words=False)[0]
     assert not torch.equal(make(guider=alone), make())
 
@@ -158,7 +170,7 @@ def test_it_runs_under_sampler_custom_advanced(call, model, told, make):
         found = node.sample(*given) if hasattr(node, "sample") else node.execute(*given)
         return (found if isinstance(found, tuple) else found.result)[0]["samples"]
 
-    assert torch.equal(run(9.0), make())
+    assert torch.equal(run(9.0), make(guider=guider))
     assert not torch.equal(run(0.0), run(9.0))
     assert run(1e6).max() < 1024
     with pytest.raises(FoleyError, match="must be 0 or more, not -1"):

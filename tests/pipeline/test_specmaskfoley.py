@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
-from family import CLIP, seeded
-from foleystage.core.catalog import TEXT_ENCODERS
-from foleystage.core.codecs.kl_vae import KLVAE
-from foleystage.core.codecs.specvqgan import SPECMASKGIT_22K
-from foleystage.core.encoders.clap import Clap
+from family import seeded
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators.specmaskfoley import SPECMASKFOLEY, SpecMaskFoley
-from foleystage.core.generators.specmaskfoley_checkpoint import record
-from foleystage.core.generators.specmaskgit import CODEC_VARIANT, SPECMASKGIT, SpecMaskGIT
 from foleystage.core.loading import Loading, load_model
 from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
-from foleystage.core.weights.files import save
-from specmask_files import CLAP, SYNC_DIM, write_encoders
+from specmask_files import with_small_clap, write_encoders, write_systems
 
 pytest.importorskip("transformers")
-SMALL = {"hidden_dim": 32, "num_heads": 2, "depth": 3, "words_dim": 8}
-PICTURE = {
-    "control_depth": 2,
-    "projection_dim": 16,
-    "clip_dim": CLIP.embed_dim,
-    "sync_dim": SYNC_DIM,
-}
 QUICK = Request(steps=2, loudness=None)
 
 
@@ -37,23 +21,8 @@ QUICK = Request(steps=2, loudness=None)
 def found(tmp_path_factory):
     """Every file of both systems, by its name in the registry."""
     folder = tmp_path_factory.mktemp("specmask")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for name, kind, config in (
-            ("specmaskgit", SpecMaskGIT, replace(SPECMASKGIT, **SMALL)),
-            ("specmaskfoley", SpecMaskFoley, replace(SPECMASKFOLEY, **SMALL, **PICTURE)),
-        ):
-            net = kind(config, rng=seeded())
-            for value in net.parameters():
-                value.data += torch.randn(value.shape) / 5
-            save(folder / f"{name}.safetensors", net.state_dict(), record(config), torch.float32)
     write_encoders(folder)
-    vae = KLVAE(SPECMASKGIT_22K.vae, device="meta").state_dict()
-    rng = seeded(1)
-    drawn = {k: torch.randn(v.shape, generator=rng) * 0.02 for k, v in vae.items()}
-    about = {"family": "specvqgan", "variant": CODEC_VARIANT}
-    save(folder / "specmaskgit_vqgan.safetensors", drawn, about)
-    save(folder / "public.safetensors", drawn, {})
+    write_systems(folder)
     return folder
 
 
@@ -61,8 +30,7 @@ def found(tmp_path_factory):
 def system(found, monkeypatch, tmp_path):
     monkeypatch.setenv("FOLEYSTAGE_MODELS", str(found))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    small = replace(TEXT_ENCODERS["clap_text"], load=partial(Clap.load, config=CLAP))
-    monkeypatch.setitem(TEXT_ENCODERS, "clap_text", small)
+    with_small_clap(monkeypatch)
     return load_model
 
 
