@@ -110,7 +110,7 @@ def _plain(net, conditions, steps: int) -> torch.Tensor:
     def predict(ids: torch.Tensor, share: float) -> torch.Tensor:
         times = torch.zeros(1, device=ids.device)
         nothing, seen, both = (
-            net(ids, times, net.prepare(streams, seconds, batch=1)).float()
+            net(ids, times, net.settled(net.prepare(streams, seconds, batch=1))).float()
             for streams in ({}, picture, given)
         )
         return nothing + SCALE * share * ((both - nothing) + (seen - nothing))

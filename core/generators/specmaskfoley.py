@@ -246,16 +246,19 @@ class SpecMaskFoley(SpecMaskGIT):
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Logits `[B, N, rows, codes]` of ids `[B, N, rows]`; t has no effect."""
         x = self.embed(x, prepared)
-        rows = prepared.shared.get("rows")
+        rows, aligned = prepared.shared.get("rows"), prepared.batched["aligned"].to(x)
         if rows is None:
-            rows = self.settled(prepared).shared["rows"]
-        every = len(rows) == len(x)
-        added: list[Tensor] = []
-        if len(rows):
-            aligned = prepared.batched["aligned"].to(x)
+            # Which rows see something is not looked up: that would stop a GPU at every step.
+            seen = prepared.batched["seen"].to(x)[:, None, None]
+            added = [more * seen for more in self.control(x, aligned)]
+        elif len(rows):
+            every = len(rows) == len(x)
             added = self.control(*((x, aligned) if every else (x[rows], aligned[rows])))
+            rows = None if every else rows
+        else:
+            added = []
         for i, block in enumerate(self.blocks):
             x = block(x)
             if i < len(added):
-                x = x + added[i] if every else x.index_add(0, rows, added[i])
+                x = x + added[i] if rows is None else x.index_add(0, rows, added[i])
         return self.logits(x)

@@ -294,7 +294,10 @@ class Guided:
             self._terms.append([term])
             streams = {k: _expanded(v, batch, k) for k, v in streams.items()}
             self._prepared.append(
-                [piece.prepare(generator, streams, batch) for piece in self.pieces]
+                [
+                    generator.settled(piece.prepare(generator, streams, batch))
+                    for piece in self.pieces
+                ]
             )
 
     @property

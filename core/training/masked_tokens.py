@@ -44,8 +44,8 @@ class MaskedTokenTask(abc.ABC):
     """Masks, loss and evaluation of a task whose model has `generator` and `branch`, whether the
     branch of the picture is trained.
 
-    A batch has `tokens` `[B, N, rows]`, `masked` like them, `drop_text` and `drop_video` `[B]`,
-    and the streams of the picture.
+    A batch has `tokens` `[B, N, rows]`, `masked` like them, `masked_each`, how many of a
+    take are in the mean, `drop_text` and `drop_video` `[B]`, and the streams of the picture.
     """
 
     figures: MaskedFigures
@@ -77,6 +77,11 @@ class MaskedTokenTask(abc.ABC):
                 row[rng.permutation(len(row))[: int(np.ceil(share * len(row)))]] = True
         return masked.reshape(shape)
 
+    def masked(self, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, Any]:
+        """What a batch of tokens of a shape has of masks."""
+        masks = self.masks(shape, rng)
+        return {"masked": torch.from_numpy(masks), "masked_each": float(masks.sum()) / len(masks)}
+
     def drops(self, rng: np.random.Generator) -> dict[str, Tensor]:
         """Which takes of a batch go without a condition, bool `[B]`."""
         figures = self.figures
@@ -98,10 +103,15 @@ class MaskedTokenTask(abc.ABC):
         ids = tokens.masked_fill(masked, config.codes)
         prepared = type(prepared)(conditions, prepared.shared)
         logits = generator(ids, torch.zeros(()), prepared).float()
-        picked, truth = logits[masked], tokens[masked]
-        loss = F.cross_entropy(picked, truth, label_smoothing=self.figures.smoothing)
-        right = (picked.detach().argmax(-1) == truth).float().mean()
-        return loss, {"right": right}
+        smoothing = self.figures.smoothing
+        losses = F.cross_entropy(
+            logits.flatten(0, 2), tokens.flatten(), label_smoothing=smoothing, reduction="none"
+        )
+        right = logits.detach().argmax(-1) == tokens
+        # Per masked token of the whole batch, of which this may be a share.
+        count = batch["masked_each"] * len(tokens)
+        loss = (losses * masked.flatten()).sum() / count
+        return loss, {"right": (right & masked).sum() / count}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:

@@ -97,7 +97,7 @@ class TokenTask(MaskedTokenTask):
         )
         return {
             "tokens": torch.from_numpy(tokens.astype(np.int64)),
-            "masked": torch.from_numpy(self.masks(tokens.shape, rng)),
+            **self.masked(tokens.shape, rng),
             "sync": sync_from_events(torch.from_numpy(events.astype(np.float32))),
             "prompts": [
                 sample_prompt(rng, str(rows["kind"][i]), MATERIALS[rows["material"][i]])

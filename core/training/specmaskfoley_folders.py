@@ -194,8 +194,8 @@ class TokenFolderTask(MaskedTokenTask):
         """Tokens `[B, N, rows]`, which of them are masked, embeddings, and what is seen."""
         picked = rng.choice(self.rows.train if rows is None else rows, self.figures.batch)
         tokens = self.rows.read(picked, "tokens").long()
-        masked = torch.from_numpy(self.masks(tuple(tokens.shape), rng))
-        made = {"tokens": tokens, "masked": masked, "words": self.rows.read(picked, "words")}
+        masked = self.masked(tuple(tokens.shape), rng)
+        made = {"tokens": tokens, **masked, "words": self.rows.read(picked, "words")}
         seen = PICTURE if self.base is not None else ()
         streams = {name: self.rows.read(picked, name) for name in seen}
         return {**made, **streams, **self.drops(rng)}

@@ -30,7 +30,7 @@ from .genex_features import Maker, Row, features_of, sound_of
 from .genex_shards import ShardRows
 from .media_folders import as_folders, own_names, read_media, resized
 from .perceptual import LPAPS, band_statistics
-from .vqgan import reconstructed
+from .vqgan import reconstructed, taken
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ class VQGANTask:
         made = reconstructed(model.vae, truth)
         error = F.l1_loss(made.picture, truth)
         loss = error + figures.codebook * made.codebook + made.commitment
-        measures = {"error": error.detach(), "used": self._taken(made.ids).mean()}
+        measures = {"error": error.detach(), "used": taken(made.ids, self.config.codes or 1).mean()}
         if self.perceptual is not None:
             distance = self.perceptual.to(truth.device)(made.picture, truth)
             loss = loss + figures.perceptual_weight * distance
@@ -205,20 +205,15 @@ class VQGANTask:
     @torch.no_grad()
     def evaluate(self, model: VQGANSystem) -> dict[str, float]:
         """Error and codes in use on files that are not trained on, always the same crops."""
-        errors, taken = [], []
+        errors, used = [], []
         for k in range(_EVALUATED):
             batch = self.batch(10**9, np.random.default_rng([99, k]), self.rows.validation)
             truth = on_device(batch, device_of(model))["picture"]
             made = reconstructed(model.vae, truth)
             errors.append(float(F.l1_loss(made.picture, truth)))
-            taken.append(self._taken(made.ids))
-        codes = torch.stack(taken).amax(0).sum()
+            used.append(taken(made.ids, self.config.codes or 1))
+        codes = torch.stack(used).amax(0).sum()
         return {"validation": float(np.mean(errors)), "codes": float(codes)}
-
-    def _taken(self, ids: Tensor) -> Tensor:
-        """1 for each code that some place takes, else 0, `[codes]`."""
-        taken = torch.zeros(self.config.codes or 1, device=ids.device)
-        return taken.index_fill(0, ids.flatten(), 1.0)
 
 
 def fooling_loss(discriminator: nn.Module, made: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -132,11 +132,12 @@ class VQTask:
             picture_rows(self.tokenizer, split, count, cache, figures.workers)
             for split, count in _parts(figures)
         )
-        self._taken = torch.zeros(CODES, dtype=torch.bool)
 
     def model(self) -> Tokenizer:
         model = Tokenizer()
         model.picture.load_state_dict(self.tokenizer.picture.state_dict())
+        # Which codes were taken since some began anew; no part of the file.
+        model.register_buffer("taken", torch.zeros(CODES), persistent=False)
         nn.init.uniform_(model.vae.quantize.embedding.weight, -1 / CODES, 1 / CODES)
         return model
 
@@ -166,31 +167,38 @@ class VQTask:
         error = F.l1_loss(made.picture, truth) + F.mse_loss(made.picture, truth)
         loss = error + made.codebook + self.figures.commitment * made.commitment
         if model.training and torch.is_grad_enabled():
-            self._revive(vae, made.vectors, made.ids, batch["chosen"], step)
-        used = len(made.ids.unique()) / len(self._taken)
-        return loss, {"error": error.detach(), "used": torch.tensor(used)}
+            self._revive(model, made.vectors, made.ids, batch["chosen"], step)
+        return loss, {"error": error.detach(), "used": taken(made.ids, CODES).mean()}
 
     @torch.no_grad()
     def _revive(
-        self, model: KLVAE, vectors: Tensor, ids: Tensor, chosen: Tensor, step: int
+        self, model: Tokenizer, vectors: Tensor, ids: Tensor, chosen: Tensor, step: int
     ) -> None:
         figures = self.figures
-        self._taken[ids.unique().cpu()] = True
+        used: Any = model.taken
+        used.copy_(taken(ids, CODES).maximum(used))
         if (step + 1) % figures.revive_every or step > figures.revive_until * self.steps:
             return
-        dead = (~self._taken).nonzero()[:, 0]
+        dead = used == 0
         rows = vectors.movedim(1, -1).flatten(0, 2)
-        places = (chosen.flatten()[: len(dead)] * len(rows)).long().to(rows.device)
-        model.quantize.embedding.weight[dead.to(rows.device)] = rows[places]
-        self._taken.zero_()
+        numbers = chosen.flatten()[dead.cumsum(0) - 1]
+        weight = model.vae.quantize.embedding.weight
+        weight.copy_(torch.where(dead[:, None], rows[(numbers * len(rows)).long()], weight))
+        used.zero_()
 
     @torch.no_grad()
     def evaluate(self, model: Tokenizer) -> dict[str, float]:
         """Error and codes in use on validation scenes, always the same crops."""
-        errors, taken = [], set()
+        errors, used = [], []
         for k in range(4):
             batch = self.batch(10**9, np.random.default_rng([99, k]), self.validation)
             batch = on_device(batch, device_of(model))
             errors.append(float(self.loss(model, batch, 0)[1]["error"]))
-            taken |= set(model.ids(batch["picture"]).unique().tolist())
-        return {"validation": float(np.mean(errors)), "codes": float(len(taken))}
+            used.append(taken(model.ids(batch["picture"]), CODES))
+        codes = torch.stack(used).amax(0).sum()
+        return {"validation": float(np.mean(errors)), "codes": float(codes)}
+
+
+def taken(ids: Tensor, codes: int) -> Tensor:
+    """1 for each code that some place takes, else 0, `[codes]`."""
+    return torch.zeros(codes, device=ids.device).index_fill(0, ids.flatten(), 1.0)

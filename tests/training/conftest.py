@@ -32,6 +32,8 @@ def make_task(cache):
         "foleygenex": _foleygenex,
         "foleygenex_folders": _foleygenex_folders,
         "specvqgan": _specvqgan,
+        "mini_tokens": _mini_tokens,
+        "specmaskfoley": _specmaskfoley,
     }
 
 
@@ -122,9 +124,25 @@ def _specvqgan(cache):
     return VQGANTask(figures, cache)
 
 
+def _mini_tokens(cache):
+    from foleystage.core.training.vqgan import VQFigures, VQTask
+
+    figures = VQFigures(clips=4, validation_clips=2, frames=32, batch=4, workers=1)
+    return VQTask(figures, 10, cache)
+
+
+def _specmaskfoley(cache):
+    from foleystage.core.training.specmaskfoley import TokenFigures, TokenTask
+
+    figures = TokenFigures(
+        clips=4, validation_clips=2, batch=4, base="specmaskfoley_mini", workers=1
+    )
+    return TokenTask(figures, cache)
+
+
 KINDS = (
     *("video_encoder", "codec", "mdsgen", "mdsgen_videos", "flow"),
-    *("foleygenex", "foleygenex_folders", "specvqgan"),
+    *("foleygenex", "foleygenex_folders", "specvqgan", "mini_tokens", "specmaskfoley"),
 )
 
 
