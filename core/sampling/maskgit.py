@@ -16,6 +16,8 @@ from torch import Tensor
 from ..errors import FoleyError
 from .solver import Hook, unchanged
 
+# Of uniform float32 numbers and from 1: Gumbel noise from -2.8 to 16.6.
+_LEAST = 2.0**-24
 PredictTokens = Callable[[Tensor, float], Tensor]
 
 
@@ -34,8 +36,8 @@ def draw_gumbel(
     takes are drawn."""
 
     def draw(*shape: int) -> Tensor:
-        uniform = torch.rand(shape, generator=rng, dtype=torch.float64)
-        return -(-uniform.clamp_(1e-12, 1 - 1e-12).log()).log().float()
+        uniform = torch.rand(shape, generator=rng).clamp_(_LEAST, 1 - _LEAST)
+        return uniform.log_().neg_().log_().neg_()
 
     drawn = [(draw(steps, length, codes), draw(steps, length)) for _ in range(takes)]
     tokens, confidence = zip(*drawn, strict=True)
@@ -81,6 +83,7 @@ def maskgit(
         )
     ids = hook(0, ids).flatten(1)
     at_first = (ids == mask_id).sum(1).tolist()
+    left = list(at_first)  # counted here: asking a GPU at every step would stop it
     for i in range(steps):
         masked = ids == mask_id
         logits = predict(ids.view(shape), i / max(steps - 1, 1)).float().flatten(1, -2)
@@ -90,9 +93,9 @@ def maskgit(
         sure = sure + temperature * (1 - (i + 1) / steps) * noise.confidence[:, i].to(logits)
         sure = sure.masked_fill(~masked, math.inf)
         again = torch.zeros_like(masked)
-        for row, (first, now) in enumerate(zip(at_first, masked.sum(1).tolist(), strict=True)):
-            count = masked_after(i, steps, first, now)
-            again[row, sure[row].topk(count, largest=False).indices] = True
+        for row, first in enumerate(at_first):
+            left[row] = masked_after(i, steps, first, left[row])
+            again[row, sure[row].topk(left[row], largest=False).indices] = True
         ids = filled.masked_fill(again, mask_id)
         ids = hook(i + 1, ids.view(shape)).flatten(1)
     return torch.where(ids == mask_id, filled, ids).view(shape)
