@@ -89,3 +89,12 @@ def test_a_system_that_takes_no_words_is_measured_by_its_picture(tmp_path):
     assert "picture alone" in table and "material asked for" not in table
     report = json.loads((tmp_path / "mdsgen_mini_clean.json").read_text())
     assert set(report["onsets"]) == {"true sound", "picture", "blind"}
+
+
+@pytest.mark.slow
+def test_of_tokens_the_true_ones_are_measured_too(tmp_path):
+    settings = Settings(2, hard=False, seconds=2.0, steps=2)
+    table = evaluate_model(load_model("specmaskfoley_mini"), settings, folder=tmp_path)
+    assert "true tokens" in table and "material asked for" in table
+    report = json.loads((tmp_path / "specmaskfoley_mini_clean.json").read_text())
+    assert report["onsets"]["true tokens"]["f1"] > 0.8 and report["steps"] == 2

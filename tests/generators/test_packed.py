@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from foleystage.core.generators import packed
+from foleystage.core.generators.specmaskfoley import SpecMaskFoley, specmaskfoley_mini
 
 BUILT = packed.can_pack(torch.float32, "cpu")
 
@@ -30,6 +31,27 @@ def test_operators_that_are_gone_fall_back(asked_anew, monkeypatch, caplog):
 
     monkeypatch.setattr(packed.Packed, "apply_to", gone)
     assert not packed.can_pack(torch.float32, "cpu") and "no such operator" in caplog.text
+
+
+@pytest.mark.skipif(not BUILT, reason="this torch packs no weights")
+@torch.no_grad()
+def test_packed_logits_of_tokens_are_the_same():
+    config = specmaskfoley_mini(hidden_dim=64, depth=3, control_depth=2)
+    net = SpecMaskFoley(config, rng=torch.Generator().manual_seed(0)).eval()
+    rng = torch.Generator().manual_seed(1)
+    for value in net.parameters():
+        value += torch.randn(value.shape, generator=rng) / 20
+    streams = {"sync": torch.randn(2, 256, 3, generator=rng)}
+    ids = torch.randint(config.codes + 1, (2, 80, 4), generator=rng)
+
+    def logits():
+        prepared = net.settled(net.prepare(streams, config.trained_seconds))
+        return net(ids, torch.zeros(()), prepared)
+
+    plain = logits()
+    packed.pack(net, packed.SPECMASKGIT_KINDS)
+    assert any(isinstance(layer, packed.PackedExactMLP) for layer in net.modules())
+    torch.testing.assert_close(logits(), plain, atol=1e-4, rtol=1e-4)
 
 
 def test_a_gpu_packs_nothing():
