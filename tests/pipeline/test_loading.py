@@ -17,6 +17,7 @@ from foleystage.core.loading import Loading, load_model
 from foleystage.core.weights.families import Family
 from foleystage.core.weights.minis import mini_path
 from safetensors.torch import save_file
+from specmask_files import write_systems
 
 # A mini of one's own, smaller than the bundled one.
 FIGURES = {"depth": 3, "hidden_dim": 32, "num_heads": 2}
@@ -57,6 +58,7 @@ def everything(tmp_path_factory):
         write_generator(name, folder, config)
     for name, config in OTHERS.items():
         write_generator(name, folder, config)
+    write_systems(folder)
     plain = replace(mdsgen_config("b"), side_block=False)
     write_mdsgen(folder / "mdsgen_b.safetensors", plain)
     return folder
