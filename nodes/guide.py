@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..core.catalog import SYSTEMS
 from ..core.errors import FoleyError
 from ..core.sampling import Guidance, Term, multi_cfg, per_stream, power_cosine
+from ..core.sampling.guidance import ZERO_WEIGHT
 from . import common, widgets
 from .common import Node
 from .native.guider import (
@@ -20,6 +21,7 @@ from .native.guider import (
 )
 from .native.model import foley_model
 from .native.rescale import rescaling
+from .notices import show_text
 from .values import entry_of
 
 
@@ -63,7 +65,7 @@ def _span() -> list:
 
 # Streams of words, by name.
 _WORDS = ("text", "clap")
-_MOMENTS = {"at first": 0.0, "half way": 0.5, "at the end": 1.0}
+_MOMENTS = {"at first": 0.0, "at the end": 1.0}
 _GUIDER = io.Guider.Output("guider", tooltip="For Foley Sampler or SamplerCustomAdvanced.")
 
 
@@ -139,7 +141,7 @@ class MultiCFGGuider(Node):
     OUTPUTS = [_GUIDER]
     FOLDER = "guide"
     ALIASES = ("multi condition guidance", "specmaskfoley guidance")
-    OTHER = {"is_output_node": True}
+    HIDDEN = [io.Hidden.unique_id]
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, picture_and_words, picture) -> io.NodeOutput:
@@ -148,17 +150,22 @@ class MultiCFGGuider(Node):
         given = {name for _, options in positive for name in entry_of(options).streams}
         asked = {"together": picture_and_words, "alone": picture}
         guidance = multi_cfg(cfg, words, given, **asked)
-        shown = "\n".join(f"{when}: {_sum(guidance, t)}" for when, t in _MOMENTS.items())
         guider = two_sided(model, guidance, positive, unkept(negative))
-        return io.NodeOutput(guider, ui=ui.PreviewText(shown))
+        show_text(said(guidance), cls.hidden.unique_id)
+        return io.NodeOutput(guider)
+
+
+def said(guidance: Guidance) -> str:
+    """What is summed, with its weights, at some moments."""
+    return "\n".join(f"{when}: {_sum(guidance, t)}" for when, t in _MOMENTS.items())
 
 
 def _sum(guidance: Guidance, t: float) -> str:
-    """What is summed at a moment, with its weights."""
     parts = [
-        f"{term.at(t):+.2f} "
+        f"{term.at(t):+.3g} "
         + ("nothing" if term.negative else "picture" if term.drop else "all that is given")
         for term in reversed(guidance)
+        if abs(term.at(t)) > ZERO_WEIGHT
     ]
     return " ".join(parts)
 

@@ -1,4 +1,4 @@
-"""What core warns of while a node runs, shown on the node: for results that are not errors."""
+"""Texts shown on a node, such as what core warns of while it runs, where that is no error."""
 
 from __future__ import annotations
 
@@ -30,11 +30,17 @@ def shown_on(node_id: str | None) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(collector)
-    if not collector.lines or node_id is None:
+    if collector.lines:
+        show_text("\n".join(collector.lines), node_id)
+
+
+def show_text(text: str, node_id: str | None) -> None:
+    """Shows a text on a node while its page is open."""
+    if node_id is None:
         return
     from server import PromptServer
 
     show = getattr(getattr(PromptServer, "instance", None), "send_progress_text", None)
     if show is not None:
         # Steps that unfold from a node are shown in its place.
-        show("\n".join(collector.lines), node_id.partition(".")[0])
+        show(text, node_id.partition(".")[0])

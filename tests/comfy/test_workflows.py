@@ -77,7 +77,7 @@ def _check_minute(onsets):
     from foleystage.core.evaluation.matching import match_onsets
     from foleystage.core.scenes import sample_scene
 
-    scene = sample_scene(7, "test", seconds=60.0, hard=False, kinds=("hammer",))
+    scene = sample_scene(43, "test", seconds=60.0, hard=False, kinds=("hammer",))
     times = np.array([event.time for event in scene.events])
     for first in range(0, 60, 15):
         here, true = (x[(x >= first) & (x < first + 15)] for x in (onsets, times))
