@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
@@ -135,26 +133,16 @@ def test_a_sound_of_its_codec_comes_back_where_it_is_not_masked(call, make, told
     assert not same[changed].all()
 
 
-def test_the_guider_shows_its_sum_and_does_what_core_does(
-    call, nodes, model, told, make, monkeypatch
-):
-    from comfy_api.latest import io
-    from server import PromptServer
+def test_the_guider_says_its_sum_and_does_what_core_does(call, model, told, make):
+    from foleystage.core.sampling import multi_cfg
+    from foleystage.nodes.guide import said
 
-    positive, negative, _ = told
-    shown = []
-    server = SimpleNamespace(send_progress_text=lambda *given: shown.append(given))
-    monkeypatch.setattr(PromptServer, "instance", server, raising=False)
-    hidden = {io.Hidden.unique_id: "7"}
-    node = nodes["FoleyStageMultiCFGGuider"]
-    node = node.PREPARE_CLASS_CLONE({**hidden, "hidden_inputs": hidden})
-    made = node.execute(model, positive, negative, 3.0, True, True).result[0]
-    ((text, place),) = shown
-    lines = text.splitlines()
-    assert lines[0] == "at first: +1 nothing"
-    assert lines[1] == "at the end: -5 nothing +3 all that is given +3 picture"
-    assert place == "7"
-    assert torch.equal(make(guider=made).transpose(1, 2).long(), core_multi(told))
+    assert said(multi_cfg(3.0, "text", {"text", "sync"})).splitlines() == [
+        "at first: +1 nothing",
+        "at the end: -5 nothing +3 all that is given +3 picture",
+    ]
+    guider = call("MultiCFGGuider", **sides(model, told))[0]
+    assert torch.equal(make(guider=guider).transpose(1, 2).long(), core_multi(told))
     alone = call("MultiCFGGuider", **sides(model, told), picture_and_words=False)[0]
     assert not torch.equal(make(guider=alone), make())
 
