@@ -29,7 +29,7 @@ from .weights.store import Folders, find
 
 log = logging.getLogger(__name__)
 
-# Smaller networks gain less by being repacked than it costs.
+# In most families smaller networks gain less by being repacked than it costs.
 LEAST_PACKED = 50e6
 
 
@@ -179,9 +179,15 @@ def load_network(
     if loading.compile:
         network.compile(dynamic=True)
     elif loading.precision != "fp8" and pack is not None and can_pack(dtype, device):
-        if sum(value.numel() for value in network.parameters()) >= LEAST_PACKED:
+        if sum(value.numel() for value in network.parameters()) >= least_packed(part):
             network = pack(network)
     return network
+
+
+def least_packed(part: GeneratorPart) -> float:
+    """Parameters of a network from which it pays to repack it."""
+    own = part.checkpoint.least_packed
+    return LEAST_PACKED if own is None else own
 
 
 def pick_device(name: str) -> str:

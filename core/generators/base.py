@@ -128,7 +128,8 @@ class CheckpointSpec:
             for another family's.
         build: the network of a config without weights, build(config, operations=, dtype=, device=).
         key: a stored key to the network's own name; None for what prediction does not use.
-        pack: the network repacked for prediction on a CPU, in place.
+        pack: the network repacked for prediction on a CPU, in place. least_packed: parameters from
+            which that pays, None: as in most families.
         compiles: whether torch.compile gains something.
         variant: which size or kind a config is, for messages.
     """
@@ -139,6 +140,7 @@ class CheckpointSpec:
     build: Callable[..., Generator]
     key: Callable[[str], str | None] = lambda key: key
     pack: Callable[[Any], Any] | None = None
+    least_packed: float | None = None
     compiles: bool = False
     variant: Callable[[Any], str] = lambda config: ""
 

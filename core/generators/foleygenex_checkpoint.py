@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from ..weights.families import Shapes
 from .base import CheckpointSpec
 from .figures import read_figures, write_figures
-from .foleygenex import SAID, FoleyGenEx, FoleyGenExConfig
+from .foleygenex import SAID, FoleyGenEx, FoleyGenExConfig, InputEmbedding
 from .mmaudio_checkpoint import SHARED, plain
 from .mmaudio_checkpoint import recognise as recognise_base
+from .packed import MMAUDIO_KINDS, Kinds, pack
 
 _OWN = ("input_embed.", "place_cond.")
 RECORDED: Mapping[str, type] = {
@@ -41,4 +43,12 @@ def record(config: FoleyGenExConfig) -> dict[str, str]:
     return write_figures(config, RECORDED)
 
 
-FOLEYGENEX_CHECKPOINT = CheckpointSpec("foleygenex", "FoleyGenEx", recognise, FoleyGenEx, **SHARED)
+# Its input embedding takes its weights apart, and has a convolution in groups: it stays.
+_KINDS: Kinds = {InputEmbedding: lambda layer: layer, **MMAUDIO_KINDS}
+FOLEYGENEX_CHECKPOINT = CheckpointSpec(
+    "foleygenex",
+    "FoleyGenEx",
+    recognise,
+    FoleyGenEx,
+    **{**SHARED, "pack": partial(pack, kinds=_KINDS)},
+)

@@ -104,7 +104,7 @@ def sample(
                     Conditions(here, stop - first, away),
                     guidance,
                     solver=solver,
-                    steps=steps,
+                    steps=noise.steps,
                     temperature=temperature,
                     noise=noise,
                     takes=takes,

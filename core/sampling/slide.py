@@ -1,10 +1,12 @@
 """Takes of tokens longer than a network was trained on: a window that slides over the take.
 
-Each window begins with the last tokens of the one before, which stay as they are.
+Each window begins with the last tokens of the one before, which stay as they are. The last one may
+have fewer new frames than those before it, and takes as many fewer steps.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -35,18 +37,21 @@ def slide(
     """Ids of long takes, of which those that are known stay.
 
     make(index, ids, noise, progress): the ids of a window. ids: those of the whole takes, `[B, N]`
-    or `[B, N, C]`. What a window draws depends on the take and on the windows before it alone.
+    or `[B, N, C]`; `noise` says how many steps the window takes. What a window draws depends on the
+    take and on the windows before it alone.
     """
     ids = ids.clone()
     seeds = torch.randint(2**62, (len(ids),), generator=rng).tolist()
     own = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for index, span in enumerate(spans):
-        count = span.stop - span.start
-        drawn = [dynamics_of("tokens").draw(rng, latent, 1, count, steps) for rng in own]
+    new = [after.stop - span.stop for span, after in zip(spans, spans[1:])]
+    counts = [steps, *(math.ceil(steps * count / max(new)) for count in new)]
+    for index, (span, count) in enumerate(zip(spans, counts, strict=True)):
+        length, before = span.stop - span.start, sum(counts[:index])
+        drawn = [dynamics_of("tokens").draw(rng, latent, 1, length, count) for rng in own]
 
-        def tell(step: int, steps: int, before: int = index * steps) -> None:
+        def tell(step: int, _: int, before: int = before) -> None:
             if progress is not None:
-                progress(before + step, len(spans) * steps)
+                progress(before + step, sum(counts))
 
         ids[:, span] = make(index, ids[:, span], joined(drawn), tell)
     return ids

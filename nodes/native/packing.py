@@ -14,7 +14,7 @@ from comfy.patcher_extension import CallbacksMP
 
 from ...core.generators import Generator
 from ...core.generators.packed import can_pack
-from ...core.loading import LEAST_PACKED
+from ...core.loading import least_packed
 
 
 def packing(patcher):
@@ -46,7 +46,7 @@ def _packable(patcher, network: Generator, dtype: torch.dtype) -> bool:
     weights = list(network.parameters())
     layers = [layer for layer in network.modules() if hasattr(layer, "weight_function")]
     return (
-        sum(value.numel() for value in weights) >= LEAST_PACKED
+        sum(value.numel() for value in weights) >= least_packed(patcher.model.row.generator)
         and all(value.device.type == "cpu" for value in weights)
         and all(value.dtype == dtype for value in weights if value.ndim > 1 and value.numel() > 1e5)
         and not any(layer.weight_function or layer.bias_function for layer in layers)

@@ -69,10 +69,10 @@ class TokenSampler(comfy.samplers.Sampler):
 
             def hook(step: int, ids: Tensor) -> Tensor:
                 if step:
-                    tell(step, steps)
+                    tell(step, noise.steps)
                 return ids
 
-            run = Run(dynamics.times(steps), noise, latent, self.temperature)
+            run = Run(dynamics.times(noise.steps), noise, latent, self.temperature)
             return dynamics.integrate("maskgit", predict, ids, run, hook)
 
         def tell(step: int, steps: int) -> None:

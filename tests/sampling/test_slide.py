@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from foleystage.core.generators import Conditions
@@ -83,11 +85,13 @@ def test_a_band_can_be_made_anew(net):
     assert not torch.equal(again[..., 2:], before[..., 2:])
 
 
-def test_progress_counts_all_windows(net):
-    calls = []
-    long_take(net, progress=lambda step, steps: calls.append((step, steps)))
-    windows = len(Windows().slid(CONFIG, SECONDS))
-    assert calls == [(i + 1, 4 * windows) for i in range(4 * windows)]
+def test_progress_counts_the_steps_of_all_windows(net):
+    """Windows of 80, 60 and 20 new columns."""
+    calls, seconds = [], CONFIG.round_up_seconds(10.24)
+    given = conditions(seconds)
+    long_take(net, given, progress=lambda step, steps: calls.append((step, steps)))
+    steps = 4 + 4 + math.ceil(4 * 20 / 60)
+    assert calls == [(i + 1, steps) for i in range(steps)]
 
 
 def test_multi_cfg_is_its_sum(net):
