@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from full_size import (
     request_of,
     write_files,
 )
-from measure import write_table
+from measure import timed, wait, write_table
 
 RUNS = 3
 KERNELS = 12
@@ -65,11 +64,11 @@ def _speed(options: argparse.Namespace) -> tuple[list[str], Callable]:
     streams = conditions(net.config, options.seconds)
     streams = {k: v.to(options.device, DTYPE) for k, v in streams.items()}
     way = (streams, options.seconds, options.steps)
-    published, of_published = _timed(published_way(net, *way), options)
+    published, of_published = timed(published_way(net, *way), RUNS, options.device)
     if options.compile:
         net.compile(dynamic=True)
     sample = our_way(net, *way)
-    ours, of_ours = _timed(sample, options)
+    ours, of_ours = timed(sample, RUNS, options.device)
     error = (of_ours.float() - of_published.float()).norm() / of_published.float().norm()
     name = "ours, compiled" if options.compile else "ours"
     return [
@@ -83,18 +82,6 @@ def _speed(options: argparse.Namespace) -> tuple[list[str], Callable]:
     ], sample
 
 
-def _timed(sample: Callable, options: argparse.Namespace) -> tuple[float, torch.Tensor]:
-    out = sample()  # warm: kernels are chosen, or compiled
-    times = []
-    for _ in range(RUNS):
-        _wait(options)
-        start = time.perf_counter()
-        out = sample()
-        _wait(options)
-        times.append(time.perf_counter() - start)
-    return min(times), out
-
-
 def _profile(sample: Callable, options: argparse.Namespace) -> list[str]:
     """The kernels that take the most time of denoising, our way."""
     from torch.profiler import ProfilerActivity, profile
@@ -103,7 +90,7 @@ def _profile(sample: Callable, options: argparse.Namespace) -> list[str]:
     kinds += [ProfilerActivity.CUDA] if options.device == "cuda" else []
     with profile(activities=kinds) as seen:
         sample()
-        _wait(options)
+        wait(options.device)
     times = {}
     for event in seen.key_averages():
         on_gpu = options.device == "cuda"
@@ -140,11 +127,6 @@ def _take(folder: Path, options: argparse.Namespace) -> list[str]:
     if options.device == "cuda":
         lines.append(f"| memory at its peak | {torch.cuda.max_memory_allocated() / 1e9:.2f} GB |")
     return lines
-
-
-def _wait(options: argparse.Namespace) -> None:
-    if options.device == "cuda":
-        torch.cuda.synchronize()
 
 
 def _device(options: argparse.Namespace) -> str:

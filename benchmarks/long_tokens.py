@@ -42,8 +42,7 @@ def main() -> None:
     for seed in range(options.clips):
         scene = sample_scene(seed, "test", seconds=options.seconds, hard=True, kinds=kinds)
         clip = clip_of(scene, rate)
-        request = next(iter(model.video_encoder.requests.values()))
-        picture = clip.picture(request.fps, *request.target)
+        picture = clip.seen_by(model.video_encoder)
         asked = Request(f"{clip.material} hit", seed=seed, steps=options.steps, loudness=None)
         whole = generate(picture, model, asked).waveforms[0]
         matched["sliding"].append(match_onsets(detect_onsets(whole, rate), clip.times))

@@ -18,10 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import interval
+from measure import compared, write_evidence
 
-EVIDENCE = Path(__file__).resolve().parents[1] / "docs" / "evidence.md"
-BEGIN, END = "<!-- mdsgen ablations -->", "<!-- /mdsgen ablations -->"
 SCENES, SECONDS, SAMPLING_STEPS, GUIDANCE = 40, 5.12, 15, 2.0
 
 BASE = {
@@ -52,7 +50,8 @@ def main() -> None:
     for seed in range(options.seeds):
         for name in VARIANTS:
             results[name].append(_result(name, seed, options))
-    _write(_table(results, options.steps))
+    table = _table(results, options.steps)
+    write_evidence("mdsgen ablations", table, "MDSGen's ablations in miniature")
 
 
 def _result(name: str, seed: int, options) -> dict:
@@ -133,26 +132,7 @@ def _table(results: dict[str, list[dict]], steps: int) -> str:
         "| variant | onset F1, 60 ms | difference | shuffled | noise error | difference |",
         "|---|---|---|---|---|---|",
     ]
-    for name, runs in results.items():
-        f1, shuffled, error = (
-            np.array([run[key] for run in runs]) for key in ("f1", "shuffled", "validation")
-        )
-        apart = [
-            "-" if runs is first else interval(values - np.array([run[key] for run in first]), "+")
-            for key, values in (("f1", f1), ("validation", error))
-        ]
-        cells = (interval(f1), apart[0], f"{shuffled.mean():.2f}", interval(error), apart[1])
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _write(table: str) -> None:
-    text = EVIDENCE.read_text("utf-8")
-    if BEGIN not in text:
-        text = f"{text.rstrip()}\n\n## MDSGen's ablations in miniature\n\n{BEGIN}\n{END}\n"
-    head, rest = text.split(BEGIN)
-    EVIDENCE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", "utf-8")
-    print(table)
+    return "\n".join([*lines, *compared(results, ("f1", "validation"))])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ import math
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ import torch
 # Quantiles of Student's t for a two-sided interval of 95 %, by degrees of freedom.
 STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
 README = Path(__file__).resolve().parent / "README.md"
+EVIDENCE = README.parents[1] / "docs" / "evidence.md"
 
 
 def resident(kind: str) -> int:
@@ -58,12 +62,77 @@ def machine() -> str:
     return f"{platform.machine()}, torch {torch.__version__}, {threads} threads"
 
 
+def timed(make: Callable[[], Any], runs: int, device: str) -> tuple[float, Any]:
+    """The shortest of some runs in seconds, after one that warms up, and what the last made."""
+    make()  # kernels are chosen, or compiled
+    times = []
+    for _ in range(runs):
+        wait(device)
+        start = time.perf_counter()
+        made = make()
+        wait(device)
+        times.append(time.perf_counter() - start)
+    return min(times), made
+
+
+def wait(device: str) -> None:
+    """Until a GPU has done all that it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def short_run(name: str, recipe: str, folder: Path, device: str = "cpu", **changed: dict) -> Path:
+    """The weights of a recipe trained as `name`, unless they are in the folder already. changed:
+    what of its `figures` and of its `loop` is replaced."""
+    from foleystage.core.training.recipes import read_recipe, run_recipe
+
+    weights = folder / name / f"{name}.safetensors"
+    if weights.exists():
+        return weights
+    made = read_recipe(recipe)
+    for part, values in changed.items():
+        made[part] |= values
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(made), "utf-8")
+    return run_recipe(str(path), folder, device)[0]
+
+
+def compared(
+    rows: Mapping[str, Sequence[Mapping[str, float]]], figures: Sequence[str]
+) -> list[str]:
+    """Rows of a table: of each variant the mean of two figures over the seeds with its interval and
+    its difference to the first variant, and between them that of F1 with shuffled truths."""
+    first, lines = next(iter(rows.values())), []
+    for title, runs in rows.items():
+        values = [np.array([run[key] for run in runs]) for key in figures]
+        apart = [
+            "-" if runs is first else interval(own - np.array([run[key] for run in first]), "+")
+            for key, own in zip(figures, values, strict=True)
+        ]
+        shuffled = np.mean([run["shuffled"] for run in runs])
+        (one, other), (apart_one, apart_other) = map(interval, values), apart
+        cells = one, apart_one, f"{shuffled:.2f}", other, apart_other
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
+
+
 def write_table(name: str, text: str) -> None:
     """Put `text` between the marks of a benchmark in README.md; print it."""
+    _write(README, name, text, f"## {name}\n\n`python benchmarks/{name}.py`")
+
+
+def write_evidence(name: str, text: str, heading: str) -> None:
+    """Put `text` between the marks of a name in docs/evidence.md, under a heading where there are
+    none yet; print it."""
+    _write(EVIDENCE, name, text, f"## {heading}")
+
+
+def _write(path: Path, name: str, text: str, new: str) -> None:
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    old = README.read_text("utf-8") if README.exists() else "# Benchmarks\n"
+    old = path.read_text("utf-8")
     if begin not in old:
-        old += f"\n## {name}\n\n`python benchmarks/{name}.py`\n\n{begin}\n{end}\n"
+        old = f"{old.rstrip()}\n\n{new}\n\n{begin}\n{end}\n"
     head, rest = old.split(begin)
-    README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", "utf-8")
+    path.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", "utf-8")
     print(text)

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 from dataclasses import replace
 
 import torch
-from measure import machine, write_table
+from measure import machine, timed, write_table
 
 SCALE, TEMPERATURE = 3.0, 9.0
 
@@ -29,10 +28,10 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fast", action="store_true")
     options = parser.parse_args()
-    kinds = [torch.float32, torch.bfloat16]
+    kinds, how = [torch.float32, torch.bfloat16], (options.runs, options.device)
     with torch.no_grad():
         rows = [row for kind in kinds for row in _rows(kind, options)]
-        decoding = _timed(lambda: _codec(options.device).decode(_ids(options)), options)[0]
+        decoding = timed(lambda: _codec(options.device).decode(_ids(options)), *how)[0]
         rows.append(f"| decoding (VQGAN and HiFi-GAN), float32 | {decoding:.3f} | | |")
     name = torch.cuda.get_device_name() if options.device == "cuda" else machine()
     lines = [
@@ -51,12 +50,13 @@ def _rows(dtype: torch.dtype, options: argparse.Namespace) -> list[str]:
     from foleystage.core.generators.packed import SPECMASKGIT_KINDS, can_pack, pack
 
     net, conditions = _network(dtype, options), _conditions(dtype, options)
-    plain, truth = _timed(lambda: _plain(net, conditions, options.steps), options)
+    how = options.runs, options.device
+    plain, truth = timed(lambda: _plain(net, conditions, options.steps), *how)
     if options.compile:
         net.compile()
     elif can_pack(dtype, options.device):
         pack(net, SPECMASKGIT_KINDS)
-    ours, made = _timed(lambda: _ours(net, conditions, options.steps), options)
+    ours, made = timed(lambda: _ours(net, conditions, options.steps), *how)
     kind, other = str(dtype).removeprefix("torch."), int((made != truth).sum())
     return [
         f"| three plain passes, {kind} | {plain:.3f} | 1 | |",
@@ -137,23 +137,6 @@ def _codec(device: str):
 def _ids(options: argparse.Namespace) -> torch.Tensor:
     rng = torch.Generator().manual_seed(0)
     return torch.randint(1024, (1, 53, 5), generator=rng).to(options.device)
-
-
-def _timed(make, options: argparse.Namespace) -> tuple[float, torch.Tensor]:
-    make()
-    times = []
-    for _ in range(options.runs):
-        _wait(options)
-        start = time.perf_counter()
-        made = make()
-        _wait(options)
-        times.append(time.perf_counter() - start)
-    return min(times), made
-
-
-def _wait(options: argparse.Namespace) -> None:
-    if options.device == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

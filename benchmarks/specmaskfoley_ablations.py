@@ -18,10 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import interval
+from measure import compared, short_run, write_evidence
 
-EVIDENCE = Path(__file__).resolve().parents[1] / "docs" / "evidence.md"
-BEGIN, END = "<!-- specmaskfoley -->", "<!-- /specmaskfoley -->"
 ALIGNMENTS = {
     "columns": "FT-Aligner, 12 steps, multi-CFG",
     "first row": "features in the first row of tokens alone",
@@ -43,33 +41,21 @@ def main() -> None:
     for seed in range(options.seeds):
         for name in ALIGNMENTS:
             found[name].append(_result(name, seed, options))
-    _write(_table(found, options))
+    heading = "SpecMaskFoley's claims in miniature"
+    write_evidence("specmaskfoley", _table(found, options), heading)
 
 
 def _result(alignment: str, seed: int, options) -> dict[str, dict[str, float]]:
     name = f"branch_{alignment.replace(' ', '_')}_{seed}"
     kept = options.folder / name / f"result_{options.clips}.json"
     if not kept.exists():
-        weights = trained(name, alignment, seed, options)
+        loop = {"steps": options.steps, "seed": seed, "evaluate_every": 100_000}
+        changed = {"figures": {"alignment": alignment}, "loop": loop}
+        recipe, folder, device = "specmaskfoley_mini", options.folder, options.device
+        weights = short_run(name, recipe, folder, device, **changed)
         kept.write_text(json.dumps(_measured(weights, alignment, options.clips)), "utf-8")
         print(name, kept.read_text("utf-8"), flush=True)
     return json.loads(kept.read_text("utf-8"))
-
-
-def trained(name: str, alignment: str, seed: int, options) -> Path:
-    """The weights of a short run of the branch."""
-    from foleystage.core.training.recipes import read_recipe, run_recipe
-
-    weights = options.folder / name / f"{name}.safetensors"
-    if weights.exists():
-        return weights
-    recipe = read_recipe("specmaskfoley_mini")
-    recipe["figures"] |= {"alignment": alignment}
-    recipe["loop"] |= {"steps": options.steps, "seed": seed, "evaluate_every": 100_000}
-    options.folder.mkdir(parents=True, exist_ok=True)
-    path = options.folder / f"{name}.json"
-    path.write_text(json.dumps(recipe), "utf-8")
-    return run_recipe(str(path), options.folder, options.device)[0]
 
 
 def _measured(weights: Path, alignment: str, clips: int) -> dict[str, dict[str, float]]:
@@ -81,7 +67,7 @@ def _measured(weights: Path, alignment: str, clips: int) -> dict[str, dict[str, 
 
     system = load_model(str(weights), loading=Loading(keep=True))
     given = _given(system, held_out(Settings(clips, seconds=system.config.trained_seconds)))
-    scale, words = system.row.sampling.scale, system.row.sampling.words
+    scale, words = system.row.sampling.scale, system.row.words
     streams = {words, *given[0][1]}
     both, *single = (
         multi_cfg(scale, words, streams, together=together, alone=alone)
@@ -102,8 +88,7 @@ def _given(system, clips) -> list[tuple]:
     """A clip, what is seen in it, and what its words say."""
     given = []
     for clip in clips:
-        request = next(iter(system.video_encoder.requests.values()))
-        picture = clip.picture(request.fps, *request.target)
+        picture = clip.seen_by(system.video_encoder)
         seconds = system.config.trained_seconds
         video = system.encode_video(picture, start=0.0, seconds=seconds, to_end=False)
         words = system.encode_words(f"{clip.material} hit")[0]
@@ -116,18 +101,18 @@ def _scores(system, given: list[tuple], guidance, steps: int, seen: bool) -> dic
     from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.evaluation.matching import match_onsets, pool, shuffled_f1
     from foleystage.core.evaluation.materials import classify
+    from foleystage.core.evaluation.runner import noise_of
     from foleystage.core.generators import Conditions
     from foleystage.core.sampling import sample
-    from foleystage.core.sampling.dynamics import dynamics_of, joined
 
-    rate, config, draw = system.sample_rate, system.config, dynamics_of("tokens").draw
+    rate, config = system.sample_rate, system.config
     found, right = [], []
     for first in range(0, len(given), _GROUP):
         group = given[first : first + _GROUP]
         rows = [{**(picture if seen else {}), **words} for _, picture, words in group]
         streams = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
-        rngs = [torch.Generator().manual_seed(first + k) for k in range(len(group))]
-        noise = joined([draw(rng, config.latent, 1, config.columns, steps) for rng in rngs])
+        seeds = range(first, first + len(group))
+        noise = noise_of(system, seeds, config.trained_seconds, steps)
         with system.store.using("generator") as net:
             ids = sample(
                 net,
@@ -162,25 +147,7 @@ def _table(found: dict[str, list[dict]], options) -> str:
         "| | onset F1, 60 ms | difference | shuffled | material | difference |",
         "|---|---|---|---|---|---|",
     ]
-    first = next(iter(rows.values()))
-    for title, scores in rows.items():
-        f1, shuffled, material = (
-            np.array([score[key] for score in scores]) for key in ("f1", "shuffled", "material")
-        )
-        apart = [
-            "-" if scores is first else interval(values - np.array([s[key] for s in first]), "+")
-            for key, values in (("f1", f1), ("material", material))
-        ]
-        cells = (interval(f1), apart[0], f"{shuffled.mean():.2f}", interval(material), apart[1])
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _write(table: str) -> None:
-    text = EVIDENCE.read_text("utf-8")
-    head, rest = text.split(BEGIN)
-    EVIDENCE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", "utf-8")
-    print(table)
+    return "\n".join([*lines, *compared(rows, ("f1", "material"))])
 
 
 if __name__ == "__main__":

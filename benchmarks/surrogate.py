@@ -16,10 +16,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from measure import interval
+from measure import interval, short_run, write_evidence
 
-EVIDENCE = Path(__file__).resolve().parents[1] / "docs" / "evidence.md"
-BEGIN, END = "<!-- surrogate -->", "<!-- /surrogate -->"
 MASKS = {"none": "M-1, the sound alone is masked", "context": "M-2, the picture is masked with it"}
 FIGURES = ("F1", "F1, surrogate unseen", "material of the reference")
 
@@ -35,7 +33,8 @@ def main() -> None:
     for seed in range(options.seeds):
         for mask in MASKS:
             found[mask].append(_result(mask, seed, options))
-    _write(_table(found, options))
+    heading = "What masks on the picture are worth under a surrogate"
+    write_evidence("surrogate", _table(found, options), heading)
 
 
 def _result(mask: str, seed: int, options) -> dict[str, float]:
@@ -48,19 +47,10 @@ def _result(mask: str, seed: int, options) -> dict[str, float]:
 
 
 def _trained(name: str, mask: str, seed: int, options) -> Path:
-    from foleystage.core.training.recipes import read_recipe, run_recipe
-
-    weights = options.folder / name / f"{name}.safetensors"
-    if weights.exists():
-        return weights
-    recipe = read_recipe("foleygenex_mini")
-    recipe["figures"] |= {"masking": mask, "masked": 1.0, "stray": 0.0, "joined": 0.0, "batch": 1}
-    recipe["loop"] |= {"steps": options.steps, "seed": seed, "warm_up": 50, "ema": 0.99}
-    recipe["loop"]["evaluate_every"] = 100_000
-    options.folder.mkdir(parents=True, exist_ok=True)
-    path = options.folder / f"{name}.json"
-    path.write_text(json.dumps(recipe), "utf-8")
-    return run_recipe(str(path), options.folder)[0]
+    figures = {"masking": mask, "masked": 1.0, "stray": 0.0, "joined": 0.0, "batch": 1}
+    loop = {"steps": options.steps, "seed": seed, "warm_up": 50, "ema": 0.99}
+    loop["evaluate_every"] = 100_000
+    return short_run(name, "foleygenex_mini", options.folder, figures=figures, loop=loop)
 
 
 def _measured(weights: Path, clips: int) -> dict[str, float]:
@@ -90,13 +80,6 @@ def _table(found: dict[str, list[dict[str, float]]], options) -> str:
 def _row(title: str, columns: list[list[float]], sign: str = "") -> str:
     cells = [interval(np.array(values), sign) for values in columns]
     return f"| {title} | " + " | ".join(cells) + " |"
-
-
-def _write(table: str) -> None:
-    text = EVIDENCE.read_text("utf-8")
-    head, rest = text.split(BEGIN)
-    EVIDENCE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", "utf-8")
-    print(table)
 
 
 if __name__ == "__main__":

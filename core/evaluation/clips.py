@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..catalog import SystemSpec
 from ..media import ImageFrames, fit_length
+from ..parts import VideoEncoderPart
 from ..scenes import Scene
 from ..scenes.pairs import level_reference, scene_sound
 
@@ -29,6 +30,11 @@ class Clip:
     def times(self) -> np.ndarray:
         """Seconds at which something is hit."""
         return np.array([event.time for event in self.scene.events if not event.duration])
+
+    def seen_by(self, part: VideoEncoderPart) -> ImageFrames:
+        """The scene's frames as a video encoder wants them, so that nothing is resized."""
+        request = next(iter(part.requests.values()))
+        return self.picture(request.fps, *request.target)
 
     def picture(self, fps: float, height: int, width: int) -> ImageFrames:
         """The scene's frames as an image batch."""

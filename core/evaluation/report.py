@@ -45,6 +45,10 @@ class Settings:
         if self.clips < 2:
             raise FoleyError("Evaluation needs at least 2 clips.")
 
+    def steps_of(self, system: System) -> int:
+        """Steps that a system is sampled with."""
+        return system.row.sampling.steps if self.steps is None else self.steps
+
     def head(self, system: System) -> dict[str, Any]:
         """The head of a report on a system."""
         return {
@@ -52,7 +56,7 @@ class Settings:
             "clips": self.clips,
             "scenes": "hard" if self.hard else "clean",
             "seconds": self.seconds,
-            "steps": system.row.sampling.steps if self.steps is None else self.steps,
+            "steps": self.steps_of(system),
             "cfg": system.row.sampling.scale if self.cfg_scale is None else self.cfg_scale,
         }
 

@@ -167,9 +167,7 @@ def _reference_rows(cases: Sequence[Case], rate: int) -> dict[str, dict[str, flo
 
 def _case(system: System, seed: int, scene: Scene) -> Case:
     clip = clip_of(scene, system.sample_rate)
-    # Drawn as the encoder wants it, so that nothing is resized.
-    request = next(iter(system.video_encoder.requests.values()))
-    picture = clip.picture(request.fps, *request.target)
+    picture = clip.seen_by(system.video_encoder)
     video = system.encode_video(picture, start=0.0, seconds=scene.seconds, to_end=False)
     asked = str(np.random.default_rng([seed, 5]).choice(IMPACT_MATERIALS))
     sounds = {"true sound": clip.sound}
@@ -183,14 +181,14 @@ def _generate(
     system: System, cases: Sequence[Case], run: str, settings: Settings, progress: Progress | None
 ) -> None:
     """Adds the sounds of one run, some clips at a time; noise of clip k is seeded by k."""
-    made = system.config.round_up_seconds(settings.seconds)
+    made, steps = system.config.round_up_seconds(settings.seconds), settings.steps_of(system)
     for start in range(0, len(cases), _BATCH):
         group = cases[start : start + _BATCH]
         latents = system.sample(
             Conditions(_streams(system, group, run), made),
             cfg=settings.cfg_scale,
-            steps=settings.steps,
-            noise=_noise(system, group, made, settings.steps),
+            steps=steps,
+            noise=noise_of(system, [case.clip.scene.seed for case in group], made, steps),
         )
         waves = system.decode(latents)[..., : round(settings.seconds * system.sample_rate)]
         for case, wave in zip(group, waves, strict=True):
@@ -213,14 +211,13 @@ def _streams(system: System, cases: Sequence[Case], run: str) -> dict[str, Tenso
     return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
 
-def _noise(system: System, cases: Sequence[Case], seconds: float, steps: int | None) -> Noise:
-    """What each clip draws, which its scene alone decides."""
+def noise_of(system: System, seeds: Sequence[int], seconds: float, steps: int) -> Noise:
+    """What takes of `seconds` draw, each by its own seed."""
     length, latent = system.latent_length(seconds), system.config.latent
     with system.store.using("generator") as generator:
         draw = dynamics_of(generator.dynamics).draw
-    rngs = [torch.Generator().manual_seed(case.clip.scene.seed) for case in cases]
-    count = steps or system.row.sampling.steps
-    return joined([draw(rng, latent, 1, length, count) for rng in rngs])
+    rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return joined([draw(rng, latent, 1, length, steps) for rng in rngs])
 
 
 def _level_match(sound: Tensor, scene: Scene, rate: int) -> float:

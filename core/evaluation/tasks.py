@@ -63,8 +63,7 @@ class _Run:
     pictures: list[ImageFrames] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        request = next(iter(self.system.video_encoder.requests.values()))
-        self.pictures = [clip.picture(request.fps, *request.target) for clip in self.clips]
+        self.pictures = [clip.seen_by(self.system.video_encoder) for clip in self.clips]
 
     @cached_property
     def told(self) -> list[tuple[Tensor, int]]:
