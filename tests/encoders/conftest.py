@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from small_clap import write_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -29,17 +29,4 @@ def frames():
 @pytest.fixture
 def vocabulary():
     """Writes a word tokenizer into a folder, as transformers reads it."""
-    tokenizers = pytest.importorskip("tokenizers")
-
-    def write(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "a", "metal", "hit", "dog"])}
-        model = tokenizers.models.WordLevel(words, unk_token="[UNK]")
-        tokenizer = tokenizers.Tokenizer(model)
-        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-        tokenizer.save(str(folder / "tokenizer.json"))
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
-        (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-        return folder
-
-    return write
+    return write_tokenizer

@@ -9,33 +9,15 @@ from foleystage.core.encoders.clap_keys import sizes
 from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.weights.load import read_shapes
 from safetensors.torch import save_file
+from small_clap import CLAP
 
 transformers = pytest.importorskip("transformers")
-SMALL = {
-    "text_config": {
-        "vocab_size": 8,
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "projection_dim": 8,
-        "pad_token_id": 0,
-    },
-    "audio_config": {
-        "patch_embeds_hidden_size": 8,
-        "hidden_size": 64,
-        "depths": [1, 1, 1, 1],
-        "num_attention_heads": [1, 1, 1, 1],
-        "projection_dim": 8,
-    },
-    "projection_dim": 8,
-}
 
 
 @pytest.fixture(scope="module")
 def original():
     torch.manual_seed(0)
-    return transformers.ClapModel(transformers.ClapConfig(**SMALL)).eval()
+    return transformers.ClapModel(transformers.ClapConfig(**CLAP)).eval()
 
 
 @pytest.fixture
@@ -50,14 +32,14 @@ def test_text_is_what_transformers_gives(folder, original):
     ids = torch.tensor([[2, 3, 4]])
     want = original.get_text_features(input_ids=ids, attention_mask=torch.ones_like(ids))
     want = want if isinstance(want, torch.Tensor) else want.pooler_output
-    got = Clap.load(folder, config=SMALL).encode_text(["a metal hit"])
+    got = Clap.load(folder, config=CLAP).encode_text(["a metal hit"])
     assert torch.allclose(got, want, atol=1e-5)
     assert got.norm(dim=-1).item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.slow
 def test_sounds_of_any_length_and_rate_become_one_unit_vector(folder):
-    model = Clap.load(folder, config=SMALL)
+    model = Clap.load(folder, config=CLAP)
     for seconds, rate, channels in ((0.01, 8000, 1), (3, 44100, 2), (21.5, 16000, 1)):
         noise = torch.randn(
             channels, int(seconds * rate), generator=torch.Generator().manual_seed(1)
@@ -74,12 +56,12 @@ def test_sounds_of_any_length_and_rate_become_one_unit_vector(folder):
 )
 def test_sounds_without_content_are_refused(folder, sound, message):
     with pytest.raises(FoleyError, match=message):
-        Clap.load(folder, config=SMALL).encode_audio(sound, 48000)
+        Clap.load(folder, config=CLAP).encode_audio(sound, 48000)
 
 
 def test_cancelling_stops_before_the_next_piece(folder):
     with pytest.raises(Cancelled):
-        Clap.load(folder, config=SMALL).encode_audio(
+        Clap.load(folder, config=CLAP).encode_audio(
             torch.zeros(1, 100), 48000, cancelled=lambda: True
         )
 
@@ -125,8 +107,8 @@ def test_laions_own_file_gives_the_same_features(folder, original, tmp_path):
     torch.save({"epoch": 15, "name": "x", "state_dict": state}, tmp_path / "laion.pt")
     path = tmp_path / "laion.pt"
     assert recognise(read_shapes(path)) == "laion"
-    laion = Clap.load(path, config=SMALL, tokenizer=folder)
-    plain = Clap.load(folder, config=SMALL)
+    laion = Clap.load(path, config=CLAP, tokenizer=folder)
+    plain = Clap.load(folder, config=CLAP)
     noise = torch.randn(1, 48000, generator=torch.Generator().manual_seed(0))
     sounds = [model.encode_audio(noise, 48000) for model in (laion, plain)]
     texts = [model.encode_text(["a metal hit"]) for model in (laion, plain)]
@@ -135,11 +117,11 @@ def test_laions_own_file_gives_the_same_features(folder, original, tmp_path):
 
 def test_sizes_are_those_of_the_file(original):
     found = sizes(original.state_dict())
-    assert found["audio_config"] == SMALL["audio_config"]
+    assert found["audio_config"] == CLAP["audio_config"]
     assert found["projection_dim"] == 8 and sizes({}) == {}
 
 
 def test_weights_of_another_model_are_refused(folder):
     save_file({"a": torch.zeros(1)}, folder / "model.safetensors")
     with pytest.raises(FoleyError, match="model.safetensors lacks weights"):
-        Clap.load(folder, config=SMALL)
+        Clap.load(folder, config=CLAP)

@@ -32,8 +32,9 @@ from foleystage.core.training.specmaskfoley_folders import (
 from foleystage.core.weights.files import read_metadata, save
 from foleystage.core.weights.load import read_weights
 from foleystage.core.weights.store import locate
+from small_clap import CLAP
 from small_media import RATE, noise, write_noise, write_video
-from specmask_files import CLAP, SYNC_DIM, write_encoders
+from specmask_files import SYNC_DIM, write_encoders
 
 pytest.importorskip("transformers")
 VAE = replace(SPECVQGAN_VAE, channels=(32,) * 5, blocks=1, latent_channels=16, codes=64)
