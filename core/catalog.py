@@ -288,7 +288,7 @@ _MINI: dict[str, Any] = {
     "loudness": -32.0,  # the median of our scenes
 }
 _FAMILY: dict[str, Any] = {"video": "clip_and_synchformer", "text": "clip_text"}
-_MASKGIT = Sampling("maskgit", steps=12, guidance="multi", scale=3.0, temperature=9.0, words=WORDS)
+_MASKGIT = Sampling("maskgit", steps=12, guidance="multi", scale=3.0, temperature=9.0)
 # The paper's 25 steps; its script makes 50.
 _MDSGEN = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
 
@@ -344,7 +344,7 @@ add(
         SPECMASKFOLEY_CHECKPOINT,
         specmaskfoley_mini(),
         text="mini_text_encoder_tokens",
-        sampling=replace(_MASKGIT, guidance="plain", words="text"),
+        sampling=replace(_MASKGIT, guidance="plain"),
         **{**_MINI, "loudness": None},
     ),
     _system(

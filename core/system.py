@@ -311,8 +311,8 @@ class System:
         windows = windows_for(self.config, conditions.seconds, long)
         with self.store.using("generator") as generator:
             kept = always_conditioned(generator)
-            given = conditions.positive.keys()
-            guidance = preset(own, cfg, kept=kept, given=given, published=published)
+            given, words = conditions.positive.keys(), self.row.words
+            guidance = preset(own, cfg, kept=kept, words=words, given=given, published=published)
             try:
                 return sample(
                     generator,

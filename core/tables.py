@@ -60,7 +60,7 @@ class SystemSpec:
         """The streams that its parts make."""
         made = set(VIDEO_ENCODERS[self.video].streams) if self.video else set()
         if self.text:
-            made.add(TEXT_ENCODERS[self.text].stream)
+            made.add(self.words)
         if self.reference is not None:
             made.add(self.reference.stream)
         return tuple(spec for spec in self.streams if spec.name in made)
@@ -77,10 +77,14 @@ class SystemSpec:
         return tuple(n for n, task in TASKS.items() if all(able[need] for need in task.needs))
 
     @property
+    def words(self) -> str:
+        """The stream of its words, "" where it takes none."""
+        return TEXT_ENCODERS[self.text].stream if self.text else ""
+
+    @property
     def hears_for_words(self) -> bool:
         """Whether a reference stands in the place of words."""
-        stream = TEXT_ENCODERS[self.text].stream if self.text else ""
-        return self.reference is not None and self.reference.stream == stream
+        return self.reference is not None and self.reference.stream == self.words
 
     @property
     def takes_context(self) -> bool:

@@ -63,8 +63,6 @@ def _span() -> list:
     ]
 
 
-# Streams of words, by name.
-_WORDS = ("text", "clap")
 _MOMENTS = {"at first": 0.0, "at the end": 1.0}
 _GUIDER = io.Guider.Output("guider", tooltip="For Foley Sampler or SamplerCustomAdvanced.")
 
@@ -145,8 +143,7 @@ class MultiCFGGuider(Node):
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, picture_and_words, picture) -> io.NodeOutput:
-        row = foley_model(model).row
-        words = next((spec.name for spec in row.streams if spec.name in _WORDS), "")
+        words = foley_model(model).row.words
         given = {name for _, options in positive for name in entry_of(options).streams}
         asked = {"together": picture_and_words, "alone": picture}
         guidance = multi_cfg(cfg, words, given, **asked)

@@ -82,15 +82,16 @@ class BiasedAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Linear, tanh-approximated GELU, linear."""
+    """Linear, GELU, linear. approximate: of the GELU, "tanh" or "none"."""
 
-    def __init__(self, dim: int, inner: int, layers: Layers) -> None:
+    def __init__(self, dim: int, inner: int, layers: Layers, approximate: str = "tanh") -> None:
         super().__init__()
+        self.approximate = approximate
         self.fc1 = layers.Linear(dim, inner)
         self.fc2 = layers.Linear(inner, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return self.fc2(F.gelu(self.fc1(x), approximate=self.approximate))
 
 
 class Block(nn.Module):

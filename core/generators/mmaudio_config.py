@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import FoleyError
 from .base import LENGTH_SLACK, GeneratorConfig, LatentSpec, Lengths, StreamSpec
@@ -110,12 +110,16 @@ class MMAudioConfig(GeneratorConfig):
                 f"ask for {possible:g} s instead of {seconds:g} s."
             )
         lengths = {**super().lengths(seconds), "text": self.text_seq_len}
-        # As many windows of the sync encoder as fit.
-        steps = (self.sync_fps * seconds - self.sync_window) / self.sync_step
-        lengths["sync"] = (math.floor(steps + LENGTH_SLACK) + 1) * self.sync_segment
+        lengths["sync"] = sync_length(self, seconds)
         if self.reference_samples:
             lengths["audio"] = math.ceil(self.reference_samples / self.samples_per_latent)
         return lengths
+
+
+def sync_length(config: Any, seconds: float) -> int:
+    """Features of as many windows of the sync encoder as fit. config: see `MMAudioConfig`."""
+    steps = (config.sync_fps * seconds - config.sync_window) / config.sync_step
+    return (math.floor(steps + LENGTH_SLACK) + 1) * config.sync_segment
 
 
 S16 = MMAudioConfig(

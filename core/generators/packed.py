@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from ..heap import trim_heap
 from .mdsgen_blocks import MLP, BiasedAttention
 from .mmdit import Attention, GatedMLP, TimeEmbedding
-from .specmaskgit import MLP as ViTMLP
 
 log = logging.getLogger(__name__)
 
@@ -153,20 +152,13 @@ class PackedAttention(Attention):
 class PackedMLP(nn.Module):
     """`mdsgen_blocks.MLP` with its GELU inside the product."""
 
-    activation = GELU
-
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: MLP) -> None:
         super().__init__()
+        self.activation = "gelu", layer.approximate
         self.fc1, self.fc2 = Packed(layer.fc1), Packed(layer.fc2)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.fc1.apply_to(x, *self.activation))
-
-
-class PackedExactMLP(PackedMLP):
-    """The same of `specmaskgit.MLP`."""
-
-    activation = EXACT_GELU
 
 
 class PackedBiasedAttention(BiasedAttention):
@@ -206,7 +198,7 @@ MMAUDIO_KINDS: Kinds = {
 # The products of the blocks are all but a hundredth of the work.
 MDSGEN_KINDS: Kinds = {MLP: PackedMLP, BiasedAttention: PackedBiasedAttention}
 SPECMASKGIT_KINDS: Kinds = {
-    ViTMLP: PackedExactMLP,
+    MLP: PackedMLP,
     GatedMLP: PackedGatedMLP,
     nn.Linear: Packed,
     nn.Conv1d: Packed,

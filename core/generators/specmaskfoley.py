@@ -7,7 +7,6 @@ is added behind the backbone's block of the same number.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import Layers
-from .base import LENGTH_SLACK, Lengths, Prepared, Streams, StreamSpec, Window
-from .mmaudio_config import SYNC_MEANING
+from .base import Lengths, Prepared, Streams, StreamSpec, Window
+from .mmaudio_config import SYNC_MEANING, sync_length
 from .mmdit import GatedMLP, Projection, linear_or_conv
 from .specmaskgit import Block, SpecMaskGIT, SpecMaskGITConfig
 
@@ -54,22 +53,16 @@ class SpecMaskFoleyConfig(SpecMaskGITConfig):
     @property
     def streams(self) -> tuple[StreamSpec, ...]:  # type: ignore[override]
         rate = self.sync_fps / self.sync_step * self.sync_segment
-        zeros: Literal["zeros"] = "zeros"
-        segment = self.sync_segment
-        found = [StreamSpec("sync", self.sync_dim, rate, segment, null=zeros, meaning=SYNC_MEANING)]
+        kept, segment = self.always_conditioned, self.sync_segment
+        found = [StreamSpec("sync", self.sync_dim, rate, segment, meaning=SYNC_MEANING)]
         if self.clip_dim:
             meaning = "what is in the picture"
-            found.append(
-                StreamSpec("clip", self.clip_dim, self.clip_fps, null="zeros", meaning=meaning)
-            )
-        kept = self.always_conditioned
-        found = [replace(spec, always_conditioned=spec.name in kept) for spec in found]
+            found.append(StreamSpec("clip", self.clip_dim, self.clip_fps, meaning=meaning))
+        found = [replace(s, null="zeros", always_conditioned=s.name in kept) for s in found]
         return (*found, *super().streams)
 
     def lengths(self, seconds: float) -> Lengths:
-        steps = (self.sync_fps * seconds - self.sync_window) / self.sync_step
-        sync = (math.floor(steps + LENGTH_SLACK) + 1) * self.sync_segment
-        return {**super().lengths(seconds), "sync": sync}
+        return {**super().lengths(seconds), "sync": sync_length(self, seconds)}
 
 
 SPECMASKFOLEY = SpecMaskFoleyConfig()

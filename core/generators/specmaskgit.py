@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import FoleyError
@@ -29,6 +28,7 @@ from .base import (
     StreamSpec,
     draw_normal,
 )
+from .mdsgen_blocks import MLP
 from .mmdit import attend
 
 WORDS = "clap"
@@ -107,18 +107,6 @@ class Attention(nn.Module):
         return self.proj(attend(q, k, v))
 
 
-class MLP(nn.Module):
-    """Linear, GELU, linear."""
-
-    def __init__(self, dim: int, inner: int, layers: Layers) -> None:
-        super().__init__()
-        self.fc1 = layers.Linear(dim, inner)
-        self.fc2 = layers.Linear(inner, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
 class Block(nn.Module):
     """Attention and MLP behind their norms, each added to its input."""
 
@@ -128,7 +116,7 @@ class Block(nn.Module):
         self.norm1 = layers.LayerNorm(dim, eps=_EPS)
         self.attn = Attention(dim, config.num_heads, layers)
         self.norm2 = layers.LayerNorm(dim, eps=_EPS)
-        self.mlp = MLP(dim, round(dim * config.mlp_ratio), layers)
+        self.mlp = MLP(dim, round(dim * config.mlp_ratio), layers, approximate="none")
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))

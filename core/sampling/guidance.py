@@ -153,16 +153,18 @@ def preset(
     scale: float | None = None,
     *,
     kept: Iterable[str] = (),
+    words: str = "",
     given: Iterable[str] = (),
     published: bool = False,
 ) -> Guidance:
     """The guidance that a system is sampled with unless asked otherwise.
 
-    scale: None is the system's own. kept, published: see `cfg`. given: see `multi_cfg`.
+    scale: None is the system's own. kept, published: see `cfg`. words, given: see
+    `multi_cfg`.
     """
     scale = sampling.scale if scale is None else scale
     if sampling.guidance == "multi":
-        return multi_cfg(scale, sampling.words, given)
+        return multi_cfg(scale, words, given)
     if sampling.guidance == "power-cosine":
         guidance = power_cosine(scale, kept=kept)
     else:

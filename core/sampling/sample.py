@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,8 @@ from .dynamics import Dynamics, Noise, Run, dynamics_of, masked_ids
 from .euler import euler
 from .guidance import CONDITIONAL, Guidance, Guided
 from .known import Known, Start
-from .slide import slide, spans_of
-from .windows import Windows
+from .slide import Progress, slide
+from .windows import Piece, Windows, pieces_of
 
 Edit = Callable[[Tensor, float], Tensor]
 
@@ -87,37 +88,20 @@ def sample(
         if known is not None:
             known.check(dynamics, takes, *generator.latent_shape(conditions.seconds))
             start, known = known.ids(generator.config.latent.codes), None
-        config, seconds = generator.config, conditions.seconds
-        times = windows.slid(config, seconds) if windows else []
-        if len(times) > 1:
-            spans, latent = spans_of(config, times), config.latent
+        pieces = pieces_of(generator, given, conditions.seconds, windows)
+        if len(pieces) > 1:
             rng = rng or torch.Generator().manual_seed(seed or 0)
-
-            def make(index: int, ids: Tensor, noise: Noise, progress) -> Tensor:
-                first, stop = times[index]
-                here, away = (
-                    generator.window(streams, seconds, first, stop).streams
-                    for streams in (conditions.positive, conditions.negative)
-                )
-                return sample(
-                    generator,
-                    Conditions(here, stop - first, away),
-                    guidance,
-                    solver=solver,
-                    steps=noise.steps,
-                    temperature=temperature,
-                    noise=noise,
-                    takes=takes,
-                    batched=batched,
-                    start=Start(ids),
-                    edit=edit,
-                    progress=progress,
-                    cancelled=cancelled,
-                )
-
-            ids = masked_ids(latent, takes, spans[-1].stop).to(like.device)
+            ids = masked_ids(generator.config.latent, takes, pieces[-1].span.stop).to(like.device)
             ids = ids if start is None else start.latent.to(ids).expand(ids.shape)
-            return slide(make, spans, ids, latent, steps, rng, progress)
+            options = {
+                "guidance": guidance,
+                "solver": solver,
+                "temperature": temperature,
+                "batched": batched,
+                "edit": edit,
+                "cancelled": cancelled,
+            }
+            return _slid(generator, conditions, pieces, ids, steps, rng, progress, options)
     guided = Guided(
         generator,
         conditions,
@@ -180,6 +164,37 @@ def sample(
     if known is None or known.kept == "never":
         return made
     return known.put_back(made, known.latent)
+
+
+def _slid(
+    generator: Generator,
+    conditions: Conditions,
+    pieces: Sequence[Piece],
+    ids: Tensor,
+    steps: int,
+    rng: torch.Generator,
+    progress: Progress | None,
+    options: Mapping[str, Any],
+) -> Tensor:
+    """Long takes of tokens, see `slide`; each window is a take of its own. options: of `sample`."""
+    latent = generator.config.latent
+
+    def make(index: int, ids: Tensor, noise: Noise, progress: Progress) -> Tensor:
+        cut = pieces[index].cut
+        here, away = cut(conditions.positive), cut(conditions.negative)
+        given = Conditions(here, ids.shape[1] / latent.rate, away)
+        return sample(
+            generator,
+            given,
+            steps=noise.steps,
+            noise=noise,
+            takes=len(ids),
+            start=Start(ids),
+            progress=progress,
+            **options,
+        )
+
+    return slide(make, [piece.span for piece in pieces], ids, latent, steps, rng, progress)
 
 
 def _solver_of(dynamics: Dynamics, solver: str | None) -> str:

@@ -13,7 +13,7 @@ class Sampling:
     """As a system was published, or what was found best for one of our own.
 
     solver: of `dynamics`; steps: of it. guidance: `guidance.cfg`, `power_cosine` or `multi_cfg`, of
-    `scale`; words: the stream that the last one leaves out.
+    `scale`.
     rescale: share by which guidance is rescaled, see `guidance.rescaled`. temperature: of tokens,
     see `maskgit`.
     """
@@ -24,4 +24,3 @@ class Sampling:
     scale: float = 4.5
     rescale: float = 0.0
     temperature: float = 0.0
-    words: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from .genex_clips import is_held_out
 
 # Files that are open at once; a large set has more shards than a process may map.
 _OPEN = 128
-# Rows that the statistics of the latents are taken from.
+# Rows that statistics are taken from.
 _MEASURED = 2048
 
 
@@ -98,18 +98,23 @@ def _check(path: Path, own: Mapping[str, str], about: Mapping[str, str]) -> None
             )
 
 
+def some_rows(sets: Sequence[ShardRows]) -> Iterator[tuple[ShardRows, np.ndarray]]:
+    """Some of the training rows of several sets, evenly spread, as `read` takes one."""
+    for rows in sets:
+        for row in rows.train[:: max(1, len(sets) * len(rows.train) // _MEASURED)]:
+            yield rows, np.array([row])
+
+
 def latent_statistics(sets: Sequence[ShardRows]) -> tuple[Tensor, Tensor]:
     """Mean and deviation `[C]` of the latents' frames, of some rows that are evenly spread."""
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
-    for rows in sets:
-        for row in rows.train[:: max(1, len(sets) * len(rows.train) // _MEASURED)]:
-            one = np.array([row])
-            frames = int(rows.read(one, "frames"))
-            mean = rows.read(one, "latent")[0, :frames].double()
-            count, total = count + frames, total + mean.sum(0)
-            squares = squares + mean.square().sum(0)
-            if rows.has(row, "deviation"):
-                spread = rows.read(one, "deviation")[0, :frames].double()
-                squares = squares + spread.square().sum(0)
+    for rows, one in some_rows(sets):
+        frames = int(rows.read(one, "frames"))
+        mean = rows.read(one, "latent")[0, :frames].double()
+        count, total = count + frames, total + mean.sum(0)
+        squares = squares + mean.square().sum(0)
+        if rows.has(one[0], "deviation"):
+            spread = rows.read(one, "deviation")[0, :frames].double()
+            squares = squares + spread.square().sum(0)
     mean = total / count
     return mean.float(), (squares / count - mean.square()).clamp_min(1e-8).sqrt().float()

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import FoleyError
 from ..weights.fill import fill
 from ..weights.load import read_weights
-from .genex_shards import ShardRows
+from .genex_shards import ShardRows, some_rows
 
 _WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 _PREFIX = "features."
 _EPS = 1e-10
-_MEASURED = 2048  # rows
 
 
 class LPAPS(nn.Module):
@@ -85,10 +83,9 @@ def band_statistics(sets: Sequence[ShardRows]) -> tuple[Tensor, Tensor]:
     """Mean and deviation `[bands]` of the mels `mel` of some rows, evenly spread."""
     total = squares = torch.zeros(())
     count = 0
-    for rows in sets:
-        for row in rows.train[:: max(1, len(sets) * len(rows.train) // _MEASURED)]:
-            mel = rows.read(np.array([row]), "mel")[0].double()
-            count += mel.shape[1]
-            total, squares = total + mel.sum(1), squares + mel.square().sum(1)
+    for rows, one in some_rows(sets):
+        mel = rows.read(one, "mel")[0].double()
+        count += mel.shape[1]
+        total, squares = total + mel.sum(1), squares + mel.square().sum(1)
     mean = total / count
     return mean.float(), (squares / count - mean.square()).clamp_min(0).sqrt().float()

@@ -24,7 +24,7 @@ from ..weights.load import read_weights
 from ..weights.store import locate
 from .masked_tokens import MaskedFigures, MaskedTokenTask, train_branch_alone
 from .prompts import sample_prompt, vocabulary
-from .vqgan import picture_rows
+from .vqgan import picture_rows, split_counts
 
 _GRID, _BINS = 5, 16  # columns and bins of the events in 0.32 s
 
@@ -67,10 +67,7 @@ class TokenTask(MaskedTokenTask):
         weights = _path(figures.codec)
         self.train, self.validation = (
             _with_tokens(split, count, cache, weights, figures.workers)
-            for split, count in (
-                ("train", figures.clips),
-                ("validation", figures.validation_clips),
-            )
+            for split, count in split_counts(figures)
         )
 
     def model(self) -> MiniSystem:

@@ -117,7 +117,8 @@ def reconstructed(vae: KLVAE, pictures: Tensor) -> Reconstructed:
     return Reconstructed(made, vectors.detach(), ids, codebook, commitment)
 
 
-def _parts(figures: VQFigures) -> tuple[tuple[Split, int], ...]:
+def split_counts(figures: Any) -> tuple[tuple[Split, int], ...]:
+    """The splits of scenes that a run renders, and how many of each."""
     return ("train", figures.clips), ("validation", figures.validation_clips)
 
 
@@ -130,7 +131,7 @@ class VQTask:
         self.tokenizer.picture = fitted(cache)
         self.train, self.validation = (
             picture_rows(self.tokenizer, split, count, cache, figures.workers)
-            for split, count in _parts(figures)
+            for split, count in split_counts(figures)
         )
 
     def model(self) -> Tokenizer:

@@ -164,11 +164,12 @@ def guider_of(
     Raises:
         FoleyError: a MODEL that makes no sound, or nothing lies between the times.
     """
-    sampling = foley_model(model).row.sampling
+    row = foley_model(model).row
+    sampling = row.sampling
     if sampling.guidance == "multi" or (scale < 0 and sampling.guidance != "plain"):
         given = {name for _, options in positive for name in entry_of(options).streams}
         chosen = None if scale < 0 else scale
-        guidance = preset(replace(sampling, rescale=0.0), chosen, given=given)
+        guidance = preset(replace(sampling, rescale=0.0), chosen, words=row.words, given=given)
         return two_sided(model, between(guidance, start, stop), positive, negative)
     scale = sampling.scale if scale < 0 else scale
     return IntervalGuider(model, positive, negative, scale, start, stop)
