@@ -134,7 +134,7 @@ def _native(row, path, streams, precision, steps):
     from foleystage.nodes.sample import OWN, PUBLISHED, sampled, sampler_of, sigmas_of
     from foleystage.nodes.values import KEY, ConditioningEntry
 
-    model = load_model(row, path, precision)
+    model = load_model(row, (path,), precision)
     positive = ConditioningEntry(streams, streams, SECONDS, row.name)
     always = always_conditioned(model.model.diffusion_model)
     kept = {name: value for name, value in streams.items() if name in always}

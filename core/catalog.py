@@ -5,20 +5,14 @@ The command line, the nodes, Quick Foley, the evaluation and the documentation r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from .encoders import mini_video
-from .encoders.cavp import CavpVideo
-from .encoders.clip import DFN5BClip
-from .encoders.foley_mini import MiniVideoEncoder
-from .encoders.mini_text import MiniTextEncoder, encode_prompt
-from .encoders.synchformer import SynchformerVisual
-from .generators import AC_FOLEY, AUDIO_GRID, L44, ac_foley_mini, mdsgen_config
+from . import catalog_parts  # noqa: F401 - its rows are in the tables
+from .generators import AC_FOLEY, ac_foley_mini, mdsgen_config
+from .generators.foley_control import FOLEY_CONTROL, foley_control_mini
 from .generators.foleygenex import FOLEYGENEX, foleygenex_mini
 from .generators.foleygenex_checkpoint import FOLEYGENEX_CHECKPOINT
 from .generators.mdsgen_checkpoint import MDSGEN_CHECKPOINT
@@ -26,15 +20,10 @@ from .generators.mdsgen_mini import mdsgen_mini
 from .generators.mmaudio_checkpoint import AC_FOLEY_CHECKPOINT, MMAUDIO_CHECKPOINT, SIZES
 from .generators.specmaskfoley import SPECMASKFOLEY, specmaskfoley_mini
 from .generators.specmaskfoley_checkpoint import SPECMASKFOLEY_CHECKPOINT, SPECMASKGIT_CHECKPOINT
-from .generators.specmaskgit import CODEC_VARIANT, SPECMASKGIT, WORDS
-from .parts import (
-    CodecPart,
-    Files,
-    GeneratorPart,
-    StreamEncoder,
-    TextEncoderPart,
-    VideoEncoderPart,
-)
+from .generators.specmaskgit import SPECMASKGIT
+from .generators.stable_audio import STABLE_AUDIO_OPEN, stable_audio_mini
+from .generators.stable_audio_checkpoint import FOLEY_CONTROL_CHECKPOINT, STABLE_AUDIO_CHECKPOINT
+from .parts import GeneratorPart
 from .reference import (
     CLAP_REFERENCE,
     CONTEXT_REFERENCE,
@@ -53,226 +42,23 @@ from .tables import (  # noqa: F401 - the tables are read from here
     remove,
     system_of_file,
 )
-from .weights.families import Family
-from .weights.files import read_metadata
-from .weights.fill import fill_from
-
-# Video encoders
-
-
-def _load_mini_video(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
-    return fill_from(MiniVideoEncoder(), path).to(device)
-
-
-add(
-    VideoEncoderPart(
-        name="mini_video_encoder",
-        title="what happens when, from motion, 50 times a second; bundled",
-        files={"video": "mini_video_encoder"},
-        families={"video": Family("video_encoder")},
-        load=_load_mini_video,
-        encode=mini_video.encode_events,
-        frames={"video": mini_video.REQUEST},
-        made=("sync",),
-        round_up_seconds=mini_video.round_up_seconds,
-    ),
-    VideoEncoderPart(
-        name="cavp",
-        title="what is seen and heard together (CAVP), for MDSGen",
-        files={"cavp": "cavp"},
-        families={"cavp": Family("cavp")},
-        encoders={"cavp": StreamEncoder(CavpVideo, CavpVideo.load)},
-        round_up_seconds=AUDIO_GRID.round_up_seconds,
-    ),
-    VideoEncoderPart(
-        name="clip_and_synchformer",
-        title="what is seen (CLIP) and when it happens (Synchformer), for AC-Foley and MMAudio",
-        files={"clip": "dfn5b_clip", "sync": "synchformer"},
-        families={"clip": Family("clip"), "sync": Family("synchformer")},
-        encoders={
-            "sync": StreamEncoder(SynchformerVisual, SynchformerVisual.load),
-            "clip": StreamEncoder(DFN5BClip, partial(DFN5BClip.load, half="visual")),
-        },
-        round_up_seconds=L44.round_up_seconds,
-        still=("clip",),
-        still_seconds=L44.trained_seconds,
-    ),
-)
-
-# Text encoders
-
-
-def _load_mini_text(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
-    words = read_metadata(path).get("words", "").split()
-    return fill_from(MiniTextEncoder(words), path, prefix="text.").to(device)
-
-
-def _load_clap(path: Path, **made: Any) -> nn.Module:
-    from .encoders.clap import Clap
-
-    return Clap.load(path, **made)
-
-
-def _mini_text(name: str, title: str, generator: str, family: str) -> TextEncoderPart:
-    return TextEncoderPart(
-        name=name,
-        title=title,
-        files={"generator": generator},
-        families={"generator": Family(family)},
-        load=_load_mini_text,
-        encode=encode_prompt,
-        inside=True,
-    )
-
-
-add(
-    _mini_text(
-        "mini_text_encoder",
-        "words for materials and actions, English; bundled",
-        "ac_foley_mini",
-        "flow",
-    ),
-    _mini_text(
-        "mini_text_encoder_adverbs",
-        "words for materials, actions and manners (loud, far, swelling), English; bundled",
-        "foleygenex_mini",
-        "foleygenex",
-    ),
-    _mini_text(
-        "mini_text_encoder_tokens",
-        "words for materials and actions, for specmaskfoley_mini, English; bundled",
-        "specmaskfoley_mini",
-        "specmaskfoley",
-    ),
-    TextEncoderPart(
-        name="clap_text",
-        title="English sentences (CLAP), for SpecMaskGIT and SpecMaskFoley",
-        files={"clap": "clap"},
-        families={"clap": Family("clap")},
-        load=_load_clap,
-        encode=lambda clap, prompt: clap.encode_text([prompt])[:, None],
-        stream=WORDS,
-        hears=CLAP_REFERENCE,
-    ),
-    TextEncoderPart(
-        name="clip_text",
-        title="English sentences (CLIP), for AC-Foley and MMAudio",
-        files={"clip": "dfn5b_clip"},
-        families={"clip": Family("clip")},
-        load=partial(DFN5BClip.load, half="text"),
-        encode=lambda clip, prompt: clip.encode_text([prompt]),
-    ),
-)
-
-
-# Codecs; their modules are imported when used, since all of them would slow ComfyUI's start.
-
-
-def _load_foley_mini(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
-    from .codecs.foley_mini import FoleyMiniCodec
-
-    return FoleyMiniCodec.load(files["codec"]).to(device)
-
-
-def _load_mel_picture(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
-    from .codecs.mel_picture import MelPictureCodec
-
-    return MelPictureCodec.load(files["codec"], files["decoder"]).to(device)
-
-
-def _load_mini_tokens(files: Files, *, decode_only: bool = False, device: Any = "cpu") -> Any:
-    from .codecs.mini_tokens import MiniTokenCodec
-
-    return MiniTokenCodec.load(files["codec"], files["decoder"]).to(device)
-
-
-def _load_public(name: str, files: Files, **made: Any) -> Any:
-    from .codecs import load_codec
-
-    return load_codec(name, files, **made)
-
-
-def _mmaudio_codec(rate: str, hertz: str) -> CodecPart:
-    return CodecPart(
-        name=f"mmaudio_codec_{rate}",
-        title=f"{hertz} kHz mono, MMAudio's mel autoencoder and BigVGAN",
-        files={"vae": f"mmaudio_vae_{rate}", "vocoder": f"bigvgan_{rate}"},
-        families={"vae": Family("mmaudio_vae", rate), "vocoder": Family("bigvgan", rate)},
-        load=partial(_load_public, f"mmaudio-{rate}"),
-    )
-
-
-add(
-    CodecPart(
-        name="foley_mini_codec",
-        title="32 kHz mono, 31.25 latent frames a second; bundled",
-        files={"codec": "foley_mini_codec"},
-        families={"codec": Family("foley_mini_codec")},
-        load=_load_foley_mini,
-    ),
-    CodecPart(
-        name="mel_picture_codec",
-        title="32 kHz mono, a mel picture of 8 rows, 31.25 frames a second; bundled",
-        files={"codec": "mel_picture_codec", "decoder": "foley_mini_codec"},
-        families={"codec": Family("mel_picture"), "decoder": Family("foley_mini_codec")},
-        load=_load_mel_picture,
-    ),
-    CodecPart(
-        name="mini_token_codec",
-        title="32 kHz mono, 15.6 columns of 4 tokens a second; bundled",
-        files={"codec": "mini_token_codec", "decoder": "foley_mini_codec"},
-        families={"codec": Family("mini_tokens"), "decoder": Family("foley_mini_codec")},
-        load=_load_mini_tokens,
-    ),
-    CodecPart(
-        name="specmaskgit_codec",
-        title="22.05 kHz mono, SpecMaskGIT's tokens of HiFi-GAN's mel and its vocoder",
-        files={"vae": "specmaskgit_vqgan", "vocoder": "hifigan_22k"},
-        families={"vae": Family("specvqgan", CODEC_VARIANT), "vocoder": Family("hifigan", "22k")},
-        load=partial(_load_public, "specmaskgit-22k"),
-    ),
-    CodecPart(
-        name="specvqgan_codec",
-        title="22.05 kHz mono, SpecVQGAN's tokens and its MelGAN",
-        files={"vae": "specvqgan", "vocoder": "specvqgan_melgan"},
-        families={"vae": Family("specvqgan"), "vocoder": Family("melgan")},
-        load=partial(_load_public, "specvqgan-22k"),
-    ),
-    CodecPart(
-        name="audioldm_codec",
-        title="16 kHz mono, AudioLDM's mel autoencoder and vocoder",
-        files={"vae": "audioldm_vae", "vocoder": "audioldm_hifigan"},
-        families={"vae": Family("audioldm_vae"), "vocoder": Family("hifigan", "audioldm")},
-        load=partial(_load_public, "audioldm"),
-    ),
-    CodecPart(
-        name="image_vae_codec",
-        title="16 kHz mono, a mel as a picture, Diff-Foley's autoencoder, no vocoder",
-        files={"vae": "diff_foley_ldm"},
-        families={"vae": Family("image_vae")},
-        load=partial(_load_public, "image-vae"),
-    ),
-    _mmaudio_codec("16k", "16"),
-    _mmaudio_codec("44k", "44.1"),
-    CodecPart(
-        name="dac_vae_codec",
-        title="48 kHz mono, HunyuanVideo-Foley's DAC-VAE, 50 latent frames a second",
-        files={"codec": "dac_vae_hunyuan"},
-        families={"codec": Family("dac_vae")},
-        load=partial(_load_public, "dac-vae"),
-    ),
-)
 
 # Systems
 
 
 def _system(
-    name: str, title: str, checkpoint: Any, config: Any, memory_factor: float = 2.0, **row: Any
+    name: str,
+    title: str,
+    checkpoint: Any,
+    config: Any,
+    memory_factor: float = 2.0,
+    files: Mapping[str, str | Path] | None = None,
+    **row: Any,
 ) -> SystemSpec:
     generator = GeneratorPart(
         name=name,
         title=title,
-        files={"generator": name},
+        files=files or {"generator": name},
         checkpoint=checkpoint,
         config=config,
         memory_factor=memory_factor,
@@ -291,6 +77,10 @@ _FAMILY: dict[str, Any] = {"video": "clip_and_synchformer", "text": "clip_text"}
 _MASKGIT = Sampling("maskgit", steps=12, guidance="multi", scale=3.0, temperature=9.0)
 # The paper's 25 steps; its script makes 50.
 _MDSGEN = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
+
+# As its card's example samples it.
+_STABLE_AUDIO = Sampling("dpmpp_3m_sde", steps=100, scale=7.0)
+_CONTROL_MINI = Sampling("dpmpp_3m_sde", steps=25, scale=3.0)
 
 
 def _mmaudio_system(size: str, config: Any) -> SystemSpec:
@@ -348,6 +138,26 @@ add(
         **{**_MINI, "loudness": None},
     ),
     _system(
+        "stable_audio_mini",
+        "Stable Audio in small: words alone; 32 kHz mono, bundled",
+        STABLE_AUDIO_CHECKPOINT,
+        stable_audio_mini(),
+        text="mini_text_encoder_control",
+        sampling=_CONTROL_MINI,
+        **{**_MINI, "video": ""},
+    ),
+    _system(
+        "foley_control_mini",
+        "Foley Control in small: a text-to-audio model follows the picture by a bridge; 32 kHz "
+        "mono, bundled",
+        FOLEY_CONTROL_CHECKPOINT,
+        foley_control_mini(),
+        files={"bridge": "foley_control_mini", "generator": "stable_audio_mini"},
+        text="mini_text_encoder_control",
+        sampling=_CONTROL_MINI,
+        **_MINI,
+    ),
+    _system(
         "ac_foley",
         "AC-Foley: picture, words and a reference sound; 44.1 kHz mono",
         AC_FOLEY_CHECKPOINT,
@@ -383,6 +193,25 @@ add(
         reference=CLAP_REFERENCE,
         # Best at 16 in its own paper.
         sampling=replace(_MASKGIT, steps=16),
+    ),
+    _system(
+        "stable_audio_open",
+        "Stable Audio Open 1.0: words alone; 44.1 kHz stereo",
+        STABLE_AUDIO_CHECKPOINT,
+        STABLE_AUDIO_OPEN,
+        video="",
+        text="t5_base",
+        sampling=_STABLE_AUDIO,
+    ),
+    _system(
+        "foley_control",
+        "Foley Control: Stable Audio Open follows the picture by a bridge; 44.1 kHz stereo",
+        FOLEY_CONTROL_CHECKPOINT,
+        FOLEY_CONTROL,
+        files={"bridge": "foley_control_bridge", "generator": "stable_audio_open"},
+        video="vjepa2_l",
+        text="t5_base",
+        sampling=_STABLE_AUDIO,
     ),
     *(_mmaudio_system(size, config) for size, config in SIZES.items()),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,7 +71,8 @@ def load_model(
     if name in SYSTEMS:
         row = SYSTEMS[name]
     elif own.suffix and own.is_file():
-        row, given = system_of_file(own), {"generator": own, **given}
+        row = system_of_file(own)
+        given = {row.generator.own: own, **given}
         name = own.stem
     else:
         raise FoleyError(f"There is no model '{name}'; choose one of: {', '.join(SYSTEMS)}.")
@@ -82,7 +83,8 @@ def load_model(
         raise FoleyError(f"{name} is small and comes in float32; leave the precision away.")
     dtype = compute_dtype(loading.precision, device)
     made: dict[str, Any] = {"dtype": dtype, "device": device}
-    network = partial(load_network, row.generator, files["generator"], loading, **made)
+    paths = row.generator.paths(files)
+    network = partial(load_network, row.generator, *paths, loading=loading, **made)
     loaders: dict[str, Any] = {"generator": network}
     for part in row.parts().values():
         loaders.update(part.loaders(files, **made))
@@ -120,8 +122,8 @@ def find_files(
             f"{len(missing)} of the {len(files)} weights files of {row.name} are not on this "
             f"machine: {advice_for(missing, folders)}."
         )
-    generator = row.generator.locate(folders, given)["generator"]
-    row = _fitting(row, generator, folders)
+    paths = row.generator.paths(row.generator.locate(folders, given))
+    row = _fitting(row, paths, folders)
     found: dict[str, Path] = {}
     for part in row.parts().values():
         found |= part.locate(folders, given)
@@ -137,11 +139,11 @@ def find_files(
     return row, found
 
 
-def _fitting(row: SystemSpec, path: Path, folders: Folders | None) -> SystemSpec:
-    """The row for a generator's file; FoleyError when the file is of another family."""
-    checkpoint = row.generator.checkpoint
-    if recognised(checkpoint, path) is not None:
-        return row.of_file(path)
+def _fitting(row: SystemSpec, paths: Sequence[Path], folders: Folders | None) -> SystemSpec:
+    """The row for a generator's files; FoleyError when the first is of another family."""
+    checkpoint, path = row.generator.checkpoint, paths[0]
+    if recognised(checkpoint, *paths) is not None:
+        return row.of_file(*paths)
     other = system_of_file(path)
     own = row.generator.registered
     raise FoleyError(
@@ -158,20 +160,19 @@ def _logged(name: str, role: str, load: Callable[[], nn.Module]) -> nn.Module:
 
 def load_network(
     part: GeneratorPart,
-    path: Path,
+    *paths: Path,
     loading: Loading = Loading(),  # noqa: B008 - frozen
-    *,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> nn.Module:
-    """The network of a file, ready for inference as this machine and the artist's precision want
-    it.
+    """The network of its files, its own first, ready for inference as this machine and the artist's
+    precision want it.
 
     Raises:
         FoleyError: weights are missing or unknown, or the file cannot be read.
     """
     network: nn.Module = part.build(device="meta")
-    fill(network, read_checkpoint(part.checkpoint, path, dtype=dtype, device=device), path)
+    fill(network, read_checkpoint(part.checkpoint, *paths, dtype=dtype, device=device), paths[0])
     pack = part.checkpoint.pack
     if loading.precision == "fp8":
         for module in network.quantizable():

@@ -89,17 +89,27 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorPart(Part):
-    """checkpoint: its family; config: as published, in place of which comes that of the file which
-    is loaded (`of_file`). memory_factor: of a sampling step, as ComfyUI reckons."""
+    """checkpoint: its family; config: as published, in place of which comes that of the files which
+    are loaded (`of_file`). memory_factor: of a sampling step, as ComfyUI reckons. Weights may lie
+    in several files, each of which has a share of them."""
 
     checkpoint: CheckpointSpec
     config: GeneratorConfig
     memory_factor: float = 2.0
 
-    def of_file(self, path: Path) -> GeneratorPart:
-        """This row for the network that a file holds."""
-        config = recognised(self.checkpoint, path)
+    @property
+    def own(self) -> str:
+        """The role of its own file."""
+        return next(iter(self.files))
+
+    def of_file(self, *paths: Path) -> GeneratorPart:
+        """This row for the network that files hold, its own first."""
+        config = recognised(self.checkpoint, *paths)
         return self if config is None else replace(self, config=config)
+
+    def paths(self, files: Files) -> tuple[Path, ...]:
+        """Of the files that hold its weights, its own first."""
+        return tuple(files[role] for role in self.files)
 
     def build(self, **made: Any) -> Generator:
         """The network without weights; `operations`, `dtype`, `device` as of all networks."""
@@ -185,20 +195,28 @@ class CodecPart(Part):
         return {"codec": load, "decoder": partial(load, decode_only=True)}
 
 
-def recognised(checkpoint: CheckpointSpec, path: Path) -> Any:
-    """The config of a file's network of a family, None when it is another's.
+def recognised(checkpoint: CheckpointSpec, *paths: Path) -> Any:
+    """The config of a network of a family that files hold together, None when it is another's. What
+    several say counts as the first has it.
 
     Raises:
-        FoleyError: it cannot be read.
+        FoleyError: one cannot be read, or they do not belong together.
     """
-    return checkpoint.recognise(read_shapes(path), read_metadata(path))
+    shapes: dict[str, tuple[int, ...]] = {}
+    about: dict[str, str] = {}
+    for path in reversed(paths):
+        shapes |= read_shapes(path)
+        about |= read_metadata(path)
+    return checkpoint.recognise(shapes, about)
 
 
-def read_checkpoint(checkpoint: CheckpointSpec, path: Path, **read: Any) -> dict[str, Tensor]:
-    """The weights of a file under the names of the family's network. read: `dtype`, `device`."""
-    key = checkpoint.key
-    tensors = read_weights(path, keep=lambda stored: key(stored) is not None, **read)
-    return {key(stored) or stored: value for stored, value in tensors.items()}
+def read_checkpoint(checkpoint: CheckpointSpec, *paths: Path, **read: Any) -> dict[str, Tensor]:
+    """The weights of files under the names of the family's network. read: `dtype`, `device`."""
+    key, found = checkpoint.key, dict[str, Tensor]()
+    for path in reversed(paths):
+        tensors = read_weights(path, keep=lambda stored: key(stored) is not None, **read)
+        found |= {key(stored) or stored: value for stored, value in tensors.items()}
+    return found
 
 
 def advice_for(names: Sequence[str], folders: Folders | None) -> str:

@@ -131,15 +131,22 @@ class SystemSpec:
         """The strictest one of its parts."""
         return strictest(licence for part in self.parts().values() for licence in part.licences)
 
-    def of_file(self, path: Path) -> SystemSpec:
-        """This row for the network that a file holds."""
-        generator = self.generator.of_file(path)
+    def of_file(self, *paths: Path) -> SystemSpec:
+        """This row for the network that files hold, the generator's own first."""
+        generator = self.generator.of_file(*paths)
         codec = generator.config.latent.codec
         if codec not in CODECS:
             raise FoleyError(
-                f"{path.name} was trained on the codec {codec}, and known are: {', '.join(CODECS)}."
+                f"{paths[0].name} was trained on the codec {codec}, and known are: "
+                f"{', '.join(CODECS)}."
             )
-        return replace(self, generator=generator, codec=codec)
+        video = generator.config.video_encoder or self.video
+        if video and video not in VIDEO_ENCODERS:
+            raise FoleyError(
+                f"{paths[0].name} was trained on the video encoder {video}, and known are: "
+                f"{', '.join(VIDEO_ENCODERS)}."
+            )
+        return replace(self, generator=generator, codec=codec, video=video)
 
 
 def strictest(licences: Iterable[Licence]) -> Licence:

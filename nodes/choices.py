@@ -60,7 +60,7 @@ def find_row(table: Table, choice: str) -> tuple[Any, dict[str, Path]]:
         row = table[choice]
         files = part_of(row).locate(model_folders())
         is_system = isinstance(row, SystemSpec)
-        return (row.of_file(next(iter(files.values()))) if is_system else row), files
+        return (row.of_file(*files.values()) if is_system else row), files
     path = Path(found_file(choice))
     row = _row_of(table, path)
     part = part_of(row)

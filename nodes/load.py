@@ -54,7 +54,7 @@ class _Loader(Node):
         row = cls.TABLE.get(name)
         if row is not None and not present(row):
             return f"{name} missing"
-        return stamp(next(iter(find_row(cls.TABLE, name)[1].values())))
+        return " ".join(map(stamp, find_row(cls.TABLE, name)[1].values()))
 
 
 class LoadModel(_Loader):
@@ -83,7 +83,9 @@ class LoadModel(_Loader):
     @classmethod
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
         row, files = cls._find(name, download)
-        return io.NodeOutput(load_model(row, files["generator"], weight_dtype), row.generator.about)
+        return io.NodeOutput(
+            load_model(row, row.generator.paths(files), weight_dtype), row.generator.about
+        )
 
 
 class _PartLoader(_Loader):

@@ -74,7 +74,7 @@ class Quick(Node):
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_) -> str:
         # None comes over a wire, which has a fingerprint of its own.
-        return "" if model is None else stamp(find_row(SYSTEMS, model)[1]["generator"])
+        return "" if model is None else " ".join(map(stamp, find_row(SYSTEMS, model)[1].values()))
 
     @classmethod
     def execute(

@@ -86,9 +86,10 @@ def test_an_autoencoder_is_known_inside_a_latent_diffusion_checkpoint(channels, 
 
 def test_stable_audio_in_one_file_is_not_taken_for_its_codec():
     network = shapes_of("stable_audio_dit_full")
-    codec = {f"pretransform.model.{k}": v for k, v in shapes_of("oobleck_vae_full").items()}
+    codec, timing = shapes_of("oobleck_vae_full"), shapes_of("sa_number_conditioner")
     assert detect_shapes(codec) == Family("oobleck")
     assert detect_shapes({**codec, **network}) == Family("stable_audio", "with codec")
+    assert detect_shapes({**codec, **network, **timing}) == Family("stable_audio", "1.0")
 
 
 def test_a_file_is_of_one_family_whatever_the_order_of_asking():

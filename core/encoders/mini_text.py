@@ -34,13 +34,13 @@ class Reading:
 
 
 class MiniTextEncoder(nn.Module):
-    """Prompts to text features [B, 8, 64]: a learned vector for each known word, then a pad."""
+    """Prompts to text features [B, 8, width]: a learned vector for each known word, then a pad."""
 
-    def __init__(self, words: Sequence[str]):
+    def __init__(self, words: Sequence[str], width: int = WIDTH):
         super().__init__()
         self.words = tuple(words)
         self._index = {word: index + 1 for index, word in enumerate(self.words)}
-        self.table = nn.Embedding(len(self.words) + 1, WIDTH)
+        self.table = nn.Embedding(len(self.words) + 1, width)
         nn.init.normal_(self.table.weight, std=1.0)
 
     def read(self, prompt: str) -> Reading:
@@ -55,7 +55,7 @@ class MiniTextEncoder(nn.Module):
         return Reading(tuple(dict.fromkeys(known))[:TOKENS], tuple(dict.fromkeys(unknown)))
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts to features [B, 8, 64]."""
+        """Prompts to features [B, 8, width]."""
         ids = [[self._index[word] for word in self.read(prompt).known] for prompt in prompts]
         padded = [row + [PAD] * (TOKENS - len(row)) for row in ids]
         return self.table(torch.tensor(padded, device=self.table.weight.device))
@@ -70,7 +70,7 @@ class MiniTextEncoder(nn.Module):
 
 @torch.inference_mode()
 def encode_prompt(encoder: MiniTextEncoder, prompt: str) -> Tensor | None:
-    """The text stream `[1, 8, 64]`, None when the prompt holds no word that is known; what means
+    """The text stream `[1, 8, width]`, None when the prompt holds no word that is known; what means
     nothing is logged."""
     reading = encoder.read(prompt)
     if reading.unknown:

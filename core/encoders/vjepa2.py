@@ -20,8 +20,10 @@ from .names import count_blocks, renamed, split_qkv
 
 MEAN = [0.485, 0.456, 0.406]
 STD = [0.229, 0.224, 0.225]
+CROP = 256
 SEGMENT = 64
 TUBELET = 2
+GRID = 8
 _HEADS = {1024: 16, 1280: 16, 1408: 22}
 _SIZES = {1024: "l", 1280: "h", 1408: "g"}
 # The original files' names and transformers'.
@@ -32,6 +34,13 @@ _RENAMES = (
     (r"\.attn\.", ".attention."),
     (r"^encoder\.norm\.", "encoder.layernorm."),
 )
+
+
+def _request(crop: int) -> FrameRequest:
+    """The frames of 16 a second that a network of this picture side takes."""
+    return FrameRequest(
+        16.0, crop, crop="center", shorter_side=crop * 256 // 224, resample="bilinear"
+    )
 
 
 class VJepa2(VideoEncoder):
@@ -47,6 +56,8 @@ class VJepa2(VideoEncoder):
 
     stream = "vjepa"
     rate = 8.0
+    width = 1024
+    frame_request = _request(CROP)
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, device: Any = None) -> None:
         """config: fields of transformers' VJEPA2Config; those of L by default."""
@@ -62,18 +73,11 @@ class VJepa2(VideoEncoder):
         with torch.device(device or "cpu"):
             self.encoder = VJEPA2Model(self.config).encoder
         self.width = self.config.hidden_size
-        crop = self.config.crop_size
-        self.frame_request = FrameRequest(
-            fps=16.0,
-            size=crop,
-            crop="center",
-            shorter_side=int(crop * 256 / 224),
-            resample="bilinear",
-        )
+        self.frame_request = _request(self.config.crop_size)
 
     @classmethod
     def built(
-        cls, tensors: dict[str, Tensor], *, crop: int = 256, heads: int | None = None, **made: Any
+        cls, tensors: dict[str, Tensor], *, crop: int = CROP, heads: int | None = None, **made: Any
     ) -> tuple[Any, dict[str, Tensor]]:
         tensors = _transformers_names(tensors)
         return cls(_config_of(tensors, crop, heads), device="meta", **made), tensors
@@ -95,8 +99,31 @@ class VJepa2(VideoEncoder):
 
     def encode_segments(self, frames: Tensor) -> Tensor:
         """[B, T, 3, H, W], normalised, T even -> [B, T / 2, width], the mean over the picture."""
+        return self.places(frames).mean(2)
+
+    def places(self, frames: Tensor) -> Tensor:
+        """As `encode_segments`, before the mean: [B, T / 2, places, width], rows of the picture one
+        after another."""
         hidden = self.encoder(frames)[0]  # [B, T / 2 * places, D], time slowest
-        return hidden.unflatten(1, (frames.shape[1] // TUBELET, -1)).mean(2)
+        return hidden.unflatten(1, (frames.shape[1] // TUBELET, -1))
+
+
+class VJepa2Grid(VJepa2):
+    """The same, with 8 x 8 places of the picture at each of 8 moments a second: means of 2 x 2
+    (Foley Control's Grid8)."""
+
+    rate = VJepa2.rate * GRID**2
+
+    @classmethod
+    def join(cls, encoded: Tensor, count: int) -> Tensor:
+        return encoded.flatten(0, 1)[: -(-count // TUBELET) * GRID**2]
+
+    def encode_segments(self, frames: Tensor) -> Tensor:
+        """[B, T, 3, H, W], normalised, T even -> [B, T / 2 * 64, width]."""
+        places = self.places(frames)
+        side = round(places.shape[2] ** 0.5)
+        rows = places.unflatten(2, (GRID, side // GRID, GRID, side // GRID))
+        return rows.mean((3, 5)).flatten(1, 3)
 
 
 def _config_of(tensors: Mapping[str, Tensor], crop: int, heads: int | None) -> dict[str, Any]:

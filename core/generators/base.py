@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +83,7 @@ class GeneratorConfig:
         trained_seconds: the longest take it was trained on.
         any_length: one pass can be longer than that.
         window_step: seconds; a part of a longer take starts on this grid.
+        video_encoder: the row of the one that it was trained with, "" where its own row says.
         reference_samples: of the codec's rate that one window of a reference sound has; 0: it takes
             none.
     """
@@ -93,6 +94,7 @@ class GeneratorConfig:
     any_length: bool = True
     window_step: float = 1.0
     reference_samples: int = 0
+    video_encoder: str = ""
 
     @property
     def window_slack(self) -> float:
@@ -195,7 +197,7 @@ class Generator(nn.Module, abc.ABC):
     dynamics: what x_t means, see `core.sampling.dynamics`.
     """
 
-    dynamics: ClassVar[Dynamics] = "flow"
+    dynamics: Dynamics = "flow"
     config: Any
 
     @property

@@ -11,15 +11,20 @@ from ..errors import FoleyError
 KEY = "figures"
 
 
-def write_figures(config: Any, known: Mapping[str, type]) -> dict[str, str]:
+Known = Mapping[str, type | tuple[type, ...]]
+
+
+def write_figures(config: Any, known: Known, key: str = KEY) -> dict[str, str]:
     """What a file's metadata has to say of its network."""
-    return {KEY: json.dumps({name: getattr(config, name) for name in known})}
+    return {key: json.dumps({name: getattr(config, name) for name in known})}
 
 
-def read_figures(about: Mapping[str, str], known: Mapping[str, type], title: str) -> dict[str, Any]:
+def read_figures(
+    about: Mapping[str, str], known: Known, title: str, key: str = KEY
+) -> dict[str, Any]:
     """What the metadata says of a network; FoleyError for what it cannot mean."""
     try:
-        figures = json.loads(about.get(KEY, "{}"))
+        figures = json.loads(about.get(key, "{}"))
     except ValueError:
         figures = None
     right = isinstance(figures, dict) and all(

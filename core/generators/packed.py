@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..heap import trim_heap
 from .mdsgen_blocks import MLP, BiasedAttention
 from .mmdit import Attention, GatedMLP, TimeEmbedding
+from .stable_audio import GLU
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +204,28 @@ SPECMASKGIT_KINDS: Kinds = {
     nn.Linear: Packed,
     nn.Conv1d: Packed,
 }
+
+
+class PackedGLU(nn.Module):
+    """`stable_audio.GLU` with its activation and gate inside the products."""
+
+    def __init__(self, layer: GLU) -> None:
+        super().__init__()
+        weights, biases = layer.proj.weight.chunk(2), layer.proj.bias.chunk(2)
+        self.a, self.g = (Packed(_linear(*pair)) for pair in zip(weights, biases, strict=True))
+        layer.proj.weight = layer.proj.bias = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a.times(x, self.g.apply_to(x, *SWISH))
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    layer.weight, layer.bias = (nn.Parameter(x, requires_grad=False) for x in (weight, bias))
+    return layer
+
+
+STABLE_AUDIO_KINDS: Kinds = {GLU: PackedGLU, nn.Linear: Packed, nn.Conv1d: Packed}
 
 
 def pack(module: nn.Module, kinds: Kinds) -> nn.Module:

@@ -67,6 +67,8 @@ ENTRIES: tuple[Entry, ...] = (
     _mini("mel_picture_codec", "codec"),
     _mini("specmaskfoley_mini", "generator"),
     _mini("mini_token_codec", "codec"),
+    _mini("stable_audio_mini", "generator"),
+    _mini("foley_control_mini", "bridge"),
     _mmaudio("small_16k", "601 MB", "af93cde404179f58e3919ac085b8033b"),
     _mmaudio("small_44k", "601 MB", "babd74c884783d13701ea2820a5f5b6d"),
     _mmaudio("medium_44k", "2.4 GB", "5a56b6665e45a1e65ada534defa903d0"),
@@ -103,6 +105,12 @@ ENTRIES: tuple[Entry, ...] = (
         Manual(
             "a training of your own with the recipe specmaskgit_vqgan (none are published)",
             "specmaskgit_vqgan.safetensors",
+        )
+    ),
+    Entry("foley_control_bridge", "bridge", "190.9 M parameters", _NONE).at(
+        Manual(
+            "a training of your own with the recipe foley_control_videos (none are published)",
+            "foley_control_bridge.safetensors",
         )
     ),
     Entry("mdsgen_b", "generator", "142 M parameters", _NONE).at(

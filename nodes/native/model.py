@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,12 @@ class FoleyModel(comfy.model_base.BaseModel):
 def _build(row: SystemSpec, cast: torch.dtype | None, *, dtype, device, operations) -> Generator:
     network = row.generator.build(operations=operations, dtype=dtype, device=device)
     network.dtype = dtype
-    # Nulls are no layer's weights, so nothing casts them: they have the type that is computed in.
-    for name, value in network.named_parameters(recurse=False):
-        setattr(network, name, torch.nn.Parameter(value.to(cast or dtype), requires_grad=False))
+    # What is no layer's weight nothing casts: it has the type that is computed in.
+    for module in network.modules():
+        if hasattr(module, "comfy_cast_weights"):
+            continue
+        for name, value in module.named_parameters(recurse=False):
+            setattr(module, name, torch.nn.Parameter(value.to(cast or dtype), requires_grad=False))
     # Statistics of latents are kept whole.
     for name, value in network.named_buffers(recurse=False):
         network.register_buffer(name, value.float())
@@ -147,9 +151,12 @@ def _build(row: SystemSpec, cast: torch.dtype | None, *, dtype, device, operatio
 
 
 def load_model(
-    row: SystemSpec, path: Path, weight_dtype: str = "default", disable_dynamic: bool = False
+    row: SystemSpec,
+    paths: Sequence[Path],
+    weight_dtype: str = "default",
+    disable_dynamic: bool = False,
 ):
-    """The MODEL of a weights file, not yet on its device.
+    """The MODEL of a generator's files, its own first, not yet on its device.
 
     disable_dynamic: its weights are moved as a whole also where ComfyUI has dynamic VRAM, as hooks
     and compiled models need it.
@@ -174,14 +181,14 @@ def load_model(
     config.set_inference_dtype(dtype, None if own else cast)
     config.memory_usage_factor = row.generator.memory_factor
     model = FoleyModel(row, twin.dynamics, config, device=offload)
-    tensors = read_checkpoint(row.generator.checkpoint, path)
-    fill(model.diffusion_model, tensors, path, twin=twin.to(dtype))
+    tensors = read_checkpoint(row.generator.checkpoint, *paths)
+    fill(model.diffusion_model, tensors, paths[0], twin=twin.to(dtype))
     patcher = comfy.model_patcher.ModelPatcher
     if not disable_dynamic:
         patcher = getattr(comfy.model_patcher, "CoreModelPatcher", patcher)
     made = packing(rescaling(patcher(model, device, offload), row.sampling.rescale))
     # How ComfyUI makes another one of its own: compiled, hooked, or for a second GPU.
-    made.cached_patcher_init = (load_model, (row, path, weight_dtype))
+    made.cached_patcher_init = (load_model, (row, paths, weight_dtype))
     return made
 
 

@@ -107,6 +107,9 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 def _kinds() -> dict[str, Kind]:
     from ..codec import CodecFigures, CodecTask, settle
+    from ..foley_control import BridgeFigures, BridgeTask
+    from ..foley_control import metadata as bridge_metadata
+    from ..foley_control import tensors as bridge_tensors
     from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
     from ..foleygenex_folders import FolderFigures, FolderTask, is_of_folders
     from ..masked_tokens import file_metadata as token_metadata
@@ -157,6 +160,11 @@ def _kinds() -> dict[str, Kind]:
             ),
             lambda model: model.state_dict(),
             token_metadata,
+        ),
+        "foley_control": Kind(
+            lambda values, loop, cache, device: BridgeTask(figures(BridgeFigures, values), cache),
+            bridge_tensors,
+            bridge_metadata,
         ),
         "codec": Kind(
             lambda values, loop, cache, device: CodecTask(figures(CodecFigures, values), cache),

@@ -1,0 +1,205 @@
+"""Checkpoints of Stable Audio Open and of bridges into it: shapes say the network, the metadata
+what they cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from ..errors import FoleyError
+from ..weights.families import Shapes
+from .base import CheckpointSpec
+from .bridge import BridgeConfig, NullVideo, Positions
+from .figures import Known, read_figures, write_figures
+from .foley_control import FoleyControl, FoleyControlConfig, bridged
+from .packed import STABLE_AUDIO_KINDS, pack
+from .stable_audio import STABLE_AUDIO_OPEN, StableAudio, StableAudioConfig, stable_audio_mini
+
+NETWORK = "model.model."
+TIMING = "conditioner.conditioners."
+_EMBEDDER = ".embedder.embedding."
+BRIDGE = "bridge."
+BRIDGE_KEY = "bridge"
+_ROTARY = "transformer.rotary_pos_emb.inv_freq"
+_LAYERS = "transformer.layers."
+_NEEDED = (
+    "timestep_features.weight",
+    "to_cond_embed.0.weight",
+    "to_global_embed.0.weight",
+    "transformer.layers.0.cross_attn.to_kv.weight",
+    "preprocess_conv.weight",
+    "seconds_total.0.weights",
+)
+# Later members of the family have more than this network.
+_OTHERS = (
+    "transformer.memory_tokens",
+    "transformer.layers.0.self_attn.q_norm.weight",
+    "transformer.layers.0.self_attn.q_norm.gamma",
+)
+RECORDED: Known = {
+    "codec": str,
+    "sample_rate": int,
+    "samples_per_latent": int,
+    "text_tokens": int,
+    "longest": (int, float),
+    "objective": str,
+}
+OF_BRIDGE: Known = {
+    "encoder": str,
+    "stream": str,
+    "video_rate": (int, float),
+    "places": int,
+    "num_heads": int,
+    "positions": str,
+    "rotary_dim": int,
+    "longest": (int, float),
+    "null_video": str,
+}
+_CHOICES = {"positions": get_args(Positions), "null_video": get_args(NullVideo)}
+
+
+def own_name(key: str) -> str | None:
+    """The network's name of a weight of the public file; None for what prediction does not use."""
+    if key.startswith(TIMING):
+        name = key.removeprefix(TIMING).replace(_EMBEDDER, ".")
+        return name if name.startswith(("seconds_start.", "seconds_total.")) else None
+    if key.startswith((BRIDGE, "latent_")):
+        return key
+    name = key.removeprefix(NETWORK)
+    if name == key or name == _ROTARY or name.endswith(".beta"):
+        return None
+    return name.removesuffix(".gamma") + ".weight" if name.endswith(".gamma") else name
+
+
+def native_tensors(network: StableAudio) -> dict[str, Tensor]:
+    """The weights as the public file has them, and as ComfyUI's own model reads them."""
+    named: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        if name.startswith("seconds_"):
+            number, _, rest = name.partition(".")
+            named[f"{TIMING}{number}{_EMBEDDER}{rest}"] = value
+        elif name.startswith((BRIDGE, "latent_")):
+            named[name] = value
+        else:
+            gain = name.endswith("norm.weight")
+            named[NETWORK + (name.removesuffix("weight") + "gamma" if gain else name)] = value
+    exponents = torch.arange(0, network.config.rotary_dim, 2) / network.config.rotary_dim
+    named[NETWORK + _ROTARY] = 10000.0**-exponents
+    return named
+
+
+def recognise(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | None:
+    """The config of a backbone, None for any other file. Without metadata it is of the published
+    rate and codec; without the start among its numbers it is of the flow objective."""
+    if any(key.startswith(BRIDGE) for key in shapes):
+        return None
+    return _backbone(shapes, about)
+
+
+def _backbone(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | None:
+    rotary = shapes.get(NETWORK + _ROTARY)
+    shapes = {own_name(key) or "": shape for key, shape in shapes.items()} | _others(shapes)
+    if rotary is None or any(key not in shapes for key in _NEEDED):
+        return None
+    if any(key in shapes for key in _OTHERS):
+        return None
+    dim = shapes["to_global_embed.0.weight"][0]
+    context, tokens = shapes["to_cond_embed.0.weight"]
+    start = "seconds_start.0.weights" in shapes
+    figures = {
+        "io_channels": shapes["preprocess_conv.weight"][0],
+        "embed_dim": dim,
+        "depth": _count(shapes, _LAYERS),
+        "num_heads": max(dim // (4 * rotary[0]), 1),
+        "cond_token_dim": tokens,
+        "global_cond_dim": shapes["to_global_embed.0.weight"][1],
+        "project_cond_tokens": context != tokens,
+        "ff_mult": shapes["transformer.layers.0.ff.ff.2.weight"][1] // dim,
+        "start": start,
+        "normalized": "latent_mean" in shapes,
+        "objective": "v" if start else "flow",
+        **read_figures(about, RECORDED, "Stable Audio"),
+    }
+    return replace(STABLE_AUDIO_OPEN, **figures)
+
+
+def _others(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    """Shapes of what `own_name` gives another name or none."""
+    return {key.removeprefix(NETWORK): shape for key, shape in shapes.items()}
+
+
+def recognise_bridge(shapes: Shapes, about: Mapping[str, str]) -> FoleyControlConfig | None:
+    """The config of a bridge, alone or with its backbone; None for any other file. Alone it stands
+    for the backbone of its width that is known here."""
+    inner = shapes.get(f"{BRIDGE}blocks.0.to_kv.weight")
+    if inner is None:
+        return None
+    figures = read_figures(about, OF_BRIDGE, "Foley Control", BRIDGE_KEY)
+    for name, known in _CHOICES.items():
+        if figures.get(name, known[0]) not in known:
+            raise FoleyError(
+                f"The weights of Foley Control have the {name} '{figures[name]}', which is not "
+                f"known: {', '.join(known)} are."
+            )
+    project = shapes.get(f"{BRIDGE}project.weight")
+    config = BridgeConfig(
+        embed_dim=inner[0] // 2,
+        video_dim=inner[1] if project is None else project[1],
+        projected=0 if project is None else project[0],
+        depth=_count(shapes, f"{BRIDGE}blocks."),
+        adapter="shared" if f"{BRIDGE}adapter.0.weight" in shapes else "per block",
+    )
+    config = replace(config, **figures)
+    backbone, mini = _backbone(shapes, about), stable_audio_mini()
+    if backbone is None:
+        backbone = mini if config.embed_dim == mini.embed_dim else STABLE_AUDIO_OPEN
+    check_fit(config, backbone.embed_dim, backbone.depth)
+    return bridged(backbone, config)
+
+
+def check_fit(config: BridgeConfig, embed_dim: int, depth: int) -> None:
+    """FoleyError for a bridge that was trained on a backbone of another size."""
+    if (config.embed_dim, config.depth) != (embed_dim, depth):
+        raise FoleyError(
+            f"This bridge is for a backbone of {config.depth} blocks, {config.embed_dim} wide, but "
+            f"this one has {depth} blocks, {embed_dim} wide: use it with the backbone that it was "
+            "trained on."
+        )
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    place = prefix.count(".")
+    return len({key.split(".")[place] for key in shapes if key.startswith(prefix)})
+
+
+def record(config: StableAudioConfig) -> dict[str, str]:
+    """What the metadata of a backbone's file has to say."""
+    return write_figures(config, RECORDED)
+
+
+def record_bridge(config: BridgeConfig) -> dict[str, str]:
+    """What the metadata of a bridge's file has to say."""
+    return write_figures(config, OF_BRIDGE, BRIDGE_KEY)
+
+
+def _variant(config: StableAudioConfig) -> str:
+    return {STABLE_AUDIO_OPEN.embed_dim: "1.0"}.get(config.embed_dim, "")
+
+
+SHARED: dict[str, Any] = {
+    "key": own_name,
+    "pack": partial(pack, kinds=STABLE_AUDIO_KINDS),
+    "compiles": True,
+    "variant": _variant,
+}
+STABLE_AUDIO_CHECKPOINT = CheckpointSpec(
+    "stable_audio", "Stable Audio Open", recognise, StableAudio, **SHARED
+)
+FOLEY_CONTROL_CHECKPOINT = CheckpointSpec(
+    "foley_control", "Foley Control", recognise_bridge, FoleyControl, **SHARED
+)
