@@ -9,13 +9,14 @@ import torch
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
-from ..core.sampling import draw_noise
+from ..core.sampling import Noise, dynamics_of
 from . import widgets
 from .common import Node
 from .native.guider import guider_of
 from .native.known import Knowing
 from .native.latents import mask_of, repeated, sound_of_latent
 from .native.model import foley_model
+from .native.own_noise import sampler_with
 from .native.tokens import TokenSampler
 from .widgets import OWN, OWN_STEPS
 
@@ -105,8 +106,9 @@ class Sampler(Node):
         own = foley_model(guider.model_patcher).row.sampling
         steps = own.steps if steps == OWN_STEPS else steps
         sigmas = sigmas_of(guider.model_patcher, scheduler, steps, denoise)
-        sampler = sampler_of(guider.model_patcher, sampler_name)
-        samples = sampled(guider, latent, sampler, sigmas, seed)
+        noise = noise_of(guider.model_patcher, latent["samples"], steps, seed)
+        sampler = sampler_of(guider.model_patcher, sampler_name, noise)
+        samples = sampled(guider, latent, sampler, sigmas, seed, noise)
         return io.NodeOutput({**latent, "samples": samples})
 
 
@@ -138,9 +140,20 @@ class MaskGITSampler(Node):
         return io.NodeOutput(TokenSampler(temperature))
 
 
-def sampler_of(model, name: str) -> comfy.samplers.Sampler:
-    """The SAMPLER of a name of the list, or the model's own. Raises FoleyError for a model of
-    tokens and a sampler that removes noise."""
+def noise_of(model, samples: torch.Tensor, steps: int, seed: int) -> Noise:
+    """The noise of takes [B, C, T], as the command line draws it, so seeds agree."""
+    takes, channels, length = samples.shape
+    rng, inner = torch.Generator().manual_seed(seed), foley_model(model)
+    spec = inner.row.config.latent
+    if spec.codes:
+        # Tokens start masked, and their sampler draws for itself.
+        return Noise(torch.zeros(takes, length, channels))
+    return dynamics_of(inner.kind.name).draw(rng, spec, takes, length, steps)
+
+
+def sampler_of(model, name: str, noise: Noise) -> comfy.samplers.Sampler:
+    """The SAMPLER of a name of the list, or the model's own, with `noise` in its steps where it
+    draws some. Raises FoleyError for a model of tokens and a sampler that removes noise."""
     inner = foley_model(model)
     if inner.row.config.latent.codes:
         if name != OWN:
@@ -149,6 +162,8 @@ def sampler_of(model, name: str) -> comfy.samplers.Sampler:
                 f"{OWN}."
             )
         return TokenSampler(inner.row.sampling.temperature)
+    if name == OWN and noise.later is not None:
+        return sampler_with(noise)
     if name == OWN:
         name = inner.kind.sampler_of(inner.row.sampling.solver)
     return comfy.samplers.sampler_object(name)
@@ -169,21 +184,23 @@ def sigmas_of(model, scheduler: str, steps: int, denoise: float) -> torch.Tensor
 
 
 def sampled(
-    guider, latent: dict, sampler: comfy.samplers.Sampler, sigmas: torch.Tensor, seed: int
+    guider,
+    latent: dict,
+    sampler: comfy.samplers.Sampler,
+    sigmas: torch.Tensor,
+    seed: int,
+    noise: Noise,
 ) -> torch.Tensor:
-    """Takes [B, C, T] of a guider; noise as the command line draws it, so seeds agree. Raises
-    FoleyError when the model leaves the finite numbers."""
+    """Takes [B, C, T] of a guider. Raises FoleyError when the model leaves the finite numbers."""
     samples, stays = latent["samples"], sound_of_latent(latent).stays
-    takes, channels, length = samples.shape
-    rng = torch.Generator().manual_seed(seed)
-    noise = draw_noise(rng, takes, length, channels).transpose(1, 2).contiguous()
+    assert noise.first is not None
     mask = latent.get("noise_mask")
     if stays is not None:
         sampler = Knowing(sampler, stays)
         if stays.kept == "end" and mask is not None and torch.equal(mask, mask_of(stays)):
             mask = None
     done = guider.sample(
-        noise,
+        noise.first.transpose(1, 2).contiguous(),
         samples,
         sampler,
         sigmas,

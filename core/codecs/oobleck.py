@@ -19,6 +19,8 @@ from .activations import SnakeBeta
 from .waveform import Blocks, WaveformVAE
 
 AUDIO_CHANNELS = 2
+# Of its weights in files that hold more.
+PREFIXES = ("pretransform.model.", "autoencoder.", "model.")
 SMALLEST_DEVIATION = 1e-4
 
 
@@ -53,9 +55,28 @@ class Oobleck(WaveformVAE):
     @staticmethod
     def public_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The autoencoder's tensors in a public file, weight norm folded."""
-        inner = strip_prefix(tensors, ("pretransform.model.", "autoencoder.", "model."))
+        inner = strip_prefix(tensors, PREFIXES)
         own = ("encoder.", "decoder.")
         return fold_weight_norm({k: v for k, v in inner.items() if k.startswith(own)})
+
+
+def config_of(tensors: Mapping[str, Tensor]) -> OobleckConfig:
+    """The sizes of the autoencoder in a public file; as published where its names are others."""
+    shapes = {key: tuple(value.shape) for key, value in strip_prefix(tensors, PREFIXES).items()}
+    changes = []  # of rate, the decoder's: channels before and after, taps
+    for i in range(1, len(shapes)):
+        stem = f"decoder.layers.{i}.layers.1.weight"
+        shape = shapes.get(stem) or shapes.get(stem + "_v")
+        if shape is None:
+            break
+        changes.append(shape)
+    first = shapes.get("decoder.layers.0.weight") or shapes.get("decoder.layers.0.weight_v")
+    if not changes or first is None:
+        return OobleckConfig()
+    channels = changes[-1][1]
+    multiples = tuple(before // channels for before, _, _ in reversed(changes))
+    rates = tuple(taps // 2 for _, _, taps in reversed(changes))
+    return OobleckConfig(channels, multiples, rates, first[1])
 
 
 def recognise(shapes: Shapes) -> str | None:

@@ -15,6 +15,7 @@ from .dac_vae import DACVAECodec
 from .image_vae import ImageVAECodec
 from .mmaudio import MMAUDIO_16K, MMAUDIO_44K, MMAudioCodec, as_wide
 from .neural import ENCODER_KEYS, NeuralCodec
+from .oobleck import config_of
 from .specvqgan import SPECMASKGIT_22K, SpecVQGANCodec, as_sized
 from .stable_audio import StableAudioCodec
 
@@ -73,6 +74,8 @@ def load_codec(
         maker = partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
     if name == "specmaskgit-22k" and "vae" in tensors:
         maker = partial(SpecVQGANCodec, as_sized(SPECMASKGIT_22K, tensors["vae"]))
+    if name == "stable-audio" and "vae" in tensors:
+        maker = partial(StableAudioCodec, config_of(tensors["vae"]))
     with torch.device("meta"):
         codec = maker(decode_only=decode_only)
     return codec.fill(tensors, dtype=dtype, device=device)

@@ -111,6 +111,7 @@ _V = Kind(
     lambda sampling, sigma: sampling.timestep(sigma),
     lambda sampling, steps: torch.tensor(DYNAMICS["v"].times(steps)),
     {"dpmpp_3m_sde": "dpmpp_3m_sde"},
+    {"sigma_min": 0.03, "sigma_max": DYNAMICS["v"].highest},
 )
 # A sigma is the share of the steps that is left; what is predicted are logits.
 _TOKENS = replace(

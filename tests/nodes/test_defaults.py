@@ -17,6 +17,7 @@ PLAIN_STEPS, PLAIN_SCALE = 25, 3.0  # what the widgets of the first version held
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """Small files of every model that is not bundled, where core and the loaders find them."""
+    from control_files import with_small_t5, write_control
     from family import OTHERS, write_family, write_generator
     from specmask_files import with_small_clap, write_encoders, write_systems
 
@@ -27,11 +28,13 @@ def everything(tmp_path_factory):
             write_encoders(folder)
             write_systems(folder)
             write_family(folder)
+            write_control(folder)
             for name, config in OTHERS.items():
                 write_generator(name, folder, config)
         write_mdsgen(folder)
         stand_in(patch, folder)
         with_small_clap(patch)
+        with_small_t5(patch)
         yield folder
     patch.undo()
 
@@ -107,6 +110,7 @@ def test_the_models_own_is_of_the_model(everything, call):
         "mdsgen_b": Sampling("dpm_solver_2m", 25, "power-cosine", 5.0),
         "ac_foley": Sampling("euler", 25, "plain", 4.5),
         "mmaudio_large_44k_v2": Sampling("euler", 25, "plain", 4.5),
+        "stable_audio_open": Sampling("dpmpp_3m_sde", 100, "plain", 7.0),
     }
     for name, sampling in expected.items():
         model = call("LoadModel", name=name)[0]
