@@ -81,6 +81,17 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
+def with_random_weights(net: torch.nn.Module) -> torch.nn.Module:
+    """The network with weights of the size that trained ones have, the same each time."""
+    rng = torch.Generator().manual_seed(0)
+    for name, value in net.named_parameters():
+        norm = "norm" in name and name.endswith("weight")
+        scale = 0.2 if value.ndim < 2 else value[0].numel() ** -0.5
+        drawn = torch.randn(value.shape, generator=rng) * scale
+        value.copy_(drawn + 1 if norm else drawn)
+    return net
+
+
 def short_run(name: str, recipe: str, folder: Path, device: str = "cpu", **changed: dict) -> Path:
     """The weights of a recipe trained as `name`, unless they are in the folder already. changed:
     what of its `figures` and of its `loop` is replaced."""

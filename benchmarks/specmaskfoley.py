@@ -15,7 +15,7 @@ import functools
 from dataclasses import replace
 
 import torch
-from measure import machine, timed, write_table
+from measure import machine, timed, with_random_weights, write_table
 
 SCALE, TEMPERATURE = 3.0, 9.0
 
@@ -72,13 +72,7 @@ def _network(dtype: torch.dtype, options: argparse.Namespace):
         config = replace(config, hidden_dim=64, num_heads=2, depth=4, control_depth=2)
         config = replace(config, projection_dim=64)
     net = SpecMaskFoley(config, device=options.device, dtype=dtype).eval().requires_grad_(False)
-    rng = torch.Generator().manual_seed(0)
-    for name, value in net.named_parameters():
-        norm = "norm" in name and name.endswith("weight")
-        scale = 0.2 if value.ndim < 2 else value[0].numel() ** -0.5
-        drawn = torch.randn(value.shape, generator=rng) * scale
-        value.copy_(drawn + 1 if norm else drawn)
-    return net
+    return with_random_weights(net)
 
 
 def _conditions(dtype: torch.dtype, options: argparse.Namespace):

@@ -16,8 +16,7 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-import torch
+from held_out import given_of, scores
 from measure import compared, short_run, write_evidence
 
 ALIGNMENTS = {
@@ -26,7 +25,6 @@ ALIGNMENTS = {
     "average": "features averaged over time",
 }
 STEPS = (2, 4, 6, 12, 16)
-_GROUP = 8
 
 
 def main() -> None:
@@ -66,7 +64,7 @@ def _measured(weights: Path, alignment: str, clips: int) -> dict[str, dict[str, 
     from foleystage.core.sampling import multi_cfg
 
     system = load_model(str(weights), loading=Loading(keep=True))
-    given = _given(system, held_out(Settings(clips, seconds=system.config.trained_seconds)))
+    given = given_of(system, held_out(Settings(clips, seconds=system.config.trained_seconds)))
     scale, words = system.row.sampling.scale, system.row.words
     streams = {words, *given[0][1]}
     both, *single = (
@@ -81,58 +79,7 @@ def _measured(weights: Path, alignment: str, clips: int) -> dict[str, dict[str, 
             "backbone alone": (multi_cfg(scale, words, {words}), 12, False),
             **{f"{steps} steps": (both, steps, True) for steps in STEPS},
         }
-    return {way: _scores(system, given, *settings) for way, settings in ways.items()}
-
-
-def _given(system, clips) -> list[tuple]:
-    """A clip, what is seen in it, and what its words say."""
-    given = []
-    for clip in clips:
-        picture = clip.seen_by(system.video_encoder)
-        seconds = system.config.trained_seconds
-        video = system.encode_video(picture, start=0.0, seconds=seconds, to_end=False)
-        words = system.encode_words(f"{clip.material} hit")[0]
-        given.append((clip, video.streams, words))
-    return given
-
-
-@torch.no_grad()
-def _scores(system, given: list[tuple], guidance, steps: int, seen: bool) -> dict[str, float]:
-    from foleystage.core.evaluation.attacks import detect_onsets
-    from foleystage.core.evaluation.matching import match_onsets, pool, shuffled_f1
-    from foleystage.core.evaluation.materials import classify
-    from foleystage.core.evaluation.runner import noise_of
-    from foleystage.core.generators import Conditions
-    from foleystage.core.sampling import sample
-
-    rate, config = system.sample_rate, system.config
-    found, right = [], []
-    for first in range(0, len(given), _GROUP):
-        group = given[first : first + _GROUP]
-        rows = [{**(picture if seen else {}), **words} for _, picture, words in group]
-        streams = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
-        seeds = range(first, first + len(group))
-        noise = noise_of(system, seeds, config.trained_seconds, steps)
-        with system.store.using("generator") as net:
-            ids = sample(
-                net,
-                Conditions(streams, config.trained_seconds),
-                guidance,
-                steps=steps,
-                noise=noise,
-                temperature=system.row.sampling.temperature,
-            )
-        for wave, (clip, *_) in zip(system.decode(ids), group, strict=True):
-            found.append(detect_onsets(wave, rate))
-            right.append(classify(wave, rate) == clip.material)
-    true = [clip.times for clip, *_ in given]
-    pooled = pool([match_onsets(*pair) for pair in zip(found, true, strict=True)])
-    struck = [ok for ok, times in zip(right, true, strict=True) if len(times)]
-    return {
-        "f1": pooled.f1,
-        "shuffled": shuffled_f1(found, true),
-        "material": float(np.mean(struck)),
-    }
+    return {way: scores(system, given, *settings) for way, settings in ways.items()}
 
 
 def _table(found: dict[str, list[dict]], options) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..encoders.foley_mini import sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
-from ..generators.bridge import Positions, foley_control_mini_bridge
+from ..generators.bridge import BridgeConfig, Positions, foley_control_mini_bridge
 from ..generators.foley_control import FoleyControl, bridged
 from ..generators.stable_audio import StableAudio, stable_audio_mini
 from ..generators.stable_audio_checkpoint import (
@@ -99,12 +99,9 @@ class BridgeTask:
         return MiniSystem(generator)
 
     def _frozen(self) -> MiniSystem:
-        base, figures = self.figures.base, self.figures
+        base = self.figures.base
         path = Path(base) if base.endswith(".safetensors") else locate(base)
-        bridge = foley_control_mini_bridge(
-            positions=figures.positions, null_video="zeros" if figures.drop_clip else "off"
-        )
-        generator = FoleyControl(bridged(stable_audio_mini(), bridge))
+        generator = FoleyControl(bridged(stable_audio_mini(), self.bridge()))
         generator.initialise(torch.Generator().manual_seed(0))
         own = {k: v for k, v in generator.state_dict().items() if k.startswith(BRIDGE)}
         stored = read_checkpoint(STABLE_AUDIO_CHECKPOINT, path, dtype=torch.float32)
@@ -114,6 +111,16 @@ class BridgeTask:
         system.requires_grad_(False)
         generator.bridge.requires_grad_(True)
         return system
+
+    def bridge(self) -> BridgeConfig:
+        """Of the bridge that is trained."""
+        figures = self.figures
+        null = "zeros" if figures.drop_clip else "off"
+        return foley_control_mini_bridge(positions=figures.positions, null_video=null)
+
+    def picture(self, rows: dict, picked: Any, first: Any, count: int) -> Tensor:
+        """Tokens `[B, M, video_dim]` of `count` steps of rows, from `first` on."""
+        return sync_from_events(crop(rows["events"], picked, first, count, 8))
 
     def batch(self, step: int, rng: np.random.Generator, rows: dict | None = None) -> dict:
         """Latents, prompts, the picture where a bridge is trained, times and noise."""
@@ -135,20 +142,19 @@ class BridgeTask:
             "noise": torch.from_numpy(rng.standard_normal(latent.shape, dtype=np.float32)),
         }
         if figures.base:
-            sync = sync_from_events(crop(rows["events"], picked, first, count, 8))
-            kept = rng.random(sync.shape[:2]) >= figures.drop_tokens
+            video = self.picture(rows, picked, first, count)
+            kept = rng.random(video.shape[:2]) >= figures.drop_tokens
             kept &= rng.random((size, 1)) >= figures.drop_clip
-            batch["sync"] = sync * torch.from_numpy(kept)[..., None]
+            batch["video"] = video * torch.from_numpy(kept)[..., None]
         return batch
 
     def loss(self, model: MiniSystem, batch: dict, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         generator = model.generator
         data = generator.normalize(batch["latent"])
         streams = {"text": model.text.encode(batch["prompts"])}
-        prepared = generator.prepare(
-            {**streams, **({"sync": batch["sync"]} if "sync" in batch else {})},
-            data.shape[1] / 5 * STEP,
-        )
+        if isinstance(generator, FoleyControl):
+            streams[generator.config.bridge.stream] = batch["video"]
+        prepared = generator.prepare(streams, data.shape[1] / 5 * STEP)
         # Without words the whole context is zero, also the length in it.
         kept = (~batch["drop_text"]).to(data)[:, None, None, None, None]
         values = {**prepared.batched, "text_values": prepared.batched["text_values"] * kept}
