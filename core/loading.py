@@ -140,12 +140,14 @@ def find_files(
 
 
 def _fitting(row: SystemSpec, paths: Sequence[Path], folders: Folders | None) -> SystemSpec:
-    """The row for a generator's files; FoleyError when the first is of another family."""
-    checkpoint, path = row.generator.checkpoint, paths[0]
+    """The row for a generator's files; FoleyError when one is of another family."""
+    checkpoint = row.generator.checkpoint
     if recognised(checkpoint, *paths) is not None:
         return row.of_file(*paths)
+    # One that is known by itself is not the one that is wrong.
+    wrong = 1 if len(paths) > 1 and recognised(checkpoint, paths[0]) is not None else 0
+    path, own = paths[wrong], row.generator.registered[wrong : wrong + 1]
     other = system_of_file(path)
-    own = row.generator.registered
     raise FoleyError(
         f"{path.name} is a network of {other.generator.checkpoint.title}, not of "
         f"{checkpoint.title}: choose the model {other.name} for it"

@@ -156,8 +156,12 @@ def recognise_bridge(shapes: Shapes, about: Mapping[str, str]) -> FoleyControlCo
     )
     config = replace(config, **figures)
     backbone, mini = _backbone(shapes, about), stable_audio_mini()
+    if backbone is None and any(not key.startswith(BRIDGE) for key in shapes):
+        return None
     if backbone is None:
         backbone = mini if config.embed_dim == mini.embed_dim else STABLE_AUDIO_OPEN
+        sizes = {"embed_dim": config.embed_dim, "depth": config.depth}
+        backbone = replace(backbone, num_heads=config.num_heads, **sizes)
     check_fit(config, backbone.embed_dim, backbone.depth)
     return bridged(backbone, config)
 

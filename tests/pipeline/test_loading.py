@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import replace
 
 import pytest
 import torch
+from control_files import write_control
 from family import CONFIGS, OTHERS, write_generator, write_part
 from foleystage.core.catalog import CODECS, SYSTEMS
 from foleystage.core.errors import FoleyError
 from foleystage.core.generators import MDSGen, mdsgen_config
+from foleystage.core.generators.foley_control import FoleyControl
 from foleystage.core.generators.mdsgen_mini import MDSGenMini, mdsgen_mini
+from foleystage.core.generators.stable_audio import STABLE_AUDIO_OPEN, StableAudio
+from foleystage.core.generators.stable_audio_checkpoint import BRIDGE, native_tensors
 from foleystage.core.loading import Loading, load_model
 from foleystage.core.weights.families import Family
 from foleystage.core.weights.minis import mini_path
@@ -23,10 +28,10 @@ from specmask_files import write_systems
 FIGURES = {"depth": 3, "hidden_dim": 32, "num_heads": 2}
 
 
-def write_hollow(path, network) -> None:
-    """A file of a network's keys and shapes whose numbers are a hole that takes no room."""
+def write_hollow(path, tensors) -> None:
+    """A file of keys and shapes whose numbers are a hole that takes no room."""
     header, offset = {}, 0
-    for key, value in network.state_dict().items():
+    for key, value in tensors.items():
         end = offset + 2 * value.numel()
         header[key] = {"dtype": "F16", "shape": list(value.shape), "data_offsets": [offset, end]}
         offset = end
@@ -59,6 +64,7 @@ def everything(tmp_path_factory):
     for name, config in OTHERS.items():
         write_generator(name, folder, config)
     write_systems(folder)
+    write_control(folder)
     plain = replace(mdsgen_config("b"), side_block=False)
     write_mdsgen(folder / "mdsgen_b.safetensors", plain)
     return folder
@@ -115,18 +121,29 @@ def test_a_file_finds_its_row_its_codec_and_its_name(own, everything, kind, row,
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_the_published_file_of_a_system_finds_its_row(own, tmp_path, name):
+def test_the_published_file_of_a_system_finds_its_row(own, everything, tmp_path, monkeypatch, name):
     row, path = SYSTEMS[name], tmp_path / "theirs.safetensors"
     if row.bundled:
         path.write_bytes(mini_path(name).read_bytes())
     else:
-        write_hollow(path, row.generator.build(device="meta"))
+        network = row.generator.build(device="meta")
+        tensors = network.state_dict()
+        if isinstance(network, FoleyControl):
+            tensors = {k: v for k, v in tensors.items() if k.startswith(BRIDGE)}
+            stored = native_tensors(StableAudio(STABLE_AUDIO_OPEN, device="meta"))
+            write_hollow(tmp_path / "stable_audio_open.safetensors", stored)
+            monkeypatch.setenv("FOLEYSTAGE_MODELS", f"{tmp_path}{os.pathsep}{everything}")
+        elif isinstance(network, StableAudio):
+            tensors = native_tensors(network)
+        write_hollow(path, tensors)
     system = load_model(str(path))
     assert system.name == "theirs"
     assert (system.row.name, system.row.codec) == (name, row.codec)
     for fact in ("latent", "streams", "trained_seconds", "reference_samples"):
         assert getattr(system.config, fact) == getattr(row.config, fact)
-    with pytest.raises(FoleyError, match="There is no part 'nose'; name one of: generator, "):
+    with pytest.raises(
+        FoleyError, match=r"There is no part 'nose'; name one of: (bridge, )?generator, "
+    ):
         load_model(str(path), loading=Loading({"nose": path}))
 
 
@@ -150,7 +167,7 @@ def test_a_file_of_another_family_is_refused_with_the_right_one(
     monkeypatch.setenv("FOLEYSTAGE_MODELS", str(everything))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     load_model(name)
-    if role == "generator":
+    if role in SYSTEMS[name].generator.files:
         other = "mdsgen_b" if "mdsgen" not in name else "ac_foley"
         (wrong,) = everything.glob(f"{other}.*")
         says = rf"not of {SYSTEMS[name].generator.checkpoint.title}: choose the model {other} "
