@@ -248,6 +248,7 @@ add(
         files={"vae": "stable_audio_open"},
         families={"vae": Family("stable_audio")},
         load=partial(_load_public, "stable-audio"),
+        channels=2,
     ),
     CodecPart(
         name="audioldm_codec",

@@ -20,8 +20,8 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
 
     folders: where else weights may lie, see `weights.store.find`.
 
-    "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), streams (name, width,
-    rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale,
+    "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), channels, streams (name,
+    width, rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale,
     temperature), licence and parts (role, name, title, licence, files). A part's file has its role
     in the part, its name in the registry, its path where it was `found` (or null), and its source.
     A part's licence is the strictest one of its files, null where none is stated of a file of one's
@@ -39,7 +39,7 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
 
 def _system(row, folders: Folders | None) -> dict[str, Any]:
     return {
-        **_fields(row, "name", "title", "bundled", "sample_rate"),
+        **_fields(row, "name", "title", "bundled", "sample_rate", "channels"),
         "tasks": list(row.tasks),
         "streams": [_fields(stream, *_STREAM) for stream in row.follows],
         "sampling": asdict(row.sampling),

@@ -185,9 +185,10 @@ class TextEncoderPart(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class CodecPart(Part):
-    """load(files, decode_only=, device=): the codec, in float32."""
+    """load(files, decode_only=, device=): the codec, in float32. channels: of its sound."""
 
     load: Callable[..., Codec]
+    channels: int = 1
 
     def loaders(self, files: Files, *, device: Any = "cpu", **made: Any) -> Loaders:
         # Sound is made in float32 whatever the network computes in: it costs little.

@@ -122,6 +122,11 @@ class SystemSpec:
         return self.config.latent.sample_rate
 
     @property
+    def channels(self) -> int:
+        """Of its sound."""
+        return CODECS[self.codec].channels
+
+    @property
     def bundled(self) -> bool:
         """Whether all its weights come with this package."""
         return all(part.bundled for part in self.parts().values())

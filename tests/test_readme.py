@@ -27,7 +27,7 @@ def systems_table() -> str:
         cells = (
             f"`{row['name']}`",
             ", ".join(dict.fromkeys(stream["meaning"] for stream in row["streams"])),
-            f"{row['sample_rate'] / 1000:g} kHz mono",
+            f"{row['sample_rate'] / 1000:g} kHz {('mono', 'stereo')[row['channels'] - 1]}",
             ", ".join(f"`{task}`" for task in row["tasks"]),
             row["licence"]["terms"],
             "bundled" if row["bundled"] else published,

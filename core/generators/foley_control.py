@@ -45,6 +45,10 @@ class FoleyControlConfig(StableAudioConfig):
     def trained_seconds(self) -> float:  # type: ignore[override]
         return min(self.longest, self.bridge.longest)
 
+    @property
+    def window_step(self) -> float:  # type: ignore[override]
+        return 1 / self.bridge.video_rate
+
 
 FOLEY_CONTROL = FoleyControlConfig()
 
