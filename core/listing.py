@@ -20,12 +20,12 @@ def describe_systems(folders: Folders | None = None) -> dict[str, Any]:
 
     folders: where else weights may lie, see `weights.store.find`.
 
-    "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), channels, streams (name,
-    width, rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale, rescale,
-    temperature), licence and parts (role, name, title, licence, files). A part's file has its role
-    in the part, its name in the registry, its path where it was `found` (or null), and its source.
-    A part's licence is the strictest one of its files, null where none is stated of a file of one's
-    own.
+    "systems" lists, for each: name, title, tasks, bundled, sample_rate (Hz), channels, streams
+    (name, width, rate in Hz or null, required, meaning), sampling (solver, steps, guidance, scale,
+    rescale, temperature), licence and parts (role, name, title, licence, files). A part's file has
+    its role in the part, its name in the registry, its path where it was `found` (or null), and its
+    source. A part's licence is the strictest one of its files, null where none is stated of a file
+    of one's own.
 
     "weights" lists the registry: name, part, licence, `found`, bytes of the file there, size as the
     source states it, source, the file's name there, and `how` it gets here ("bundled",
