@@ -34,6 +34,7 @@ def make_task(cache):
         "specvqgan": _specvqgan,
         "mini_tokens": _mini_tokens,
         "specmaskfoley": _specmaskfoley,
+        "foley_control": _foley_control,
     }
 
 
@@ -129,6 +130,15 @@ def _mini_tokens(cache):
 
     figures = VQFigures(clips=4, validation_clips=2, frames=32, batch=4, workers=1)
     return VQTask(figures, 10, cache)
+
+
+def _foley_control(cache):
+    from foleystage.core.training.foley_control import BridgeFigures, BridgeTask
+
+    figures = BridgeFigures(
+        clips=4, validation_clips=2, batch=16, base="stable_audio_mini", workers=1
+    )
+    return BridgeTask(figures, cache)
 
 
 def _specmaskfoley(cache):
