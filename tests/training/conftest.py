@@ -153,6 +153,7 @@ def _specmaskfoley(cache):
 KINDS = (
     *("video_encoder", "codec", "mdsgen", "mdsgen_videos", "flow"),
     *("foleygenex", "foleygenex_folders", "specvqgan", "mini_tokens", "specmaskfoley"),
+    "foley_control",
 )
 
 
