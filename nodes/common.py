@@ -13,6 +13,7 @@ CATEGORY = "FoleyStage"
 VideoEncoder = io.Custom("FOLEY_VIDEO_ENCODER")
 TextEncoder = io.Custom("FOLEY_TEXT_ENCODER")
 Codec = io.Custom("FOLEY_CODEC")
+Bridge = io.Custom("FOLEY_BRIDGE")
 Features = io.Custom("FOLEY_FEATURES")
 # Pairs of a conditioning and its weight, a function of flow time.
 Terms = io.Custom("FOLEY_GUIDANCE_TERMS")

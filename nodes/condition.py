@@ -15,6 +15,7 @@ from . import common, widgets
 from .border import check_seconds
 from .choices import require
 from .common import Node
+from .native.backbone import config_of
 from .native.latents import empty_latent
 from .native.model import FoleyModel, foley_model
 from .values import KEY, ConditioningEntry, EncodedFeatures
@@ -104,7 +105,7 @@ class Conditioning(Node):
         made = config.round_up_seconds(asked if video is None else video.padded)
         long = None if long_takes == AUTOMATIC else long_takes
         windows_for(config, made, long)  # says so where it cannot be made
-        latent = empty_latent(inner, made, asked, start=start, takes=1)
+        latent = empty_latent(config, made, asked, start=start, takes=1)
         return io.NodeOutput(*both_sides(inner, streams, away, made, long), latent)
 
 
@@ -160,9 +161,9 @@ class EmptyLatent(Node):
     @classmethod
     def execute(cls, model, seconds: float, takes: int) -> io.NodeOutput:
         check_seconds(seconds, "The length")
-        inner = foley_model(model)
-        made = inner.row.config.round_up_seconds(seconds)
-        return io.NodeOutput(empty_latent(inner, made, seconds, start=0.0, takes=takes))
+        config = config_of(model)
+        made = config.round_up_seconds(seconds)
+        return io.NodeOutput(empty_latent(config, made, seconds, start=0.0, takes=takes))
 
 
 NODES = [Conditioning, EmptyLatent]

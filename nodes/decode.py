@@ -11,7 +11,7 @@ from . import widgets
 from .border import audio_value, sound_of, with_channels
 from .choices import require
 from .common import Node
-from .native.latents import latent_value, sound_of_latent, with_range
+from .native.latents import latent_value, sound_of_latent, sound_to_decode, with_range
 from .native.managed import Managed
 from .progress import progress_bar, stop_if_cancelled
 from .values import Sound
@@ -45,7 +45,7 @@ class Decode(Node):
 
     @classmethod
     def execute(cls, samples, codec: Managed, normalize: bool, loudness: float) -> io.NodeOutput:
-        sound = sound_of_latent(samples)
+        sound = sound_to_decode(samples, codec.part.name)
         require(codec.part.name, sound.codec, "This latent", "Load Foley Codec")
         module, show = codec.ready("codec", sound.seconds), progress_bar()
         latents, takes = samples["samples"], []

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import condition, decode, encode, example, guide, load, mux, quick, sample, task, view
+from . import (
+    bridge,
+    condition,
+    decode,
+    encode,
+    example,
+    guide,
+    load,
+    mux,
+    quick,
+    sample,
+    task,
+    view,
+)
 from .folders import register_folder
 
 register_folder()
@@ -14,5 +27,6 @@ class FoleyStageExtension(ComfyExtension):
     """Every node of the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        themes = (quick, example, load, encode, condition, task, guide, sample, decode, mux, view)
+        begin, middle = (quick, example, load, encode), (condition, task, bridge, guide)
+        themes = (*begin, *middle, sample, decode, mux, view)
         return [node for theme in themes for node in theme.NODES]

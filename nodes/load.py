@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import comfy.model_management
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ..core.catalog import CODECS, SYSTEMS, TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
+from ..core.parts import Part
 from ..core.precision import compute_dtype
 from . import common, widgets
 from .choices import choices, fetch, find_row, licences, present
 from .common import Node
 from .folders import stamp
-from .native.managed import managed
+from .native.managed import Managed, managed
 from .native.model import DTYPES, load_model
 
-_LOADED = io.String.Output("about", tooltip="What was loaded, and the licence of its weights.")
+LOADED = io.String.Output("about", tooltip="What was loaded, and the licence of its weights.")
 
 
-class _Loader(Node):
+class Loader(Node):
     """What the loaders share: they load again only when the file has changed."""
 
     TABLE: dict = {}
@@ -43,7 +47,7 @@ class _Loader(Node):
         return [name, *cls.INPUTS, download]
 
     @classmethod
-    def _find(cls, name: str, download: bool) -> tuple:
+    def find(cls, name: str, download: bool) -> tuple:
         """The row of a choice and its files, which are fetched first where that is asked for."""
         if download and name in cls.TABLE:
             fetch(cls.TABLE[name])
@@ -57,7 +61,7 @@ class _Loader(Node):
         return " ".join(map(stamp, find_row(cls.TABLE, name)[1].values()))
 
 
-class LoadModel(_Loader):
+class LoadModel(Loader):
     TITLE = "Load Foley Model"
     ABOUT = (
         "Loads the network that imagines the sound. Its MODEL works with KSampler, "
@@ -73,7 +77,7 @@ class LoadModel(_Loader):
             "fp8_e4m3fn quarters the memory of float32, at a small loss.",
         )
     ]
-    OUTPUTS = [io.Model.Output("model", tooltip="For guiders and samplers."), _LOADED]
+    OUTPUTS = [io.Model.Output("model", tooltip="For guiders and samplers."), LOADED]
     ALIASES = ("v2a loader", "video to audio", "sound model", "mmaudio", "ac-foley")
 
     @classmethod
@@ -82,13 +86,21 @@ class LoadModel(_Loader):
 
     @classmethod
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
-        row, files = cls._find(name, download)
+        row, files = cls.find(name, download)
         return io.NodeOutput(
             load_model(row, row.generator.paths(files), weight_dtype), row.generator.about
         )
 
 
-class _PartLoader(_Loader):
+def load_part(part: Part, files: Mapping[str, Path]) -> Managed:
+    """An encoder or a codec of files by role, under ComfyUI's memory management."""
+    dtype = compute_dtype("auto", comfy.model_management.get_torch_device())
+    loaders = part.loaders(files, dtype=dtype)
+    # A codec that can encode also decodes.
+    return managed(part, {role: load() for role, load in loaders.items() if role != "decoder"})
+
+
+class _PartLoader(Loader):
     """A loader of an encoder or a codec."""
 
     @classmethod
@@ -97,12 +109,8 @@ class _PartLoader(_Loader):
 
     @classmethod
     def execute(cls, name: str, download: bool = False) -> io.NodeOutput:
-        part, files = cls._find(name, download)
-        dtype = compute_dtype("auto", comfy.model_management.get_torch_device())
-        loaders = part.loaders(files, dtype=dtype)
-        # A codec that can encode also decodes.
-        modules = {role: load() for role, load in loaders.items() if role != "decoder"}
-        return io.NodeOutput(managed(part, modules), part.about)
+        part, files = cls.find(name, download)
+        return io.NodeOutput(load_part(part, files), part.about)
 
 
 class LoadVideoEncoder(_PartLoader):
@@ -117,7 +125,7 @@ class LoadVideoEncoder(_PartLoader):
         common.VideoEncoder.Output(
             "video_encoder", "video encoder", tooltip="For Encode Foley Video."
         ),
-        _LOADED,
+        LOADED,
     ]
     ALIASES = ("synchformer", "clip vision", "cavp")
 
@@ -129,7 +137,7 @@ class LoadTextEncoder(_PartLoader):
     CHOICE = "The encoder that reads the prompt."
     OUTPUTS = [
         common.TextEncoder.Output("text_encoder", "text encoder", tooltip="For Encode Foley Text."),
-        _LOADED,
+        LOADED,
     ]
     ALIASES = ("clip text", "prompt encoder")
 
@@ -143,7 +151,7 @@ class LoadCodec(_PartLoader):
         common.Codec.Output(
             "codec", tooltip="For Foley Decode, Foley Encode Audio and Encode Foley Reference."
         ),
-        _LOADED,
+        LOADED,
     ]
     ALIASES = ("audio vae", "vocoder", "bigvgan")
 
@@ -165,7 +173,7 @@ class LoadSystem(LoadModel):
             tooltip="For Encode Foley Text. A model that follows the picture alone has none.",
         ),
         LoadCodec.OUTPUTS[0],
-        _LOADED,
+        LOADED,
     ]
     ALIASES = ("v2a loader", "load everything", "checkpoint loader", "mmaudio", "ac-foley")
     OTHER = {"enable_expand": True}
@@ -179,7 +187,7 @@ class LoadSystem(LoadModel):
     def execute(cls, name: str, weight_dtype: str, download: bool = False) -> io.NodeOutput:
         graph = GraphBuilder()
 
-        def load(loader: type[_Loader], choice: str, **more: str):
+        def load(loader: type[Loader], choice: str, **more: str):
             kind = loader.GET_SCHEMA().node_id
             return graph.node(kind, name=choice, download=download, **more)
 
@@ -191,7 +199,7 @@ class LoadSystem(LoadModel):
         )
 
     @classmethod
-    def _parts(cls, name: str) -> dict[type[_Loader], str]:
+    def _parts(cls, name: str) -> dict[type[Loader], str]:
         """What each of the other loaders is to load."""
         row = SYSTEMS.get(name)
         if row is None or present(row):

@@ -160,7 +160,7 @@ class Task(Node):
                 inversion=_INVERSIONS[inversion],
             )
         start = 0.0 if video is None else video.start
-        empty = empty_latent(inner, made, asked, start=start, takes=1)
+        empty = empty_latent(row.config, made, asked, start=start, takes=1)
         told = planned.conditions.positive
         long = "one pass" if lead else None
         latent = with_known(empty, planned, known)

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from ...core.context import KnownSound
 from ...core.errors import FoleyError
+from ...core.generators import GeneratorConfig
+from ...core.generators.base import LATENT
+from ...core.generators.stable_audio import STABLE_AUDIO_OPEN
 from ...core.plan import Plan
 from ...core.sampling import Known
 from ..values import KEY, Sound
-from .model import FoleyModel
 
 
 def latent_value(samples: Tensor, sound: Sound) -> dict:
@@ -27,14 +29,13 @@ def latent_value(samples: Tensor, sound: Sound) -> dict:
 
 
 def empty_latent(
-    model: FoleyModel, made: float, seconds: float, *, start: float, takes: int
+    config: GeneratorConfig, made: float, seconds: float, *, start: float, takes: int
 ) -> dict:
     """Zeros for takes of `made` seconds, of which `seconds` will be kept."""
-    length, _ = model.diffusion_model.latent_shape(made)
-    spec = model.row.config.latent
+    spec = config.latent
     tokens = spec.codes is not None
-    sound = Sound(model.row.codec, spec.sample_rate, spec.rate, seconds, start, tokens)
-    return latent_value(torch.zeros(takes, model.latent_format.latent_channels, length), sound)
+    sound = Sound(spec.codec, spec.sample_rate, spec.rate, seconds, start, tokens)
+    return latent_value(torch.zeros(takes, spec.dim, config.lengths(made)[LATENT]), sound)
 
 
 def sound_of_latent(latent: dict) -> Sound:
@@ -46,6 +47,16 @@ def sound_of_latent(latent: dict) -> Sound:
             "Foley Latent, Foley Encode Audio or a sampler that got one of them."
         )
     return sound
+
+
+def sound_to_decode(latent: dict, codec: str) -> Sound:
+    """As `sound_of_latent`; a latent of ComfyUI's own Stable Audio nodes, which says nothing of
+    itself, is that of Stable Audio's codec where that is to decode it."""
+    known, samples = STABLE_AUDIO_OPEN.latent, latent["samples"]
+    plain = KEY not in latent and samples.ndim == 3 and samples.shape[1] == known.dim
+    if not plain or codec != known.codec:
+        return sound_of_latent(latent)
+    return Sound(codec, known.sample_rate, known.rate, samples.shape[-1] / known.rate)
 
 
 def repeated(latent: dict, takes: int) -> dict:

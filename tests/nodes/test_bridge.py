@@ -1,0 +1,463 @@
+"""A bridge in ComfyUI's own Stable Audio MODEL, against core's network and without a trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import comfy.model_base
+import comfy.model_management as management
+import comfy.samplers
+import comfy.sd
+import pytest
+import torch
+from foleystage.core.errors import FoleyError
+from foleystage.core.generators import Conditions
+from foleystage.core.generators.bridge import Bridge
+from foleystage.core.sampling import cfg, sample
+from foleystage.core.sampling.dynamics import DYNAMICS, Noise, draw_noise
+from foleystage.nodes.native import bridge as native
+from foleystage.nodes.values import EncodedFeatures
+from native_helpers import relative
+from random_control import BACKBONE, bridge_file, write_random_control
+
+STEPS, SECONDS, SCALE = 6, 3.0, 3.0
+SIGMAS = torch.tensor(DYNAMICS["v"].times(STEPS))
+PLACE = "transformer.layers.{}.conformer"
+
+
+@pytest.fixture(scope="module")
+def network(weights):
+    return write_random_control(weights)
+
+
+@pytest.fixture(scope="module")
+def backbone(network, call):
+    """MODEL and CLIP."""
+    model, clip, _, _ = call("LoadBackbone", name=BACKBONE, weight_dtype="float32")
+    return model, clip
+
+
+@pytest.fixture(scope="module")
+def plain(backbone):
+    return backbone[0]
+
+
+@pytest.fixture(scope="module")
+def bridge(network, call):
+    return call("LoadBridge", name=bridge_file())[0]
+
+
+@pytest.fixture(scope="module")
+def picture():
+    rng = torch.Generator().manual_seed(9)
+    streams = {"sync": torch.randn(1, round(SECONDS * 50), 3, generator=rng)}
+    return EncodedFeatures("video", "mini_video_encoder", streams, 0.0, SECONDS, SECONDS)
+
+
+@pytest.fixture(scope="module")
+def bridged(call, plain, bridge, picture):
+    return applied(call, plain, bridge, picture)
+
+
+@pytest.fixture(scope="module")
+def sides(backbone):
+    """positive and negative of ComfyUI's own CLIPTextEncode."""
+    return tuple(
+        backbone[1].encode_from_tokens_scheduled(backbone[1].tokenize(text))
+        for text in ("metal hit", "wood")
+    )
+
+
+@pytest.fixture(scope="module")
+def noise(network):
+    length, width = network.latent_shape(SECONDS)
+    return draw_noise(torch.Generator().manual_seed(5), 2, length, width)
+
+
+def applied(call, model, bridge, picture, **more):
+    return call("ApplyControl", model=model, bridge=bridge, features=picture, **more)[0]
+
+
+def take(model, sides, noise, *, scale=SCALE, sigmas=SIGMAS):
+    """Latents [B, T, C] by ComfyUI's own guider and sampler, without fresh noise."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(*sides)
+    guider.set_cfg(scale)
+    x = noise.transpose(1, 2).contiguous()
+    made = guider.sample(
+        x,
+        torch.zeros_like(x),
+        comfy.samplers.ksampler("dpmpp_3m_sde", {"eta": 0.0}),
+        sigmas,
+        disable_pbar=True,
+        seed=0,
+    )
+    return made.transpose(1, 2)
+
+
+def core_take(network, streams, negative, noise, scale=SCALE):
+    conditions = Conditions(streams, SECONDS, negative)
+    return sample(network, conditions, cfg(scale), steps=STEPS, noise=Noise(noise))
+
+
+def words(sides):
+    return tuple(side[0][0] for side in sides)
+
+
+def test_the_native_model_with_a_bridge_makes_core_s_take(network, bridged, sides, noise, picture):
+    positive, negative = words(sides)
+    seen = dict(picture.streams)
+    expected = core_take(network, {**seen, "text": positive}, {**seen, "text": negative}, noise)
+    assert isinstance(bridged.model, comfy.model_base.StableAudio1)
+    assert expected.std() > 0.1
+    assert relative(take(bridged, sides, noise), expected) < 1e-4
+
+
+def test_without_a_bridge_it_makes_the_backbone_s_take(network, plain, bridged, sides, noise):
+    positive, negative = words(sides)
+    expected = core_take(network, {"text": positive}, {"text": negative}, noise)
+    made = take(plain, sides, noise)
+    assert relative(made, expected) < 1e-4
+    assert relative(take(bridged, sides, noise), made) > 0.05
+
+
+def test_no_negative_prompt_is_core_s_null(network, backbone, bridged, sides, noise, picture):
+    clip = backbone[1]
+    empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    seen = dict(picture.streams)
+    expected = core_take(network, {**seen, "text": words(sides)[0]}, seen, noise)
+    assert relative(take(bridged, (sides[0], empty), noise), expected) < 1e-4
+
+
+@pytest.mark.parametrize("null", ["off", "zeros"])
+def test_guidance_can_lead_towards_the_picture(network, call, plain, sides, noise, picture, null):
+    bridge = call("LoadBridge", name=bridge_file(null))[0]
+    guided = applied(call, plain, bridge, picture, guide_picture=True)
+    positive, negative = words(sides)
+    streams = {**picture.streams, "text": positive}
+    changed = replace(network.config, bridge=bridge.config)
+    network.config, before = changed, network.config
+    try:
+        expected = core_take(network, streams, {"text": negative}, noise)
+    finally:
+        network.config = before
+    made = take(guided, sides, noise)
+    assert relative(made, expected) < 1e-4
+    assert relative(take(applied(call, plain, bridge, picture), sides, noise), made) > 0.01
+
+
+def test_strength_is_what_the_blocks_are_multiplied_with(
+    network, call, plain, bridge, picture, sides, noise
+):
+    half = take(applied(call, plain, bridge, picture, strength=0.5), sides, noise)
+    for block in network.bridge.blocks:
+        block.to_out.weight.mul_(0.5)
+    seen, (positive, negative) = dict(picture.streams), words(sides)
+    try:
+        expected = core_take(network, {**seen, "text": positive}, {**seen, "text": negative}, noise)
+    finally:
+        for block in network.bridge.blocks:
+            block.to_out.weight.mul_(2.0)
+    assert relative(half, expected) < 1e-4
+
+
+def test_strength_0_is_the_frozen_model_bit_for_bit(
+    call, plain, bridge, picture, sides, noise, monkeypatch
+):
+    expected = take(plain, sides, noise)
+    monkeypatch.setattr(Bridge, "keys_and_values", None)
+    off = applied(call, plain, bridge, picture, strength=0.0)
+    assert torch.equal(take(off, sides, noise), expected)
+
+
+def test_it_works_inside_its_range_alone(call, plain, bridge, bridged, picture, sides, noise):
+    sampling = plain.get_model_object("model_sampling")
+    whole, none = take(bridged, sides, noise), take(plain, sides, noise)
+    third = (SIGMAS[2] * SIGMAS[3]).sqrt()
+    share = next(p / 1000 for p in range(1000) if sampling.percent_to_sigma(p / 1000) < third)
+    parts = [
+        applied(call, plain, bridge, picture, start_percent=start, end_percent=end)
+        for start, end in ((0.0, share), (share, 1.0), (0.999, 1.0))
+    ]
+    early, late, never = (take(part, sides, noise) for part in parts)
+    assert torch.equal(never, none)
+    for one in (early, late):
+        assert relative(one, whole) > 1e-3 and relative(one, none) > 1e-3
+    # Up to the third step the first is the whole, the second is none of it.
+    first = SIGMAS[:4]
+    assert torch.equal(
+        take(parts[0], sides, noise, sigmas=first), take(bridged, sides, noise, sigmas=first)
+    )
+    assert torch.equal(
+        take(parts[1], sides, noise, sigmas=first), take(plain, sides, noise, sigmas=first)
+    )
+
+
+def test_nothing_stays_behind(plain, bridged, bridge, sides, noise):
+    inner = plain.model
+    keys = list(inner.state_dict())
+    before = take(plain, sides, noise)
+    take(bridged, sides, noise)
+    run = bridged.object_patches[f"diffusion_model.{PLACE.format(0)}"].run
+    assert not run._kept, "keys and values are let go"
+    assert list(inner.state_dict()) == keys
+    assert torch.equal(take(plain, sides, noise), before)
+    layers = inner.diffusion_model.transformer.layers
+    assert all(layer.conformer is None for layer in layers)
+    assert list(inner.state_dict()) == keys
+
+
+def test_weights_of_the_bridge_are_no_part_of_the_model(bridged, sides, noise):
+    take(bridged, sides, noise)
+    slot = bridged.model.diffusion_model.transformer.layers[0].conformer
+    assert isinstance(slot, native.BridgeSlot) and not list(slot.parameters())
+
+
+def test_comfyui_loads_and_unloads_the_bridge(bridged, bridge, sides, noise, monkeypatch):
+    def loaded():
+        return [m for m in management.current_loaded_models if bridge.patcher.is_clone(m.model)]
+
+    management.unload_all_models()
+    seen = []
+    keys = Bridge.keys_and_values
+    monkeypatch.setattr(
+        Bridge, "keys_and_values", lambda self, *a: seen.append(len(loaded())) or keys(self, *a)
+    )
+    before = take(bridged, sides, noise)
+    assert seen == [1]
+    management.unload_all_models()
+    assert not loaded()
+    assert torch.equal(take(bridged, sides, noise), before)
+
+
+def test_keys_and_values_are_made_once_a_run(bridged, sides, noise, monkeypatch):
+    calls = []
+    keys = Bridge.keys_and_values
+    monkeypatch.setattr(
+        Bridge, "keys_and_values", lambda self, *a: calls.append(1) or keys(self, *a)
+    )
+    for runs in (1, 2):
+        take(bridged, sides, noise)
+        assert len(calls) == runs
+
+
+def test_a_lora_counts_before_and_behind(call, plain, bridge, bridged, picture, sides, noise):
+    before = take(bridged, sides, noise)
+    behind = with_lora(bridged)
+    first = applied(call, with_lora(plain), bridge, picture)
+    made = take(behind, sides, noise)
+    assert relative(made, before) > 0.01
+    assert torch.equal(take(first, sides, noise), made)
+    assert relative(take(with_lora(plain), sides, noise), made) > 0.01
+    assert torch.equal(take(bridged, sides, noise), before)
+
+
+def with_lora(model):
+    key = "diffusion_model.transformer.layers.0.self_attn.to_qkv"
+    weight = model.model.diffusion_model.transformer.layers[0].self_attn.to_qkv.weight
+    rng = torch.Generator().manual_seed(0)
+    lora = {
+        f"{key}.lora_A.weight": torch.randn(4, weight.shape[1], generator=rng),
+        f"{key}.lora_B.weight": torch.randn(weight.shape[0], 4, generator=rng),
+    }
+    return comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0)[0]
+
+
+def test_replaced_blocks_of_other_packs_have_it_inside(bridged, sides, noise):
+    calls = []
+
+    def replaced(args, extra):
+        calls.append(args["img"].shape)
+        return extra["original_block"](args)
+
+    patched = bridged.clone()
+    patched.set_model_patch_replace(replaced, "dit", "double_block", 1)
+    assert torch.equal(take(patched, sides, noise), take(bridged, sides, noise))
+    assert len(calls) == STEPS
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_sides_in_one_batch_or_one_by_one_are_the_same(
+    call, plain, bridge, picture, sides, noise, guided, monkeypatch
+):
+    model = applied(call, plain, bridge, picture, guide_picture=guided)
+    sizes = []
+    attended = native.BridgeRun.added
+    monkeypatch.setattr(
+        native.BridgeRun,
+        "added",
+        lambda self, i, x: sizes.append(len(x)) or attended(self, i, x),
+    )
+    together = take(model, sides, noise)
+    assert set(sizes) == {4}
+    sizes.clear()
+    monkeypatch.setattr(comfy.samplers, "can_concat_cond", lambda a, b: a is b)
+    apart = take(model, sides, noise)
+    assert set(sizes) == {2}
+    assert relative(apart, together) < 1e-5
+
+
+def test_a_take_is_the_same_alone(bridged, sides, noise):
+    both = take(bridged, sides, noise)
+    assert relative(take(bridged, sides, noise[1:]), both[1:]) < 1e-5
+    assert relative(both[:1], both[1:]) > 0.1
+
+
+def test_it_runs_in_ksampler_and_in_the_custom_sampler(call, bridged, plain, sides):
+    from comfy_extras import nodes_custom_sampler as custom
+
+    import nodes as comfy_nodes
+
+    latent = call("EmptyLatent", model=plain, seconds=SECONDS, takes=2)[0]
+    given = (2, SCALE, "dpmpp_3m_sde", "exponential")
+    made = comfy_nodes.KSampler().sample(bridged, 7, *given, *sides, latent)[0]
+    assert made["foley"].seconds == SECONDS and made["samples"].shape == latent["samples"].shape
+    assert torch.isfinite(made["samples"]).all() and made["samples"].std() > 0.1
+    guider = custom.CFGGuider().get_guider(bridged, *sides, SCALE)[0]
+    sigmas = custom.BasicScheduler().get_sigmas(bridged, "exponential", 2, 1.0)[0]
+    sampler = custom.KSamplerSelect().get_sampler("dpmpp_3m_sde")[0]
+    drawn = custom.RandomNoise().get_noise(7)[0]
+    again = custom.SamplerCustomAdvanced().sample(drawn, guider, sampler, sigmas, latent)[0]
+    assert torch.equal(again["samples"], made["samples"])
+    assert again["foley"] == made["foley"]
+
+
+@pytest.mark.parametrize("part", ["model", "bridge"])
+def test_loaded_in_part_it_makes_the_same_take(
+    call, network, plain, bridge, picture, sides, noise, part, monkeypatch
+):
+    expected = take(applied(call, plain, bridge, picture), sides, noise)
+    management.unload_all_models()
+    fresh = call("LoadBackbone", name=BACKBONE, weight_dtype="float32")[0]
+    other = call("LoadBridge", name=bridge_file())[0]
+    moved = {"model": fresh.model, "bridge": other.patcher.model}[part]
+    load = management.LoadedModel.model_load
+
+    def partly(self, lowvram_model_memory=0, force_patch_weights=False):
+        if self.model.model is moved:
+            lowvram_model_memory = self.model.model_size() // 3
+        return load(self, lowvram_model_memory, force_patch_weights)
+
+    monkeypatch.setattr(management.LoadedModel, "model_load", partly)
+    made = take(applied(call, fresh, other, picture), sides, noise)
+    assert moved.model_lowvram
+    management.unload_all_models()
+    assert relative(made, expected) < 1e-5
+
+
+def test_weights_of_16_bits_are_cast_to_what_is_computed_in(
+    call, plain, bridge, picture, sides, noise
+):
+    half = applied(call, plain, bridge, picture)
+    expected = take(half, sides, noise)
+    module = bridge.patcher.model
+    stored = {key: value.clone() for key, value in module.state_dict().items()}
+    try:
+        module.to(torch.bfloat16)
+        made = take(half, sides, noise)
+    finally:
+        module.to(torch.float32).load_state_dict(stored)
+    assert 0 < relative(made, expected) < 0.05
+
+
+@pytest.mark.slow
+def test_a_compiled_model_makes_the_same_take(bridged, sides, noise):
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+
+    compiled = bridged.clone()
+    set_torch_compile_wrapper(model=compiled, backend="eager")
+    assert relative(take(compiled, sides, noise), take(bridged, sides, noise)) < 1e-5
+
+
+# Refusals
+
+
+def test_another_model_is_refused(call, bridge, picture, model):
+    with pytest.raises(FoleyError, match="inside already"):
+        applied(call, model, bridge, picture)
+    with pytest.raises(FoleyError, match="not Stable Audio"):
+        applied(call, object(), bridge, picture)
+
+
+def test_a_second_bridge_is_refused(call, bridge, bridged, picture):
+    with pytest.raises(FoleyError, match="has a bridge already"):
+        applied(call, bridged, bridge, picture)
+
+
+def test_a_filled_place_is_refused(call, plain, bridge, picture):
+    filled = plain.clone()
+    filled.add_object_patch(f"diffusion_model.{PLACE.format(2)}", torch.nn.Identity())
+    with pytest.raises(FoleyError, match="filled the place"):
+        applied(call, filled, bridge, picture)
+
+
+@pytest.mark.parametrize("change", ["embed_dim", "depth"])
+def test_a_backbone_of_another_size_is_refused(call, plain, bridge, picture, change):
+    config = replace(bridge.config, **{change: getattr(bridge.config, change) * 2})
+    other = replace_config(bridge, config)
+    with pytest.raises(FoleyError, match="for a backbone of"):
+        applied(call, plain, other, picture)
+
+
+def replace_config(bridge, config):
+    with torch.device("meta"):
+        module = Bridge(config)
+    patcher = type(bridge.patcher)(module, torch.device("cpu"), torch.device("cpu"))
+    return replace(bridge, patcher=patcher)
+
+
+def test_features_of_another_kind_or_encoder_are_refused(call, plain, bridge, picture):
+    with pytest.raises(FoleyError, match="choose mini_video_encoder in Load Foley Video"):
+        applied(call, plain, bridge, replace(picture, part="vjepa2_l"))
+    with pytest.raises(FoleyError, match="got text features"):
+        applied(call, plain, bridge, replace(picture, kind="text"))
+    with pytest.raises(FoleyError, match="got reference features"):
+        applied(call, plain, bridge, replace(picture, kind="reference"))
+    with pytest.raises(FoleyError, match="no stream sync"):
+        applied(call, plain, bridge, replace(picture, streams={}))
+
+
+def test_features_longer_than_trained_are_refused(call, plain, bridge, picture):
+    longer = replace(picture, streams={"sync": torch.zeros(1, 8 * 50 + 2, 3)})
+    with pytest.raises(FoleyError, match="up to 8 s"):
+        applied(call, plain, bridge, longer)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"strength": float("nan")}, "strength is nan"),
+        ({"strength": float("inf")}, "strength is inf"),
+        ({"start_percent": 0.5, "end_percent": 0.5}, "never"),
+        ({"start_percent": 0.7, "end_percent": 0.2}, "never"),
+    ],
+)
+def test_figures_that_make_no_sense_are_refused(call, plain, bridge, picture, given, said):
+    with pytest.raises(FoleyError, match=said):
+        applied(call, plain, bridge, picture, **given)
+
+
+def test_a_network_without_the_place_is_refused(call, plain, bridge, picture, monkeypatch):
+    kind = type(plain.model.diffusion_model.transformer.layers[0])
+    forward = kind._forward if hasattr(kind, "_forward") else kind.forward
+    assert native._has_place(kind)
+
+    class Without(kind):
+        def forward(self, x, *args, **kwargs):
+            place, self.conformer = self.conformer, None
+            made = forward(self, x, *args, **kwargs)
+            self.conformer = place
+            return made
+
+    assert not native._has_place(Without)
+    assert not native._has_place(torch.nn.Linear)
+    monkeypatch.setattr(native, "_has_place", lambda kind: False)
+    with pytest.raises(FoleyError, match="no place for a bridge"):
+        applied(call, plain, bridge, picture)
+
+
+def test_files_of_other_kinds_are_refused(call, network):
+    with pytest.raises(FoleyError, match="not Stable Audio but"):
+        call("LoadBackbone", name="random_mini.safetensors", weight_dtype="float32")
+    with pytest.raises(FoleyError, match="not a file that this node can load"):
+        call("LoadBridge", name="random_mini.safetensors")
