@@ -16,7 +16,7 @@ from .choices import fetch, require
 from .common import Node
 from .folders import model_folders
 from .load import LOADED, LoadCodec, Loader, load_part
-from .native.backbone import load_backbone
+from .native.backbone import check_backbone, load_backbone
 from .native.bridge import LoadedBridge, Strength, load_bridge, with_bridge
 from .native.model import DTYPES
 from .native.words import load_words
@@ -80,6 +80,7 @@ class LoadBackbone(Loader):
                 "or load it with Load Foley Model."
             )
         own = row.generator.paths(files)
+        check_backbone(row.config, own[0])
         text, codec = TEXT_ENCODERS[row.text], CODECS[row.codec]
         if download:
             fetch(codec)

@@ -83,7 +83,7 @@ def load_backbone(
         FoleyError: the file is damaged, or of a relative that ComfyUI's network is not made for.
     """
     config = row.config
-    _check(config, paths[0])
+    check_backbone(config, paths[0])
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
     wait_briefly(device)
@@ -116,7 +116,8 @@ def load_backbone(
     return made
 
 
-def _check(config: StableAudioConfig, path: Path) -> None:
+def check_backbone(config: StableAudioConfig, path: Path) -> None:
+    """FoleyError for a relative that ComfyUI's Stable Audio is not made for."""
     known = STABLE_AUDIO_OPEN
     if config.objective != known.objective or not config.start:
         raise FoleyError(

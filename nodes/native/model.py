@@ -193,8 +193,14 @@ def load_model(
 
 
 def foley_model(model) -> FoleyModel:
-    """The FoleyModel of a MODEL; FoleyError for a model that makes pictures."""
+    """The FoleyModel of a MODEL; FoleyError for a model that makes pictures, or for ComfyUI's own
+    Stable Audio."""
     inner = getattr(model, "model", None)
+    if isinstance(inner, comfy.model_base.StableAudio1):
+        raise FoleyError(
+            "This MODEL is ComfyUI's own Stable Audio: give it CLIPTextEncode, Empty Foley Latent "
+            "and KSampler, and the latent to Foley Decode."
+        )
     if not isinstance(inner, FoleyModel):
         raise FoleyError(
             "This MODEL does not make sound: connect the one of Load Foley Model (LoRA loaders in "

@@ -10,18 +10,24 @@ import comfy.samplers
 import comfy.sd
 import pytest
 import torch
+from control_helpers import (
+    BACKBONE,
+    SCALE,
+    SECONDS,
+    SIGMAS,
+    STEPS,
+    bridge_file,
+    core_take,
+    take,
+    write_random_control,
+)
 from foleystage.core.errors import FoleyError
-from foleystage.core.generators import Conditions
 from foleystage.core.generators.bridge import Bridge
-from foleystage.core.sampling import cfg, sample
-from foleystage.core.sampling.dynamics import DYNAMICS, Noise, draw_noise
+from foleystage.core.sampling import draw_noise
 from foleystage.nodes.native import bridge as native
 from foleystage.nodes.values import EncodedFeatures
 from native_helpers import relative
-from random_control import BACKBONE, bridge_file, write_random_control
 
-STEPS, SECONDS, SCALE = 6, 3.0, 3.0
-SIGMAS = torch.tensor(DYNAMICS["v"].times(STEPS))
 PLACE = "transformer.layers.{}.conformer"
 
 
@@ -76,28 +82,6 @@ def noise(network):
 
 def applied(call, model, bridge, picture, **more):
     return call("ApplyControl", model=model, bridge=bridge, features=picture, **more)[0]
-
-
-def take(model, sides, noise, *, scale=SCALE, sigmas=SIGMAS):
-    """Latents [B, T, C] by ComfyUI's own guider and sampler, without fresh noise."""
-    guider = comfy.samplers.CFGGuider(model)
-    guider.set_conds(*sides)
-    guider.set_cfg(scale)
-    x = noise.transpose(1, 2).contiguous()
-    made = guider.sample(
-        x,
-        torch.zeros_like(x),
-        comfy.samplers.ksampler("dpmpp_3m_sde", {"eta": 0.0}),
-        sigmas,
-        disable_pbar=True,
-        seed=0,
-    )
-    return made.transpose(1, 2)
-
-
-def core_take(network, streams, negative, noise, scale=SCALE):
-    conditions = Conditions(streams, SECONDS, negative)
-    return sample(network, conditions, cfg(scale), steps=STEPS, noise=Noise(noise))
 
 
 def words(sides):

@@ -1,12 +1,14 @@
-"""Stable Audio and a bridge with random numbers, as their recipes write them."""
+"""Stable Audio and a bridge with random numbers, as their recipes write them, and their takes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import comfy.samplers
 import torch
 from foleystage.core.encoders.mini_text import MiniTextEncoder
+from foleystage.core.generators import Conditions
 from foleystage.core.generators.foley_control import FoleyControl, FoleyControlConfig
 from foleystage.core.generators.foley_control import foley_control_mini as mini
 from foleystage.core.generators.stable_audio_checkpoint import (
@@ -15,9 +17,13 @@ from foleystage.core.generators.stable_audio_checkpoint import (
     record,
     record_bridge,
 )
+from foleystage.core.sampling import cfg, sample
+from foleystage.core.sampling.dynamics import DYNAMICS, Noise
 from foleystage.core.weights.files import save
 
 BACKBONE, WORDS = "random_backbone.safetensors", ("drum", "hit", "metal", "wood")
+STEPS, SECONDS, SCALE = 6, 3.0, 3.0
+SIGMAS = torch.tensor(DYNAMICS["v"].times(STEPS))
 
 
 def write_random_control(folder: Path, seed: int = 3) -> FoleyControl:
@@ -56,6 +62,30 @@ def random_control(config: FoleyControlConfig, seed: int) -> FoleyControl:
         for name, parameter in network.named_parameters():
             wide = 0.1 if name.startswith(BRIDGE) else 0.03
             parameter += wide * torch.randn(parameter.shape, generator=rng)
-        network.latent_mean += 0.3
-        network.latent_std *= 1.5
+        if config.normalized:
+            network.latent_mean += 0.3
+            network.latent_std *= 1.5
     return network
+
+
+def take(model, sides, noise, *, scale=SCALE, sigmas=SIGMAS):
+    """Latents [B, T, C] by ComfyUI's own guider and sampler, without fresh noise."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(*sides)
+    guider.set_cfg(scale)
+    x = noise.transpose(1, 2).contiguous()
+    made = guider.sample(
+        x,
+        torch.zeros_like(x),
+        comfy.samplers.ksampler("dpmpp_3m_sde", {"eta": 0.0}),
+        sigmas,
+        disable_pbar=True,
+        seed=0,
+    )
+    return made.transpose(1, 2)
+
+
+def core_take(network, streams, negative, noise, scale=SCALE):
+    """The same by core's own sampler."""
+    conditions = Conditions(streams, SECONDS, negative)
+    return sample(network, conditions, cfg(scale), steps=STEPS, noise=Noise(noise))
