@@ -12,6 +12,7 @@ from torch import Tensor
 from ..layers import Layers
 from .base import LATENT, Lengths, Prepared, Streams, StreamSpec
 from .bridge import Bridge, BridgeConfig, foley_control_mini_bridge
+from .mmaudio_config import SYNC_MEANING
 from .stable_audio import StableAudio, StableAudioConfig, stable_audio_mini
 
 
@@ -33,7 +34,7 @@ class FoleyControlConfig(StableAudioConfig):
             bridge.places,
             null="zeros",
             always_conditioned=self.always_conditioned,
-            meaning="what happens in the picture",
+            meaning=SYNC_MEANING,
         )
         return (picture, *super().streams)
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_ids_are_prefixed_and_unique(nodes):
-    assert len(nodes) == 29
+    assert len(nodes) == 32
     assert all(name.startswith("FoleyStage") for name in nodes)
 
 
@@ -60,7 +60,8 @@ def test_every_node_has_a_help_page_that_names_its_inputs(nodes):
 
 @pytest.mark.parametrize("field", ["licence", "Apache-2.0"])
 def test_the_licence_of_the_weights_is_shown(nodes, field):
-    for name in ("LoadModel", "LoadVideoEncoder", "LoadTextEncoder", "LoadCodec"):
+    loaders = ("Model", "VideoEncoder", "TextEncoder", "Codec", "Backbone", "Bridge")
+    for name in (f"Load{kind}" for kind in loaders):
         tooltip = nodes[f"FoleyStage{name}"].GET_SCHEMA().inputs[0].tooltip
         assert field.lower() in tooltip.lower()
 
