@@ -21,9 +21,11 @@ RUN_SECONDS = 300
 _LEGIBLE, _LARGEST = 0.6, (1716, 1716)
 _SET = "([key, value]) => window.app.extensionManager.setting.set(key, value)"
 _OPEN = "([graph, name]) => window.app.loadGraphData(graph, true, true, name)"
+# Newer frontends remember widgets by the number of their node, so numbers are not used twice.
 _ALONE = """([kind, width]) => {
-    const {graph, canvas} = window.app;
+    const {graph, canvas} = window.app, last = graph.last_node_id;
     graph.clear();
+    graph.last_node_id = last;
     const node = window.LiteGraph.createNode(kind);
     graph.add(node);
     node.pos = [0, 0];
