@@ -43,6 +43,14 @@ def _switch_on_dynamic_vram(comfyui) -> None:
 
 if COMFYUI:
     _use(COMFYUI)
+    from control_fixtures import (  # noqa: F401 - fixtures
+        backbone,
+        bridge,
+        bridged,
+        control,
+        picture,
+        plain,
+    )
 else:
     collect_ignore_glob = ["test_*.py"]
 

@@ -89,3 +89,8 @@ def core_take(network, streams, negative, noise, scale=SCALE):
     """The same by core's own sampler."""
     conditions = Conditions(streams, SECONDS, negative)
     return sample(network, conditions, cfg(scale), steps=STEPS, noise=Noise(noise))
+
+
+def applied(call, model, bridge, picture, **more):
+    """The MODEL with a bridge."""
+    return call("ApplyControl", model=model, bridge=bridge, features=picture, **more)[0]
