@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import comfy.model_base
 import comfy.model_management as management
+import comfy.model_patcher
 import comfy.samplers
 import comfy.sd
 import pytest
@@ -302,6 +303,17 @@ def test_weights_of_16_bits_are_cast_to_what_is_computed_in(
     finally:
         module.to(torch.float32).load_state_dict(stored)
     assert 0 < relative(made, expected) < 0.05
+
+
+@pytest.mark.skipif(
+    not hasattr(comfy.model_patcher.ModelPatcher, "deepclone_multigpu"),
+    reason="this ComfyUI samples on one GPU",
+)
+def test_a_clone_for_a_second_device_makes_the_same_take(bridged, sides, noise):
+    other = bridged.deepclone_multigpu(new_load_device=torch.device("cpu"))
+    assert other.model is not bridged.model
+    expected = take(bridged, sides, noise)
+    assert torch.equal(take(other, sides, noise), expected)
 
 
 @pytest.mark.slow
