@@ -160,8 +160,8 @@ def recognise_bridge(shapes: Shapes, about: Mapping[str, str]) -> FoleyControlCo
         return None
     if backbone is None:
         backbone = mini if config.embed_dim == mini.embed_dim else STABLE_AUDIO_OPEN
-        sizes = {"embed_dim": config.embed_dim, "depth": config.depth}
-        backbone = replace(backbone, num_heads=config.num_heads, **sizes)
+        width, heads = config.embed_dim, config.num_heads
+        backbone = replace(backbone, embed_dim=width, depth=config.depth, num_heads=heads)
     check_fit(config, backbone.embed_dim, backbone.depth)
     return bridged(backbone, config)
 
