@@ -11,7 +11,7 @@ from torch import nn
 from .encoders import mini_video
 from .encoders.cavp import CavpVideo
 from .encoders.clip import DFN5BClip
-from .encoders.foley_mini import MiniVideoEncoder
+from .encoders.foley_mini import BIN_RATE, MiniVideoEncoder
 from .encoders.mini_text import WIDTH, MiniTextEncoder, encode_prompt
 from .encoders.synchformer import SynchformerVisual
 from .encoders.vjepa2 import GRID, VJepa2, VJepa2Grid
@@ -55,6 +55,7 @@ add(
         encode=mini_video.encode_events,
         frames={"video": mini_video.REQUEST},
         made=("sync",),
+        made_rate=BIN_RATE,
         round_up_seconds=mini_video.round_up_seconds,
     ),
     VideoEncoderPart(

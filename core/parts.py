@@ -133,7 +133,8 @@ class VideoEncoderPart(Part):
         encoders: by stream, in the order in which they run; each has a file of the stream's name.
         load, encode, frames: instead of `encoders`, for one network that needs a whole clip:
             load(path, dtype=, device=), encode(module, frames by request, cancelled), and the
-            frames it wants. Its role is "video"; made: its streams.
+            frames it wants. Its role is "video"; made: its streams, made_rate: features of one a
+            second.
         round_up_seconds: how much of a video a take of so many seconds is encoded from.
         still: the streams that a single picture has; still_seconds: how long its take is unless
             asked otherwise.
@@ -146,6 +147,7 @@ class VideoEncoderPart(Part):
     )
     frames: Mapping[str, FrameRequest] = field(default_factory=dict)
     made: tuple[str, ...] = ()
+    made_rate: float = 0.0
     round_up_seconds: Callable[[float], float] = lambda seconds: seconds
     still: tuple[str, ...] = ()
     still_seconds: float = 8.0
@@ -154,6 +156,13 @@ class VideoEncoderPart(Part):
     def streams(self) -> tuple[str, ...]:
         """Names of the streams that it makes."""
         return self.made or tuple(self.encoders)
+
+    def moments(self, stream: str) -> tuple[float, int]:
+        """Moments of a stream a second, and the features of each."""
+        if stream not in self.encoders:
+            return self.made_rate, 1
+        layout = self.encoders[stream].layout
+        return layout.rate / layout.places, layout.places
 
     @property
     def requests(self) -> Mapping[str, FrameRequest]:

@@ -110,12 +110,13 @@ class VideoEncoder(Encoder, abc.ABC):
     An encoder works on windows: rows of frame indices, all of one length, each computed
     independently of the others. So memory grows with the windows of a batch, never with the clip.
 
-    stream: name of the stream it makes. rate: features a second. frame_request: the frames it wants
-    (`media.read_frames`).
+    stream: name of the stream it makes. rate: features a second, `places` of each moment.
+    frame_request: the frames it wants (`media.read_frames`).
     """
 
     stream: str
     rate: float
+    places = 1
     frame_request: FrameRequest
 
     @staticmethod

@@ -99,10 +99,10 @@ class VJepa2(VideoEncoder):
 
     def encode_segments(self, frames: Tensor) -> Tensor:
         """[B, T, 3, H, W], normalised, T even -> [B, T / 2, width], the mean over the picture."""
-        return self.places(frames).mean(2)
+        return self.pieces(frames).mean(2)
 
-    def places(self, frames: Tensor) -> Tensor:
-        """As `encode_segments`, before the mean: [B, T / 2, places, width], rows of the picture one
+    def pieces(self, frames: Tensor) -> Tensor:
+        """As `encode_segments`, before the mean: [B, T / 2, pieces, width], rows of the picture one
         after another."""
         hidden = self.encoder(frames)[0]  # [B, T / 2 * places, D], time slowest
         return hidden.unflatten(1, (frames.shape[1] // TUBELET, -1))
@@ -112,17 +112,18 @@ class VJepa2Grid(VJepa2):
     """The same, with 8 x 8 places of the picture at each of 8 moments a second: means of 2 x 2
     (Foley Control's Grid8)."""
 
-    rate = VJepa2.rate * GRID**2
+    places = GRID**2
+    rate = VJepa2.rate * places
 
     @classmethod
     def join(cls, encoded: Tensor, count: int) -> Tensor:
-        return encoded.flatten(0, 1)[: -(-count // TUBELET) * GRID**2]
+        return encoded.flatten(0, 1)[: -(-count // TUBELET) * cls.places]
 
     def encode_segments(self, frames: Tensor) -> Tensor:
         """[B, T, 3, H, W], normalised, T even -> [B, T / 2 * 64, width]."""
-        places = self.places(frames)
-        side = round(places.shape[2] ** 0.5)
-        rows = places.unflatten(2, (GRID, side // GRID, GRID, side // GRID))
+        pieces = self.pieces(frames)
+        side = round(pieces.shape[2] ** 0.5)
+        rows = pieces.unflatten(2, (GRID, side // GRID, GRID, side // GRID))
         return rows.mean((3, 5)).flatten(1, 3)
 
 

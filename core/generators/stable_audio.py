@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..layers import Layers
 from .base import (
@@ -233,9 +235,12 @@ class StableAudio(Generator):
     Streams: `text` [B, Nt, 768], T5's tokens. The length of the take goes in twice: as tokens
     behind those of the text, and with the time as one token before the latents. Without text the
     whole context is zero, as where guidance leads from.
+
+    checkpointing: in training each block is computed anew for its gradients instead of being kept.
     """
 
     config: StableAudioConfig
+    checkpointing = False
 
     def __init__(self, config: StableAudioConfig, **made: Any) -> None:
         super().__init__()
@@ -344,16 +349,23 @@ class StableAudio(Generator):
         return self._predict(x, t, prepared)
 
     def _predict(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
-        batched, table = prepared.batched, prepared.shared["turns"]
-        length = batched["length"]
+        length = prepared.batched["length"]
         time = self.to_timestep_embed(self.timestep_features(t.expand(len(x))).to(length))
         x = along_time(self.preprocess_conv, x) + x
         x = torch.cat(((length + time)[:, None], self.transformer.project_in(x)), 1)
-        for i, block in enumerate(self.transformer.layers):
-            text = batched["text_keys"][:, i], batched["text_values"][:, i]
-            x = block.feed(self._bridged(i, block.attend(x, text, table), prepared))
+        run = self._block
+        if self.checkpointing and torch.is_grad_enabled():
+            run = partial(checkpoint, run, use_reentrant=False, preserve_rng_state=False)
+        for i in range(len(self.transformer.layers)):
+            x = run(i, x, prepared)
         x = self.transformer.project_out(x)[:, 1:]
         return along_time(self.postprocess_conv, x) + x
+
+    def _block(self, index: int, x: Tensor, prepared: Prepared) -> Tensor:
+        block, batched = self.transformer.layers[index], prepared.batched
+        text = batched["text_keys"][:, index], batched["text_values"][:, index]
+        x = block.attend(x, text, prepared.shared["turns"])
+        return block.feed(self._bridged(index, x, prepared))
 
     def _bridged(self, index: int, x: Tensor, prepared: Prepared) -> Tensor:
         """What a relative adds between the attentions and the feed-forward of a block."""

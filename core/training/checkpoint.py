@@ -60,8 +60,13 @@ class RunState:
             raise FoleyError(
                 f"{path} is of a run with other figures; remove it or train in another folder."
             )
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise FoleyError(
+                f"{path} is of a run with another network; remove it or train in another folder."
+            ) from error
         log.info("resumed at step %d", state["step"])
         return state["step"]
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..encoders.foley_mini import sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
+from ..generators.base import Prepared
 from ..generators.bridge import BridgeConfig, Positions, foley_control_mini_bridge
 from ..generators.foley_control import FoleyControl, bridged
 from ..generators.stable_audio import StableAudio, stable_audio_mini
@@ -138,7 +139,7 @@ class BridgeTask:
                 for i in picked
             ],
             "drop_text": torch.from_numpy(rng.random(size) < figures.drop_text),
-            "t": torch.from_numpy((rng.permutation(size) + rng.random(size)) / size).float(),
+            "t": spread_times(size, rng),
             "noise": torch.from_numpy(rng.standard_normal(latent.shape, dtype=np.float32)),
         }
         if figures.base:
@@ -155,10 +156,7 @@ class BridgeTask:
         if isinstance(generator, FoleyControl):
             streams[generator.config.bridge.stream] = batch["video"]
         prepared = generator.prepare(streams, data.shape[1] / 5 * STEP)
-        # Without words the whole context is zero, also the length in it.
-        kept = (~batch["drop_text"]).to(data)[:, None, None, None, None]
-        values = {**prepared.batched, "text_values": prepared.batched["text_values"] * kept}
-        prepared = type(prepared)(values, prepared.shared)
+        prepared = without_context(prepared, batch["drop_text"])
         loss = v_loss(generator, data, batch["noise"], batch["t"], prepared)
         return loss, {}
 
@@ -172,7 +170,21 @@ class BridgeTask:
         return {"validation": float(np.mean(losses))}
 
 
-def v_loss(generator: StableAudio, data: Tensor, noise: Tensor, t: Tensor, prepared: Any) -> Tensor:
+def spread_times(size: int, rng: np.random.Generator) -> Tensor:
+    """Times `[size]` of a batch, one in each of as many equal parts of 0..1."""
+    return torch.from_numpy((rng.permutation(size) + rng.random(size)) / size).float()
+
+
+def without_context(prepared: Prepared, dropped: Tensor) -> Prepared:
+    """Where `dropped`, bool `[B]`, the whole context is zero, also the length in it."""
+    values = prepared.batched["text_values"]
+    kept = (~dropped).to(values)[:, None, None, None, None]
+    return Prepared({**prepared.batched, "text_values": values * kept}, prepared.shared)
+
+
+def v_loss(
+    generator: StableAudio, data: Tensor, noise: Tensor, t: Tensor, prepared: Prepared
+) -> Tensor:
     """Mean squared error of v at times t `[B]`, 0 data and 1 noise."""
     angles = (t * (math.pi / 2))[:, None, None]
     alpha, sigma = angles.cos(), angles.sin()

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..catalog import CODECS, TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
 from ..codecs import NeuralCodec
 from ..errors import FoleyError
-from ..generators.base import LATENT
+from ..generators.base import LATENT, GeneratorConfig
 from ..generators.foleygenex import FoleyGenExConfig
 from ..media import fit_length, read_audio
 from ..stores import Resident
@@ -128,14 +128,17 @@ class Maker(abc.ABC):
         return None
 
 
-def sound_of(clip: CaptionedClip, start: float, seconds: float, sample_rate: int) -> Tensor:
-    """A part `[1, T]` of a clip's sound in mono, T less than asked for where the clip ends.
+def sound_of(
+    clip: CaptionedClip, start: float, seconds: float, sample_rate: int, *, mono: bool = True
+) -> Tensor:
+    """A part `[1, T]` of a clip's sound in mono, or `[C, T]` of all its channels; T is less than
+    asked for where the clip ends.
 
     Raises:
         FoleyError: it cannot be read, is silent or shorter than a second.
     """
     sound, rate = read_audio(
-        clip.path, sample_rate=sample_rate, start=start, seconds=seconds, mono=True
+        clip.path, sample_rate=sample_rate, start=start, seconds=seconds, mono=mono
     )
     if float(sound.abs().max()) < _SILENT:
         raise FoleyError(f"{clip.name} is silent, so there is nothing to learn from it.")
@@ -173,11 +176,15 @@ class FeatureMaker(Maker):
                 "sample_rate": codec.sample_rate,
                 "samples_per_latent": codec.samples_per_latent,
             }
-        config = with_codec(self.row, made)
+        config = self.config_with(made)
         self.lengths, self.latent = config.lengths(self.seconds), config.latent
         self.specs = {spec.name: spec for spec in config.streams}
         self.per_latent = made["samples_per_latent"]
         self.figures = {name: str(value) for name, value in made.items()}
+
+    def config_with(self, made: dict[str, int]) -> GeneratorConfig:
+        """The config of the row with what its codec makes; says lengths and streams."""
+        return with_codec(self.row, made)
 
     def features(self, clip: CaptionedClip, start: float) -> Row:
         made = self._sound(clip, start)
@@ -188,11 +195,12 @@ class FeatureMaker(Maker):
 
     @torch.no_grad()
     def _sound(self, clip: CaptionedClip, start: float) -> Row:
-        sound = sound_of(clip, start, self.seconds, self.latent.sample_rate)
         count = self.lengths[LATENT]
-        whole = fit_length(sound, count * self.per_latent)[None].to(self.device)
-        frames = min(count, -(-sound.shape[1] // self.per_latent))
         with self.store.using("codec") as codec:
+            mono = codec.channels == 1
+            sound = sound_of(clip, start, self.seconds, self.latent.sample_rate, mono=mono)
+            whole = fit_length(sound, count * self.per_latent)[None].to(self.device)
+            frames = min(count, -(-sound.shape[1] // self.per_latent))
             if isinstance(codec, NeuralCodec):
                 mean, deviation = (value[0].cpu() for value in codec.posterior(whole))
                 row = {"latent": mean, "deviation": deviation}
@@ -208,6 +216,7 @@ class FeatureMaker(Maker):
         return {
             name: fit_stream(value[0].float().cpu(), self.lengths[name], self.specs[name].multiple)
             for name, value in encoded.streams.items()
+            if name in self.specs
         }
 
     def _text(self, caption: str) -> Tensor | None:

@@ -45,6 +45,7 @@ class ShardRows:
                 some = json.loads(own["names"])
             names += some
             places += [(number, row) for row in range(len(some))]
+        self._numbers = sorted({number for number, _ in places})
         self._places = np.array(places, dtype=int).reshape(-1, 2)
         held = np.array([is_held_out(name) for name in names], dtype=bool)
         if not held.any() and names:
@@ -59,6 +60,10 @@ class ShardRows:
         """float32 `[B, ...]`, one tensor of the rows."""
         files = [(self._open(number), row) for number, row in self._places[rows]]
         return torch.stack([file.get_slice(name)[int(row)] for file, row in files]).float()
+
+    def whole(self, name: str) -> np.ndarray:
+        """One number of every row, `[N]`."""
+        return np.concatenate([self._open(number).get_tensor(name) for number in self._numbers])
 
     def has(self, row: int, name: str) -> bool:
         """Whether a row's shard has such tensors."""

@@ -27,7 +27,11 @@ STEPS = 4
 def recipe(tmp_path):
     """Writes the recipe, which a run leaves at `stop_at`."""
     few = {"clips": 4, "validation_clips": 2, "workers": 1}
-    figures = {"flow": few, "video_encoder": {**few, "crop_seconds": 1.28, "batch": 4}}
+    figures = {
+        "foley_control": {},
+        "flow": few,
+        "video_encoder": {**few, "crop_seconds": 1.28, "batch": 4},
+    }
     loop = {"steps": STEPS, "learning_rate": 1e-3, "optimizer": "adamw", "autocast": False}
     loop |= {"warm_up": 2, "log_every": 1, "evaluate_every": STEPS}
 
@@ -38,6 +42,22 @@ def recipe(tmp_path):
         return str(path)
 
     return written
+
+
+@pytest.fixture
+def bridge(tmp_path):
+    """Figures of a bridge on a folder of two videos of one length."""
+    from bridge_files import write_mini_backbone
+    from small_media import write_video
+
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_video(folder / f"{name}.mp4")
+    (folder / "captions.csv").write_text("file,caption\na.mp4,metal\nb.mp4,dog\n")
+    base = str(write_mini_backbone(tmp_path / "base.safetensors"))
+    own = {"encoder": "mini_video_encoder", "seconds": 1.28, "batch": 4}
+    return {"videos": [str(folder)], "base": base, **own}
 
 
 def by_two(recipe: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
@@ -90,6 +110,17 @@ def test_two_processes_train_as_one_does(recipe, tmp_path):
     logs = [(tmp_path / name / "tiny" / "log.csv").read_text() for name in ("one", "two")]
     first, second = ([float(r.split(",")[2]) for r in t.splitlines()[1:]] for t in logs)
     assert len(first) == STEPS and second == pytest.approx(first, rel=1e-4)
+
+
+def test_two_processes_train_a_bridge_as_one_does(recipe, bridge, tmp_path):
+    made = recipe(task="foley_control", **bridge)
+    done = by_two(made, tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    by_one(made, tmp_path / "one")
+    whole = weights(tmp_path / "one")
+    assert all(name.startswith("bridge.") for name in whole)
+    assert whole["bridge.blocks.1.to_out.weight"].norm() > 1e-3
+    assert_near(weights(tmp_path / "two"), whole)
 
 
 def test_one_process_goes_on_from_what_two_have_done(recipe, tmp_path):

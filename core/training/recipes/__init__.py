@@ -110,6 +110,7 @@ def _kinds() -> dict[str, Kind]:
     from ..foley_control import BridgeFigures, BridgeTask
     from ..foley_control import metadata as bridge_metadata
     from ..foley_control import tensors as bridge_tensors
+    from ..foley_control_folders import BridgeFolderFigures, BridgeFolderTask, half_on
     from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
     from ..foleygenex_folders import FolderFigures, FolderTask, is_of_folders
     from ..masked_tokens import file_metadata as token_metadata
@@ -162,7 +163,13 @@ def _kinds() -> dict[str, Kind]:
             token_metadata,
         ),
         "foley_control": Kind(
-            lambda values, loop, cache, device: BridgeTask(figures(BridgeFigures, values), cache),
+            lambda values, loop, cache, device: (
+                BridgeFolderTask(
+                    figures(BridgeFolderFigures, values), cache, device, half_on(device, loop)
+                )
+                if is_of_folders(values)
+                else BridgeTask(figures(BridgeFigures, values), cache)
+            ),
             bridge_tensors,
             bridge_metadata,
         ),
