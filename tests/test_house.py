@@ -167,6 +167,7 @@ LAYERS = (
         "tables",
         "parts",
         "recognition",
+        "diffusers_folder",
         "reference",
         "sounds",
     ),

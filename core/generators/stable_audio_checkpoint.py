@@ -17,6 +17,7 @@ from .base import CheckpointSpec
 from .bridge import BridgeConfig, NullVideo, Positions
 from .figures import Known, read_figures, write_figures
 from .foley_control import FoleyControl, FoleyControlConfig, bridged
+from .mmdit import ROPE_THETA
 from .packed import STABLE_AUDIO_KINDS, pack
 from .stable_audio import STABLE_AUDIO_OPEN, StableAudio, StableAudioConfig, stable_audio_mini
 
@@ -25,7 +26,7 @@ TIMING = "conditioner.conditioners."
 _EMBEDDER = ".embedder.embedding."
 BRIDGE = "bridge."
 BRIDGE_KEY = "bridge"
-_ROTARY = "transformer.rotary_pos_emb.inv_freq"
+ROTARY = f"{NETWORK}transformer.rotary_pos_emb.inv_freq"
 _LAYERS = "transformer.layers."
 _NEEDED = (
     "timestep_features.weight",
@@ -71,7 +72,7 @@ def own_name(key: str) -> str | None:
     if key.startswith((BRIDGE, "latent_")):
         return key
     name = key.removeprefix(NETWORK)
-    if name == key or name == _ROTARY or name.endswith(".beta"):
+    if name == key or key == ROTARY or name.endswith(".beta"):
         return None
     return name.removesuffix(".gamma") + ".weight" if name.endswith(".gamma") else name
 
@@ -88,9 +89,13 @@ def native_tensors(network: StableAudio) -> dict[str, Tensor]:
         else:
             gain = name.endswith("norm.weight")
             named[NETWORK + (name.removesuffix("weight") + "gamma" if gain else name)] = value
-    exponents = torch.arange(0, network.config.rotary_dim, 2) / network.config.rotary_dim
-    named[NETWORK + _ROTARY] = 10000.0**-exponents
+    named[ROTARY] = rotary_frequencies(network.config.rotary_dim)
     return named
+
+
+def rotary_frequencies(dim: int) -> Tensor:
+    """What the public file keeps of the rotary tables, `[dim / 2]`."""
+    return ROPE_THETA ** -(torch.arange(0, dim, 2) / dim)
 
 
 def recognise(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | None:
@@ -102,7 +107,7 @@ def recognise(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | N
 
 
 def _backbone(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | None:
-    rotary = shapes.get(NETWORK + _ROTARY)
+    rotary = shapes.get(ROTARY)
     shapes = {own_name(key) or "": shape for key, shape in shapes.items()} | _others(shapes)
     if rotary is None or any(key not in shapes for key in _NEEDED):
         return None
