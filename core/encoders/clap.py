@@ -33,6 +33,7 @@ class Clap(FolderEncoder):
     """
 
     stream = "clap"
+    registered = "clap"
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         """config: fields of transformers' ClapConfig; those of htsat-unfused by default."""

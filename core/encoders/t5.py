@@ -24,6 +24,7 @@ class T5Text(FolderEncoder):
     a file is read."""
 
     stream = "text"
+    registered = "t5_base"
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, device: Any = None) -> None:
         """config: fields of transformers' T5Config; those of T5-base by default."""

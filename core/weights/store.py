@@ -104,6 +104,13 @@ def download_folder(folders: Folders | None = None) -> Path:
     return _own_folders(folders)[0]
 
 
+def own_folders_of(name: str, file: Path) -> list[Path]:
+    """This pack's own folders of a model, where what a file needs beside it may lie without it:
+    where downloads go, and beside the folder of the file, as in ComfyUI's models folder."""
+    near = [file.absolute().parent.parent / key for key in OWN_FOLDERS]
+    return [folder / name for folder in (*_own_folders(None), *near)]
+
+
 def missing_sentence(row: Entry, folders: Folders | None = None, folder: Path | None = None) -> str:
     """What an artist without the file, or without network, needs to know.
 

@@ -56,5 +56,26 @@ def test_one_file_needs_a_vocabulary(tmp_path, folder):
     assert T5Text.load(alone / "t5.safetensors", config=SMALL, tokenizer=folder).tokenizer
 
 
+@pytest.mark.parametrize("place", ["named", "cache", "models/foley", "models/foleystage"])
+def test_one_file_finds_the_vocabulary_that_was_downloaded(
+    tmp_path, folder, vocabulary, place, monkeypatch
+):
+    """As ComfyUI keeps t5-base, with this pack's folder beside that of text encoders."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("FOLEYSTAGE_MODELS", raising=False)
+    encoders = tmp_path / "models" / "text_encoders"
+    encoders.mkdir(parents=True)
+    (folder / "model.safetensors").rename(encoders / "t5-base.safetensors")
+    with pytest.raises(FoleyError, match="holds no tokenizer.* from huggingface.co/google-t5/t5-b"):
+        T5Text.load(encoders / "t5-base.safetensors", config=SMALL)
+    where = {"named": "named", "cache": "home/foleystage/models"}.get(place, place)
+    if place == "named":
+        monkeypatch.setenv("FOLEYSTAGE_MODELS", str(tmp_path / "named"))
+    vocabulary(tmp_path / where / "t5_base")
+    found = T5Text.load(encoders / "t5-base.safetensors", config=SMALL)
+    given = T5Text.load(encoders / "t5-base.safetensors", config=SMALL, tokenizer=folder)
+    assert torch.equal(found.encode_text(["metal hit"]), given.encode_text(["metal hit"]))
+
+
 def test_base_has_the_public_size():
     assert sum(p.numel() for p in T5Text(device="meta").parameters()) == 109_628_544
