@@ -36,14 +36,16 @@ class KnownSound:
         """Whether nothing can be heard of what is known."""
         return not bool((self.waveform[:, self._outside()].abs() >= _SILENT).any())
 
-    def for_codec(self, sample_rate: int, seconds: float, loudness: float | None = None) -> Tensor:
-        """`[1, 1, T]`, mono, what is known of it at a loudness in LUFS (None: as it is), followed
-        by silence up to `seconds`."""
-        sound = resample(self.waveform.mean(0, keepdim=True), self.rate, sample_rate)
+    def for_codec(
+        self, sample_rate: int, seconds: float, loudness: float | None = None, *, channels: int = 1
+    ) -> Tensor:
+        """`[1, C, T]`, what is known of it at a loudness in LUFS (None: as it is), followed by
+        silence up to `seconds`; mono unless it has as many channels as the codec."""
+        waveform = self._like(self.waveform, channels)
+        sound = resample(waveform, self.rate, sample_rate)
         gain = 1.0
         if loudness is not None:
-            known = self.waveform[:, self._outside()].mean(0, keepdim=True)
-            own = integrated_loudness(known, self.rate)
+            own = integrated_loudness(waveform[:, self._outside()], self.rate)
             gain = 10 ** ((loudness - own) / 20) if math.isfinite(own) else 1.0
             gain = min(
                 max(gain, 1 / _MOST_GAIN), _MOST_GAIN, 1 / max(float(sound.abs().max()), _SILENT)
@@ -62,10 +64,10 @@ class KnownSound:
 
         Outside of the spans every sample is the sound's. Inside, the two are cross-faded where the
         sound goes on, and joined without a step where it ends. The take is brought to the level
-        that it has where both are known.
+        that it has where both are known. Channels stay apart where both have as many.
         """
         own = self.waveform
-        new = resample(take.mean(0, keepdim=True), rate, self.rate)
+        new = resample(self._like(take, len(own)), rate, self.rate)
         new = limit(fit_length(new, own.shape[-1]) * self._gains(new), self.rate, _PEAK)
         spliced = own.clone()
         for start, stop in self.made:
@@ -96,14 +98,19 @@ class KnownSound:
         return part
 
     def _gains(self, new: Tensor) -> Tensor:
-        """What brings `new` [1, T] to the level of each channel, [C, 1]."""
+        """What brings `new` [1 or C, T] to the level of each channel, [C, 1]."""
         outside = self._outside()
         if not outside.any():
             return torch.ones(len(self.waveform), 1)
-        made = new[:, outside].square().mean().sqrt()
+        made = new[:, outside].square().mean(1, keepdim=True).sqrt()
         level = self.waveform[:, outside].square().mean(1, keepdim=True).sqrt()
         gains = (level / made.clamp_min(_SILENT)).clamp(1 / _MOST_GAIN, _MOST_GAIN)
         return torch.where((level < _SILENT) | (made < _SILENT), 1.0, gains)
+
+    @staticmethod
+    def _like(waveform: Tensor, channels: int) -> Tensor:
+        """A waveform of so many channels as it is, any other in mono."""
+        return waveform if len(waveform) == channels else waveform.mean(0, keepdim=True)
 
     def _outside(self) -> Tensor:
         """Bool `[T]`, what is known."""

@@ -76,8 +76,9 @@ def encode_known(
     """The latent of a sound of which a part is known, for a take of `seconds`, brought to a
     loudness; `KnownSound.splice` brings what is made of it back."""
     length, rate = config.lengths(seconds)[LATENT], config.latent.rate
-    waveform = sound.for_codec(config.latent.sample_rate, seconds, loudness)
     with store.using("codec") as codec, torch.inference_mode():
+        rate, channels = config.latent.sample_rate, codec.channels
+        waveform = sound.for_codec(rate, seconds, loudness, channels=channels)
         latent = codec.encode(waveform.to(store.device)).cpu()[:, :length]
     # Ids of tokens stay whole numbers.
     latent = latent.float() if latent.is_floating_point() else latent

@@ -57,6 +57,20 @@ def test_channels_keep_their_balance():
     assert float(left / right) == pytest.approx(4.0, rel=0.05)
 
 
+def test_a_stereo_take_stays_stereo():
+    """Each channel in its own, at its level; in mono it is what both say."""
+    take = torch.cat((TAKE, -2 * TAKE.flip(1)))
+    own = OWN[:, : 2 * 32000]
+    spliced = KnownSound(own, 32000, ((0.5, 1.5),)).splice(take, 32000)
+    inside = slice(round(0.6 * 32000), round(1.4 * 32000))
+    for k in (0, 1):
+        near = torch.corrcoef(torch.stack((spliced[k, inside], take[k, inside])))[0, 1]
+        assert near > 0.99
+    mono = KnownSound(own[:1], 32000, ((0.5, 1.5),)).splice(take, 32000)
+    near = torch.corrcoef(torch.stack((mono[0, inside], take.mean(0)[inside])))[0, 1]
+    assert near > 0.99
+
+
 def test_what_is_made_is_brought_to_the_level_of_what_is_known():
     take = 0.5 * OWN.mean(0, keepdim=True)
     spliced = KnownSound(OWN, RATE, ((0.5, 1.5),)).splice(take, RATE)
@@ -76,3 +90,12 @@ def test_the_codec_gets_all_of_it_in_mono():
     sound = KnownSound(OWN, RATE, ((0.5, 1.0),)).for_codec(24000, 2.5)
     assert sound.shape == (1, 1, 60000)
     assert not sound[..., 48000:].any() and sound[..., :47000].abs().max() > 0.1
+
+
+def test_a_stereo_codec_gets_both_channels():
+    known = KnownSound(OWN, RATE, ((0.5, 1.0),))
+    sound = known.for_codec(RATE, 2.0, channels=2)
+    assert torch.equal(sound, OWN[None])
+    louder = known.for_codec(RATE, 2.0, -20.0, channels=2)
+    assert torch.allclose(louder / louder.abs().max(), OWN / OWN.abs().max(), atol=1e-5)
+    assert KnownSound(OWN[:1], RATE, ()).for_codec(RATE, 2.0, channels=2).shape == (1, 1, 2 * RATE)

@@ -167,6 +167,17 @@ def test_channels_are_those_that_the_codec_decodes(system, models, clip, monkeyp
     assert integrated_loudness(take, 44100) == pytest.approx(-30.0, abs=0.1)
 
 
+def test_a_stereo_sound_is_edited_in_stereo(system, clip):
+    """What is made anew differs between the channels, what stays is as it was."""
+    sound = 0.2 * torch.randn(2, 70560, generator=torch.Generator().manual_seed(0))
+    asked = replace(QUICK, context=(sound, 44100), edit=(0.5, 1.0))
+    made = generate(clip, system, asked).waveforms[0]
+    inside = slice(round(0.55 * 44100), round(0.95 * 44100))
+    assert torch.equal(made[:, :22050], sound[:, :22050])
+    left, right = made[:, inside]
+    assert torch.corrcoef(torch.stack((left, right)))[0, 1].abs() < 0.9
+
+
 def test_the_command_line_writes_stereo(models, clip, tmp_path):
     asked = ["generate", str(clip), "--model", "foley_control", "--steps", "2", "--seconds", "1.6"]
     asked += ["--prompt", "metal hit", "--takes", "2", "--device", "cpu"]
