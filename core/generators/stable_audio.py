@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers import Layers
 from .base import (
     LATENT,
+    LENGTH_SLACK,
     Generator,
     GeneratorConfig,
     LatentSpec,
@@ -298,10 +299,12 @@ class StableAudio(Generator):
             if name.endswith(".0.weights"):
                 draw_normal(parameter, 1.0, rng)
 
-    def timing(self, seconds: float, batch: int) -> tuple[Tensor, Tensor]:
+    def timing(self, latents: int, batch: int) -> tuple[Tensor, Tensor]:
         """Tokens `[B, 1 or 2, 768]` of where a take starts and how long it is, in whole seconds as
         it was trained on, and the vector of all of it `[B, global_cond_dim]`."""
-        total = torch.full((batch,), float(math.ceil(seconds - 1e-6)))
+        # The last latent may stand for less: 10 s are 216 latents, which would last 10.03 s.
+        seconds = math.ceil((latents - 1) / self.config.latent.rate - LENGTH_SLACK)
+        total = torch.full((batch,), float(max(seconds, 1)))
         total = total.to(self.preprocess_conv.weight.device)
         tokens = [self.seconds_total(total)]
         if self.config.start:
@@ -323,7 +326,7 @@ class StableAudio(Generator):
         given = self.check_streams(streams)
         size = given or batch or 1
         latents = lengths[LATENT]
-        tokens, whole = self.timing(latents / self.config.latent.rate, size)
+        tokens, whole = self.timing(latents, size)
         if TEXT in streams:
             context = torch.cat((streams[TEXT], tokens.to(streams[TEXT])), 1)
         else:

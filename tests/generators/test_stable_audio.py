@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import case as golden
 import pytest
 import torch
-from foleystage.core.generators.stable_audio import STABLE_AUDIO_OPEN, StableAudio
+from foleystage.core.generators.stable_audio import (
+    STABLE_AUDIO_OPEN,
+    StableAudio,
+    stable_audio_mini,
+)
 from foleystage.core.generators.stable_audio_checkpoint import (
     STABLE_AUDIO_CHECKPOINT,
     native_tensors,
@@ -78,3 +85,16 @@ def test_numbers_of_seconds_match_the_reference(name):
     )
     seconds = torch.tensor([0.0, 1.5, 10.0, 47.55, 512.0, 600.0])
     assert case.error(name, number(seconds)) < case.tolerance
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", [STABLE_AUDIO_OPEN, stable_audio_mini()], ids=["1.0", "mini"])
+def test_a_take_is_told_its_own_length_in_whole_seconds(config):
+    """Latents are whole, and may last longer; a part of a second counts as one."""
+    small = replace(config, embed_dim=64, depth=1, num_heads=1, cond_token_dim=64)
+    net, told = StableAudio(replace(small, global_cond_dim=128)), []
+    net.seconds_total.register_forward_pre_hook(lambda module, given: told.append(given[0]))
+    lengths = [*range(1, round(config.longest) + 1), 0.16, 2.56, 4.5]
+    for seconds in lengths:
+        net.prepare({}, float(seconds))
+    assert [float(each) for each in told] == [float(math.ceil(seconds)) for seconds in lengths]

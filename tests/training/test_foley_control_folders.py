@@ -356,7 +356,7 @@ def test_folders_and_captions_that_are_missing_are_said_in_one_sentence(tmp_path
     ("more", "says"),
     [
         ({"base": "ac_foley_mini"}, "network of AC-Foley; the bridge needs a Stable Audio"),
-        ({"base": "foley_control_bridge"}, "bridge is for a backbone of 2 blocks, 128 wide, but"),
+        ({"base": "foley_control_bridge"}, "network of Foley Control; the bridge needs a Stable"),
         ({"base": "nowhere.safetensors"}, "no weights file at nowhere"),
         ({"encoder": "eyes"}, "no video encoder 'eyes'; choose one of: mini_video_encoder"),
         ({"encoder": "vjepa2_g"}, "weights of vjepa2_g are not on this machine"),
