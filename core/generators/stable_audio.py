@@ -93,6 +93,11 @@ class StableAudioConfig(GeneratorConfig):
         """Features of a head that turn with the position."""
         return max(self.head_dim // 2, _LEAST_ROTARY)
 
+    def seconds_told(self, latents: int) -> int:
+        """What the network is told of the length of a take of so many latent frames."""
+        # The last latent may stand for less: 10 s are 216 latents, which would last 10.03 s.
+        return max(math.ceil((latents - 1) / self.latent.rate - LENGTH_SLACK), 1)
+
     @property
     def context_dim(self) -> int:
         """Width of what the text attention reads."""
@@ -299,12 +304,10 @@ class StableAudio(Generator):
             if name.endswith(".0.weights"):
                 draw_normal(parameter, 1.0, rng)
 
-    def timing(self, latents: int, batch: int) -> tuple[Tensor, Tensor]:
+    def timing(self, seconds: float, batch: int) -> tuple[Tensor, Tensor]:
         """Tokens `[B, 1 or 2, 768]` of where a take starts and how long it is, in whole seconds as
         it was trained on, and the vector of all of it `[B, global_cond_dim]`."""
-        # The last latent may stand for less: 10 s are 216 latents, which would last 10.03 s.
-        seconds = math.ceil((latents - 1) / self.config.latent.rate - LENGTH_SLACK)
-        total = torch.full((batch,), float(max(seconds, 1)))
+        total = torch.full((batch,), float(math.ceil(seconds - LENGTH_SLACK)))
         total = total.to(self.preprocess_conv.weight.device)
         tokens = [self.seconds_total(total)]
         if self.config.start:
@@ -326,7 +329,7 @@ class StableAudio(Generator):
         given = self.check_streams(streams)
         size = given or batch or 1
         latents = lengths[LATENT]
-        tokens, whole = self.timing(latents, size)
+        tokens, whole = self.timing(self.config.seconds_told(latents), size)
         if TEXT in streams:
             context = torch.cat((streams[TEXT], tokens.to(streams[TEXT])), 1)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from torch import Tensor
 from ...core.catalog import SystemSpec
 from ...core.errors import FoleyError
 from ...core.generators import GeneratorConfig
-from ...core.generators.base import LENGTH_SLACK
 from ...core.generators.stable_audio import STABLE_AUDIO_OPEN, StableAudioConfig
 from ...core.generators.stable_audio_checkpoint import NETWORK, TIMING
 from ...core.threads import wait_briefly
@@ -58,10 +56,8 @@ class BackboneModel(comfy.model_base.StableAudio1):
         self.config = config
 
     def extra_conds(self, **options) -> dict[str, comfy.conds.CONDRegular]:
-        seconds = options["noise"].shape[-1] / self.config.latent.rate
-        made = super().extra_conds(
-            **{"seconds_total": math.ceil(seconds - LENGTH_SLACK), **options}
-        )
+        seconds = self.config.seconds_told(options["noise"].shape[-1])
+        made = super().extra_conds(**{"seconds_total": seconds, **options})
         words = options.get("cross_attn")
         if words is not None and not words.any():
             # Trained without words, it was not told the length in their place either.

@@ -89,7 +89,7 @@ def test_comfyui_s_own_checkpoint_follows_a_picture(published, native, weights, 
     noise = torch.randn(2, published.latent_shape(SECONDS)[0], 64, generator=rng)
     features = EncodedFeatures("video", "vjepa2_l", {"vjepa": video}, 0.0, SECONDS, SECONDS)
     made = call("ApplyControl", model=native, bridge=bridge, features=features)[0]
-    whole = conditioning(said, 4.0), conditioning(unsaid, 4.0)
+    whole = conditioning(said, SECONDS), conditioning(unsaid, SECONDS)
     seen = {"vjepa": video}
     expected = core_take(published, {**seen, "text": said}, {**seen, "text": unsaid}, noise)
     assert len(noise[0]) / PUBLISHED.latent.rate > 3.0, "which is 4 s when counted whole"
