@@ -67,7 +67,8 @@ def evaluate_model(
 
     Test scenes 0..clips-1, of all kinds or some. Every clip is generated four times: asked for a
     material by text, led by a reference of the true object, with the picture alone, and (a quarter
-    of them) without the picture; what the system does not take is left out.
+    of them) without the picture; what the system does not take is left out. Of words alone the
+    onsets are chance.
 
     Raises:
         FoleyError: an unknown kind; less than two clips of hits.
@@ -86,9 +87,10 @@ def evaluate_model(
         raise FoleyError("Evaluation needs at least 2 clips of hits: ask for more clips or kinds.")
     # A reference in the context is a task of its own, see `tasks`.
     led = system.row.reference is not None and not system.row.takes_context
-    taken = {"asked": bool(system.row.text), "reference": led}
+    seen = bool(system.row.video)
+    taken = {"asked": bool(system.row.text), "reference": led, "picture": seen, "blind": seen}
     for run in _RUNS:
-        if taken.get(run, True):
+        if taken[run]:
             some = cases[: max(2, settings.clips // 4)] if run == "blind" else cases
             _generate(system, some, run, settings, progress)
     report = {**settings.head(system), **measure(cases, system.sample_rate)}
@@ -139,6 +141,7 @@ def measure(cases: Sequence[Case], rate: int) -> dict:
     report["sweep_level_correlation"] = mean_of(
         _level_match(case.sounds["picture"], case.clip.scene, rate)
         for case in cases
+        if "picture" in runs
         if case.clip.scene.kind in CONTINUOUS and case.clip.scene.events
     )
     waves = [wave for case in cases for wave in case.sounds.values()]
@@ -167,8 +170,10 @@ def _reference_rows(cases: Sequence[Case], rate: int) -> dict[str, dict[str, flo
 
 def _case(system: System, seed: int, scene: Scene) -> Case:
     clip = clip_of(scene, system.sample_rate)
-    picture = clip.seen_by(system.video_encoder)
-    video = system.encode_video(picture, start=0.0, seconds=scene.seconds, to_end=False)
+    video = None
+    if system.row.video:
+        picture = clip.seen_by(system.video_encoder)
+        video = system.encode_video(picture, start=0.0, seconds=scene.seconds, to_end=False)
     asked = str(np.random.default_rng([seed, 5]).choice(IMPACT_MATERIALS))
     sounds = {"true sound": clip.sound}
     if system.config.latent.codes:
@@ -239,9 +244,10 @@ def table(report: dict) -> str:
         f"{report['model']}: {headline(report)}",
         f"{'onsets within 60 ms':<22}" + "".join(heads),
     ]
+    titles = _RUNS if "picture" in report["onsets"] else {"asked": "words alone"}
     for run, row in report["onsets"].items():
         cells = (f"{cell(row[k], d):>{width}}" for k, (_, width, d) in _ONSET_FIGURES.items())
-        lines.append(f"{_RUNS.get(run, run):<22}" + "".join(cells))
+        lines.append(f"{titles.get(run, run):<22}" + "".join(cells))
     lines.append(f"{'shuffled (control)':<22}{report['shuffled_f1']:>7.3f}")
     lines.append("by kind: " + "  ".join(f"{k} {v:.2f}" for k, v in report["by_kind"].items()))
     published = report["condfoley"]

@@ -92,6 +92,15 @@ def test_a_system_that_takes_no_words_is_measured_by_its_picture(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_system_of_words_alone_is_measured_by_them(tmp_path):
+    system = load_model("stable_audio_mini")
+    text = evaluate_model(system, Settings(4, steps=4), kinds=("knock",), folder=tmp_path)
+    assert "words alone" in text and "picture" not in text
+    (report,) = (json.loads(path.read_text("utf-8")) for path in tmp_path.glob("*.json"))
+    assert set(report["onsets"]) == {"true sound", "asked"}
+    assert 0.0 <= report["material_asked_for"] <= 1.0
+
+
 def test_of_tokens_the_true_ones_are_measured_too(tmp_path):
     settings = Settings(2, hard=False, seconds=2.0, steps=2)
     table = evaluate_model(load_model("specmaskfoley_mini"), settings, folder=tmp_path)
