@@ -80,7 +80,7 @@ _MDSGEN = Sampling("dpm_solver_2m", guidance="power-cosine", scale=5.0)
 
 # As its card's example samples it.
 _STABLE_AUDIO = Sampling("dpmpp_3m_sde", steps=100, scale=7.0)
-_CONTROL_MINI = Sampling("dpmpp_3m_sde", steps=25, scale=3.0)
+_CONTROL_MINI = Sampling("dpmpp_3m_sde", steps=25, scale=4.0)
 
 
 def _mmaudio_system(size: str, config: Any) -> SystemSpec:
