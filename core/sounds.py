@@ -77,8 +77,8 @@ def encode_known(
     loudness; `KnownSound.splice` brings what is made of it back."""
     length, rate = config.lengths(seconds)[LATENT], config.latent.rate
     with store.using("codec") as codec, torch.inference_mode():
-        rate, channels = config.latent.sample_rate, codec.channels
-        waveform = sound.for_codec(rate, seconds, loudness, channels=channels)
+        own, channels = config.latent.sample_rate, codec.channels
+        waveform = sound.for_codec(own, seconds, loudness, channels=channels)
         latent = codec.encode(waveform.to(store.device)).cpu()[:, :length]
     # Ids of tokens stay whole numbers.
     latent = latent.float() if latent.is_floating_point() else latent

@@ -99,3 +99,14 @@ def test_a_stereo_codec_gets_both_channels():
     louder = known.for_codec(RATE, 2.0, -20.0, channels=2)
     assert torch.allclose(louder / louder.abs().max(), OWN / OWN.abs().max(), atol=1e-5)
     assert KnownSound(OWN[:1], RATE, ()).for_codec(RATE, 2.0, channels=2).shape == (1, 1, 2 * RATE)
+
+
+def test_latent_frames_are_known_outside_of_what_is_made():
+    from foleystage.core.loading import load_model
+
+    system = load_model("foleygenex_mini")
+    sound = KnownSound(torch.randn(1, 64000) * 0.1, 32000, ((0.5, 1.25),))
+    known = system.encode_known(sound, 2.08)
+    # 31.25 frames a second: the range touches 15 to 39.
+    made = (~known.frames).nonzero().flatten().tolist()
+    assert made[:25] == list(range(15, 40))
