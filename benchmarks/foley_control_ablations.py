@@ -16,7 +16,7 @@ import argparse
 import json
 from pathlib import Path
 
-from held_out import given_of, scores
+from held_out import HEADING, given_of, scores
 from measure import compared, short_run, write_evidence
 from picture_places import places_run, register_places
 
@@ -101,9 +101,7 @@ def _table(found: dict[str, list[dict]], options) -> str:
         "scenes of 4 s, words of the true material; mean and 95 % interval over the seeds "
         "(Student). Differences are to the first row, of runs of the same seed. The picture is on "
         "both sides of guidance but in the row that says so.",
-        "",
-        "| | onset F1, 60 ms | difference | shuffled | material | difference |",
-        "|---|---|---|---|---|---|",
+        *HEADING,
     ]
     return "\n".join([*lines, *compared(rows, ("f1", "material"))])
 

@@ -10,6 +10,12 @@ import numpy as np
 import torch
 
 _GROUP = 8
+# Of the table of `scores`, whose rows `measure.compared` writes.
+HEADING = (
+    "",
+    "| | onset F1, 60 ms | difference | shuffled | material | difference |",
+    "|---|---|---|---|---|---|",
+)
 
 
 def given_of(system: Any, clips: Sequence[Any]) -> list[tuple]:

@@ -16,7 +16,7 @@ import argparse
 import json
 from pathlib import Path
 
-from held_out import given_of, scores
+from held_out import HEADING, given_of, scores
 from measure import compared, short_run, write_evidence
 
 ALIGNMENTS = {
@@ -90,9 +90,7 @@ def _table(found: dict[str, list[dict]], options) -> str:
         f"Branches of {options.steps} steps, {options.seeds} seeds; {options.clips} hard held-out "
         "scenes of 5.12 s, words of the true material; mean and 95 % interval over the seeds "
         "(Student). Differences are to the first row, of runs of the same seed.",
-        "",
-        "| | onset F1, 60 ms | difference | shuffled | material | difference |",
-        "|---|---|---|---|---|---|",
+        *HEADING,
     ]
     return "\n".join([*lines, *compared(rows, ("f1", "material"))])
 

@@ -15,10 +15,9 @@ from . import common, widgets
 from .choices import fetch, require
 from .common import Node
 from .folders import model_folders
-from .load import LOADED, LoadCodec, Loader, load_part
+from .load import LOADED, LoadCodec, Loader, LoadModel, load_part
 from .native.backbone import check_backbone, load_backbone
 from .native.bridge import LoadedBridge, Strength, load_bridge, with_bridge
-from .native.model import DTYPES
 from .native.words import load_words
 from .values import EncodedFeatures
 
@@ -51,14 +50,7 @@ class LoadBackbone(Loader):
     )
     TABLE = BACKBONES
     CHOICE = "The text-to-audio model that makes the sound."
-    INPUTS = [
-        widgets.choice(
-            "weight_dtype",
-            DTYPES,
-            "Number format of the weights. default suits the machine; bfloat16 halves and "
-            "fp8_e4m3fn quarters the memory of float32, at a small loss.",
-        )
-    ]
+    INPUTS = LoadModel.INPUTS
     OUTPUTS = [
         io.Model.Output("model", tooltip="For Apply Foley Control, or straight to KSampler."),
         io.Clip.Output("clip", tooltip="For CLIPTextEncode."),

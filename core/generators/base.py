@@ -190,6 +190,12 @@ class Window:
     span: slice
 
 
+def with_seen_rows(prepared: Prepared) -> Prepared:
+    """Conditions with `rows` among what is shared: those of the batch where `seen` [B] is not 0."""
+    rows = prepared.batched["seen"].nonzero()[:, 0]
+    return Prepared(prepared.batched, {**prepared.shared, "rows": rows})
+
+
 class Generator(nn.Module, abc.ABC):
     """Base of all generators.
 

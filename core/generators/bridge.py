@@ -59,9 +59,6 @@ class BridgeConfig:
         return self.projected or self.video_dim
 
 
-FOLEY_CONTROL_BRIDGE = BridgeConfig()
-
-
 def foley_control_mini_bridge(**figures: Any) -> BridgeConfig:
     """Of the mini video encoder into the mini backbone; any figure can be replaced."""
     config = BridgeConfig(

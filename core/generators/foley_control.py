@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..layers import Layers
-from .base import LATENT, Lengths, Prepared, Streams, StreamSpec
+from .base import LATENT, Lengths, Prepared, Streams, StreamSpec, with_seen_rows
 from .bridge import Bridge, BridgeConfig, foley_control_mini_bridge
 from .mmaudio_config import SYNC_MEANING
 from .stable_audio import StableAudio, StableAudioConfig, stable_audio_mini
@@ -122,8 +122,7 @@ class FoleyControl(StableAudio):
 
     def settled(self, prepared: Prepared) -> Prepared:
         """See `Generator.settled`: `rows`, those of the batch that have a picture."""
-        rows = prepared.batched["seen"].nonzero()[:, 0]
-        return Prepared(prepared.batched, {**prepared.shared, "rows": rows})
+        return with_seen_rows(prepared)
 
     def _bridged(self, index: int, x: Tensor, prepared: Prepared) -> Tensor:
         batched, shared = prepared.batched, prepared.shared

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import Layers
-from .base import Lengths, Prepared, Streams, StreamSpec, Window
+from .base import Lengths, Prepared, Streams, StreamSpec, Window, with_seen_rows
 from .mmaudio_config import SYNC_MEANING, sync_length
 from .mmdit import GatedMLP, Projection, linear_or_conv
 from .specmaskgit import Block, SpecMaskGIT, SpecMaskGITConfig
@@ -233,8 +233,7 @@ class SpecMaskFoley(SpecMaskGIT):
 
     def settled(self, prepared: Prepared) -> Prepared:
         """See `Generator.settled`: `rows`, those of the batch that have a picture."""
-        rows = prepared.batched["seen"].nonzero()[:, 0]
-        return Prepared(prepared.batched, {**prepared.shared, "rows": rows})
+        return with_seen_rows(prepared)
 
     def forward(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
         """Logits `[B, N, rows, codes]` of ids `[B, N, rows]`; t has no effect."""

@@ -36,8 +36,7 @@ from ..weights.fill import fill
 from ..weights.load import read_weights
 from ..weights.store import locate
 from .batches import device_of, on_device
-from .clips import map_scenes
-from .mini_flow import STEP, FlowRow, crop, latent_statistics
+from .mini_flow import STEP, crop, flow_rows, latent_statistics
 from .prompts import sample_prompt, vocabulary
 
 _CROPS = ((2.56, 3), (4.0, 2), (8.0, 1))  # seconds, and takes of a batch in eighths of `batch`
@@ -51,7 +50,7 @@ class BridgeFigures:
 
     base: weights of the backbone, which stays as it is while a bridge into it is trained; "" trains
     the backbone itself. drop_tokens: chance of every token of the picture to be zero; drop_clip:
-    that all of a take are. positions, null_video: see `BridgeConfig`.
+    that all of a take are. positions: see `BridgeConfig`.
     """
 
     clips: int = 8000
@@ -84,10 +83,7 @@ class BridgeTask:
         self.validation = self._rows("validation", figures.validation_clips, cache)
 
     def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
-        figures = self.figures
-        note = {"split": split, "seconds": figures.clip_seconds, "version": 4}
-        make = FlowRow(split, figures.clip_seconds)
-        return map_scenes(make, count, cache / f"flow_{split}", note, figures.workers)
+        return flow_rows(split, count, self.figures.clip_seconds, cache, self.figures.workers)
 
     def model(self) -> MiniSystem:
         if self.figures.base:
@@ -205,7 +201,11 @@ def tensors(model: MiniSystem) -> dict[str, Tensor]:
 
 def metadata(model: MiniSystem) -> dict[str, str]:
     """What the file says of its network, and of a backbone's words."""
-    config = model.generator.config
-    if isinstance(model.generator, FoleyControl):
-        return {**record_bridge(model.generator.config.bridge), "family": "foley_control"}
-    return {**record(config), "words": " ".join(model.text.words), "family": "stable_audio"}
+    generator = model.generator
+    if isinstance(generator, FoleyControl):
+        return {**record_bridge(generator.config.bridge), "family": "foley_control"}
+    return {
+        **record(generator.config),
+        "words": " ".join(model.text.words),
+        "family": "stable_audio",
+    }

@@ -123,6 +123,14 @@ def latent_statistics(latents: np.ndarray) -> tuple[Tensor, Tensor]:
     return some.mean((0, 1)), some.std((0, 1)) / importance(FoleyMiniCodec.load())
 
 
+def flow_rows(
+    split: Split, count: int, seconds: float, cache: Path, workers: int
+) -> dict[str, np.ndarray]:
+    """Rows of `FlowRow`, kept in `cache`."""
+    note = {"split": split, "seconds": seconds, "version": 4}
+    return map_scenes(FlowRow(split, seconds), count, cache / f"flow_{split}", note, workers)
+
+
 class FlowTask:
     """Trains `MiniSystem` on cached features and latents."""
 
@@ -134,10 +142,7 @@ class FlowTask:
         self.mean, self.std = latent_statistics(self.train["latent"])
 
     def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
-        figures = self.figures
-        note = {"split": split, "seconds": figures.clip_seconds, "version": 4}
-        make = FlowRow(split, figures.clip_seconds)
-        return map_scenes(make, count, cache / f"flow_{split}", note, figures.workers)
+        return flow_rows(split, count, self.figures.clip_seconds, cache, self.figures.workers)
 
     def model(self) -> nn.Module:
         system = MiniSystem()
