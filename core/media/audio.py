@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 
 import av
 import numpy as np
 import torch
 from torch.nn import functional
 
-from ..errors import FoleyError
+from ..errors import Cancelled, FoleyError
 from .files import check_suffix, write_media
 from .formats import SOUND_FILES
+from .limits import LONGEST_PAUSE, MOST_SAMPLES, check_sample_rate, check_samples
 from .probe import stated_seconds
 from .request import check_window
 from .resample import resample
@@ -21,8 +23,6 @@ from .track import SoundTrack
 
 # Time stamps of a continuous sound may be off by this much (Matroska rounds them to 1 ms).
 _JITTER_SECONDS = 0.01
-# A jump this long is a fault of the time stamps, not a pause.
-_LONGEST_PAUSE = 600.0
 # Containers whose jumps land on exact time stamps; others are decoded from the start.
 _EXACT_SEEK = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "flac"}
 _SEEK_FROM = 5.0
@@ -39,6 +39,7 @@ def read_audio(
     start: float = 0.0,
     seconds: float | None = None,
     mono: bool = False,
+    cancelled: Callable[[], bool] | None = None,
 ) -> tuple[torch.Tensor, int]:
     """The first sound track of any media file. Returns (float32 [C, T], Hz).
 
@@ -48,19 +49,17 @@ def read_audio(
     keeps the file's. mono: the mean of the channels.
 
     Raises:
-        FoleyError: no sound track, nothing that can be decoded, a window past the end, NaN or
-        infinite values.
+        FoleyError: no sound track, nothing that can be decoded, a window past the end, values that
+            are no samples, more than memory should hold (`limits`).
+        Cancelled: `cancelled()` said so.
     """
     check_window(start, seconds)
-    if sample_rate is not None and sample_rate < 1:
-        raise FoleyError(f"A sample rate must be above 0 Hz, not {sample_rate}.")
+    if sample_rate is not None:
+        check_sample_rate(sample_rate, "The sound that is asked for")
     if isinstance(source, ImageFrames):
         raise FoleyError(f"{describe(source)} has no sound track: give a sound of its own.")
     with open_media(source) as media:
-        waveform, rate = _read_window(media, start, seconds)
-        _check_finite(waveform, media)
-    if mono:
-        waveform = waveform.mean(dim=0, keepdim=True)
+        waveform, rate = _read_window(media, start, seconds, mono, cancelled)
     if sample_rate is not None and sample_rate != rate:
         waveform, rate = resample(waveform, rate, sample_rate), sample_rate
         if seconds is not None:
@@ -68,23 +67,17 @@ def read_audio(
     return waveform.contiguous(), rate
 
 
-def mono_peak(source: Source) -> float:
+def mono_peak(source: Source, cancelled: Callable[[], bool] | None = None) -> float:
     """Largest absolute value of a file's sound, all channels mixed to one; read in pieces. Raises
-    FoleyError for a source without sound, or one that holds NaN."""
+    as `read_audio`."""
     peak = 0.0
     with open_media(source) as media:
         for frame in media.decode(media.sound):
+            stop_if(cancelled)
             samples = frame_samples(frame)
-            _check_finite(samples, media)
+            check_samples(samples, f"The sound of {media.name}")
             peak = max(peak, float(samples.mean(0).abs().max()))
     return peak
-
-
-def _check_finite(samples: torch.Tensor, media: Media) -> None:
-    if not torch.isfinite(samples).all():
-        raise FoleyError(
-            f"The sound of {media.name} holds NaN or infinite values: export it again."
-        )
 
 
 def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rate: int) -> None:
@@ -108,26 +101,39 @@ def fit_length(waveform: torch.Tensor, samples: int) -> torch.Tensor:
     return functional.pad(waveform, (0, samples - waveform.shape[-1]))
 
 
+def stop_if(cancelled: Callable[[], bool] | None) -> None:
+    """Raises Cancelled if it was asked for."""
+    if cancelled is not None and cancelled():
+        raise Cancelled()
+
+
 def check_waveform(waveform: torch.Tensor) -> None:
-    """FoleyError unless float [C, T], not empty and finite."""
+    """FoleyError unless float [C, T], not empty, of values that are samples."""
     if waveform.ndim != 2 or not waveform.numel() or not waveform.is_floating_point():
         raise FoleyError(
             "A sound must be a float tensor [channels, samples] that is not empty, not "
             f"{waveform.dtype} {list(waveform.shape)}."
         )
-    if not torch.isfinite(waveform).all():
-        raise FoleyError("The sound holds NaN or infinite values, so it was not written.")
+    check_samples(waveform, "The sound")
 
 
-def _read_window(media: Media, start: float, seconds: float | None) -> tuple[torch.Tensor, int]:
+def _read_window(
+    media: Media,
+    start: float,
+    seconds: float | None,
+    mono: bool,
+    cancelled: Callable[[], bool] | None,
+) -> tuple[torch.Tensor, int]:
     if start >= _SEEK_FROM and media.format in _EXACT_SEEK:
         target = math.floor((float(media.zero) + start - _PREROLL) / media.sound.time_base)
         media.container.seek(target, stream=media.sound, backward=True)
     pieces: list[torch.Tensor] = []
     filled, end, rate = 0, 0, 0
-    placer = Placer(float(media.zero) + start)
+    placer = Placer(float(media.zero) + start, media.name)
     for frame in media.decode(media.sound):
+        stop_if(cancelled)
         position, samples = placer.place(frame)
+        samples = samples.mean(dim=0, keepdim=True) if mono else samples
         rate = frame.sample_rate
         wanted = math.inf if seconds is None else round(seconds * rate)
         end = position + samples.shape[1]
@@ -135,6 +141,11 @@ def _read_window(media: Media, start: float, seconds: float | None) -> tuple[tor
             break
         pieces += pad_or_trim(samples, position, filled, wanted)
         filled = max(filled, min(end, wanted))
+        if filled * len(samples) > MOST_SAMPLES:
+            raise FoleyError(
+                f"The sound of {media.name} is longer than the {filled / rate:.0f} s that are held "
+                "in memory: ask for a part of it."
+            )
     if not pieces:
         raise _nothing_read(media, start, end / rate if rate else None)
     waveform = torch.cat(pieces, dim=1)
@@ -184,16 +195,23 @@ class Placer:
     """Where decoded pieces lie on the time line that begins at `zero` seconds.
 
     Pieces follow each other without a seam unless their time stamps say that there is a pause.
+    name: of the file, for messages.
     """
 
-    def __init__(self, zero: float) -> None:
-        self._zero = zero
+    def __init__(self, zero: float, name: str) -> None:
+        self._zero, self._name = zero, name
         self._expected: int | None = None
         self._channels = 0
+        self._pauses = LONGEST_PAUSE  # seconds of them that are still believed
 
     def place(self, frame: av.AudioFrame) -> tuple[int, torch.Tensor]:
-        """(position in samples, float32 [C, n]); C is that of the first piece."""
+        """(position in samples, float32 [C, n]); C is that of the first piece.
+
+        Raises FoleyError for values that are no samples, and for a first piece that comes long
+        after the picture.
+        """
         samples = frame_samples(frame)
+        check_samples(samples, f"The sound of {self._name}")
         self._channels = self._channels or samples.shape[0]
         if samples.shape[0] != self._channels:
             samples = samples.mean(dim=0, keepdim=True).expand(self._channels, -1)
@@ -205,15 +223,26 @@ class Placer:
         if frame.pts is None:
             return self._expected or 0
         rate = frame.sample_rate
-        stamp = round((float(frame.pts * frame.time_base) - self._zero) * rate)
+        seconds = float(frame.pts * frame.time_base) - self._zero
+        stamp = round(seconds * rate)
         if self._expected is None:
+            if seconds > LONGEST_PAUSE:
+                raise FoleyError(
+                    f"The sound of {self._name} begins {seconds:,.0f} s after its start: its time "
+                    "stamps are damaged; export it again."
+                )
             return stamp
         gap = abs(stamp - self._expected) / rate
-        return stamp if _JITTER_SECONDS < gap < _LONGEST_PAUSE else self._expected
+        if not _JITTER_SECONDS < gap < self._pauses:
+            return self._expected
+        self._pauses -= gap
+        return stamp
 
 
 def frame_samples(frame: av.AudioFrame) -> torch.Tensor:
     """float32 [C, n] of a decoded frame, integers scaled to -1..1."""
+    if frame.format.name.startswith("s64"):  # numpy has no such frames in PyAV
+        frame = av.AudioResampler(format="dblp").resample(frame)[0]
     array = frame.to_ndarray()
     if not frame.format.is_planar:
         array = array.reshape(-1, len(frame.layout.channels)).T

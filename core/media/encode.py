@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 from itertools import chain
+from typing import Any
 
 import av
 import torch
@@ -16,9 +17,13 @@ from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
 from .files import check_suffix, write_media
 from .formats import ENCODED_FILES
-from .mixing import Mixer, Sound
-from .source import to_bytes
-from .track import encoder_rate
+from .frames import stream_frames
+from .limits import check_frame_rate, check_sample_rate
+from .mixing import Mixer, PulledSound, Sound, sound_to_mix
+from .probe import probe
+from .request import FrameRequest
+from .source import Media, Source, open_media, to_bytes
+from .track import CEILING, below_full_scale, encoder_rate
 
 
 def encode_frames(
@@ -30,6 +35,9 @@ def encode_frames(
     sample_rate: int | None = None,
     at: float = 0.0,
     level_db: float = 0.0,
+    original: Media | None = None,
+    original_db: float = 0.0,
+    ceiling: float = CEILING,
     crf: int = 18,
     keyframe_every: int = 250,
     total: int = 0,
@@ -40,22 +48,22 @@ def encode_frames(
 
     frames: a tensor [T, H, W, 3], uint8 or float 0..1, or an iterable of such pictures [H, W, 3];
     odd sides gain one pixel that repeats the border. waveform: float [C, T] at `sample_rate`, from
-    `at` seconds on, scaled by `level_db`, cut or filled with silence to the picture's length. crf:
-    0 (lossless) to 51. keyframe_every: frames from one to the next at most. total: frames of an
-    iterable, 0 when unknown. progress(step, total): frames.
+    `at` seconds on, scaled by `level_db`, cut or filled with silence to the picture's length.
+    original: a file, open for this alone, whose sound is mixed in at `original_db`. ceiling: under
+    which the sum is limited. crf: 0 (lossless) to 51. keyframe_every: frames from one to the next
+    at most. total: frames of an iterable, 0 when unknown. progress(step, total): frames.
     The file appears whole or not at all.
 
     Raises:
         FoleyError: unusable frames, sounds or places.
+        TooLoud: the sound under `ceiling` passes full scale once it is decoded.
         Cancelled: `cancelled()` said so.
     """
     form = ENCODED_FILES[check_suffix(output, ENCODED_FILES)]
-    if not (math.isfinite(fps) and fps > 0):
-        raise FoleyError(f"A video needs a frame rate above 0, not {fps}.")
+    check_frame_rate(fps, "The video")
     if waveform is not None:
         check_waveform(waveform)
-        if not sample_rate or sample_rate < 1:
-            raise FoleyError(f"The sound needs a sample rate above 0 Hz, not {sample_rate}.")
+        check_sample_rate(sample_rate or 0, "The new sound")
     rate = Fraction(fps).limit_denominator(60000)
     total = len(frames) if isinstance(frames, Sized) else total
 
@@ -76,9 +84,12 @@ def encode_frames(
         stream.codec_context.color_range = ColorRange.MPEG
         mixer = None
         if waveform is not None and sample_rate:
-            to_rate = encoder_rate(form.sound, sample_rate)
-            sound = Sound(waveform, sample_rate, to_rate, at, level_db)
-            mixer = Mixer(container, form.sound, to_rate, [sound], check)
+            own_rate = 0 if original is None else sound_to_mix(original).codec_context.sample_rate
+            to_rate = encoder_rate(form.sound, max(sample_rate, own_rate))
+            sounds = [Sound(waveform, sample_rate, to_rate, at, level_db)]
+            if original is not None:
+                sounds.append(PulledSound(original, to_rate, original_db))
+            mixer = Mixer(container, form.sound, to_rate, sounds, check, ceiling=ceiling)
         count = 0
         for picture in chain([first], pictures):
             check()
@@ -91,6 +102,48 @@ def encode_frames(
         container.mux(stream.encode(None))
         if mixer is not None:
             mixer.finish(float(count / rate))
+
+
+def encode_source(
+    source: Source,
+    output: str | os.PathLike[str],
+    *,
+    original_db: float | None = None,
+    **options: Any,
+) -> None:
+    """A whole video or image batch as `encode_frames` writes it, at its average rate.
+
+    original_db: at which its own sound is mixed in. options: of `encode_frames`.
+
+    Raises:
+        FoleyError: as `encode_frames`, and mixing where there is no sound.
+    """
+    info = probe(source)
+    request = FrameRequest(info.fps, (info.height, info.width))
+    total = max(1, round(info.seconds * info.fps))
+    if original_db is not None and not isinstance(source, (str, os.PathLike)):
+        raise FoleyError("A sound is mixed in from a file with a name: save the video first.")
+
+    def write(ceiling: float) -> None:
+        with contextlib.ExitStack() as stack:
+            frames: Any = getattr(source, "images", None)
+            if frames is None:
+                decoded = stream_frames(source, request)
+                frames = stack.enter_context(contextlib.closing(decoded))
+            beside = None if original_db is None else stack.enter_context(open_media(source))
+            level = original_db or 0.0
+            encode_frames(
+                frames,
+                info.fps,
+                output,
+                original=beside,
+                original_db=level,
+                ceiling=ceiling,
+                total=total,
+                **options,
+            )
+
+    below_full_scale(write)
 
 
 def _video_frames(

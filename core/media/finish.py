@@ -10,6 +10,7 @@ from .audio import fit_length
 from .loudness import integrated_loudness, limit, normalize_loudness
 
 LOUDNESS = -20.0  # LUFS of a take
+_FULL = 0.9999  # what a take that keeps its level may reach
 # LUFS below which a take is left as quiet as it is: what would be raised is noise.
 _SILENT = -45.0
 
@@ -39,7 +40,7 @@ def finish(
     waveform = torch.nn.functional.pad(waveform, (shift, 0)) if shift > 0 else waveform[:, -shift:]
     waveform = fit_length(waveform, round(seconds * rate))
     if loudness is None:
-        return limit(waveform, rate, 1.0)
+        return limit(waveform, rate, _FULL)
     if integrated_loudness(waveform, rate) > _SILENT:
         return normalize_loudness(waveform, rate, loudness)
     return limit(waveform, rate)

@@ -17,6 +17,7 @@ import torch
 from av.video.reformatter import Colorspace
 
 from ..errors import Cancelled, FoleyError
+from .limits import check_still
 from .probe import Orientation, average_fps, frame_orientation, shown_width
 from .request import FrameRequest, check_window
 from .resize import frame_geometry, resize
@@ -256,13 +257,18 @@ def _walk(media: Media, timed: bool) -> Iterator[_Shot]:
     aspect = shown_width(width, stream) / width if width else 1.0
     turn, time = None, None
     for frame in media.decode(stream):
-        turn = turn or frame_orientation(frame)
+        if turn is None:
+            turn = frame_orientation(frame)
+            # Without a first time stamp pictures are counted, as `mux` does.
+            timed = timed and frame.pts is not None
         if frame.pts is not None and timed:
             now = float(frame.pts * frame.time_base - media.zero)
         else:
             now = 0.0 if time is None else time + spacing
         if time is not None and now <= time:
             continue
+        if time is not None:
+            check_still(now - time, time, media.name)
         time = now
         length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
         yield _Shot(now, length or spacing, partial(_to_rgb, frame, turn), aspect)

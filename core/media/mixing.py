@@ -9,11 +9,13 @@ from fractions import Fraction
 import av
 import torch
 
-from .audio import Placer, pad_or_trim
+from ..errors import FoleyError
+from .audio import Placer
+from .limits import MOST_SAMPLES, check_sample_rate
 from .loudness import limit, limiter_reach
-from .resample import kernel_reach, resample_span
+from .resample import kernel_reach, rate_ratio, resample_span
 from .source import Decoder, Media
-from .track import SoundTrack
+from .track import CEILING, SoundTrack
 
 # Seconds of sound that are made at a time.
 _STEP_SECONDS = 2.0
@@ -56,46 +58,101 @@ class OriginalSound(Sound):
     def __init__(self, media: Media, stream: av.AudioStream, to_rate: int, level_db: float) -> None:
         channels = stream.codec_context.layout.nb_channels
         rate = stream.codec_context.sample_rate
+        check_sample_rate(rate, f"The sound of {media.name}")
         super().__init__(torch.zeros(min(channels, 2), 0), rate, to_rate, 0.0, level_db)
         self.stream = stream
         self.known: float = 0.0
+        self._name = media.name
         self._decoder = Decoder(stream, media.name)
-        self._placer = Placer(float(media.zero))
+        self._placer = Placer(float(media.zero), media.name)
+        self._up, self._down = rate_ratio(rate, to_rate)
         self._reach = kernel_reach(rate, to_rate)
         self._fold = av.AudioResampler(format="fltp", layout="stereo") if channels > 2 else None
-        self._start = 0  # source sample at which self._waveform begins
+        self._pieces: list[tuple[int, torch.Tensor]] = []  # by their first sample
+        self._filled = self._held = 0
 
     def feed(self, packet: av.Packet | None) -> None:
         """Takes the track's next packet; None: it has ended."""
         for frame in self._decoder(packet):
             for folded in self._fold.resample(frame) if self._fold else [frame]:
                 position, samples = self._placer.place(folded)
-                samples = samples[: self.channels].expand(self.channels, -1)
-                filled = self._waveform.shape[1]
-                pieces = pad_or_trim(samples, position - self._start, filled)
-                self._waveform = torch.cat([self._waveform, *pieces], dim=1)
-        end = self._start + self._waveform.shape[1] - self._reach
-        self.known = end * self._to_rate // self._from_rate
+                self._keep(position, samples[: self.channels].expand(self.channels, -1))
+        self.known = (self._filled - self._reach) * self._up // self._down
         if packet is None:
             self.known = math.inf
             self._decoder.report()
 
+    def _keep(self, position: int, samples: torch.Tensor) -> None:
+        """What is new of a piece."""
+        first, last = max(position, self._filled), position + samples.shape[1]
+        if first >= last:
+            return
+        self._pieces.append((first, samples[:, first - position :]))
+        self._filled = last
+        self._held += last - first
+        if self._held * self.channels > MOST_SAMPLES // 2:
+            raise FoleyError(
+                f"{self._name} holds its sound too far from its picture to mix it: export it again."
+            )
+
+    def span(self, start: int, stop: int) -> torch.Tensor:
+        # From a whole step of the rate ratio on, which keeps the resampler's phase.
+        rounds = start // self._up - self._reach // self._down - 1
+        first = rounds * self._down
+        last = -(-stop * self._down // self._up) + self._reach
+        waveform = torch.zeros(self.channels, last - first)
+        for position, samples in self._pieces:
+            if position >= last:
+                break
+            low, high = max(position, first), min(position + samples.shape[1], last)
+            if low < high:
+                waveform[:, low - first : high - first] = samples[
+                    :, low - position : high - position
+                ]
+        shift = rounds * self._up
+        made = resample_span(waveform, self._from_rate, self._to_rate, start - shift, stop - shift)
+        return made * self._gain
+
     def forget(self, before: int) -> None:
-        keep = before * self._from_rate // self._to_rate - self._reach
-        # Whole steps of the rate ratio keep the resampler's phase.
-        step = self._from_rate // math.gcd(self._from_rate, self._to_rate)
-        keep = min(keep, self._start + self._waveform.shape[1]) // step * step
-        if keep > self._start:
-            self._waveform = self._waveform[:, keep - self._start :].clone()
-            self._start = keep
-            self._first = keep * self._to_rate // self._from_rate
+        keep = before * self._down // self._up - self._reach - self._down
+        used = 0
+        while used < len(self._pieces):
+            position, samples = self._pieces[used]
+            if position + samples.shape[1] > keep:
+                break
+            self._held -= samples.shape[1]
+            used += 1
+        del self._pieces[:used]
+
+
+class PulledSound(OriginalSound):
+    """The sound of a file of its own, whose packets are read as they are needed."""
+
+    def __init__(self, media: Media, to_rate: int, level_db: float) -> None:
+        super().__init__(media, sound_to_mix(media), to_rate, level_db)
+        self._packets = media.packets(self.stream)
+        self._read, self.known = 0.0, math.inf
+
+    def span(self, start: int, stop: int) -> torch.Tensor:
+        while self._read < stop:
+            self.feed(next(self._packets, None))
+            self._read, self.known = self.known, math.inf
+        return super().span(start, stop)
+
+
+def sound_to_mix(media: Media) -> av.AudioStream:
+    """The sound track of a file, or FoleyError that says there is none to mix with."""
+    stream = media.find_sound()
+    if stream is None:
+        raise FoleyError(f"{media.name} has no sound track to mix with: leave the original out.")
+    return stream
 
 
 class Mixer:
     """Sums sounds, keeps them under full scale and encodes them into a track of `container`, in
     step with the picture.
 
-    codec, rate, first: as in `SoundTrack`. check() may raise to stop the work.
+    codec, rate, first, ceiling: as in `SoundTrack`. check() may raise to stop the work.
     """
 
     def __init__(
@@ -106,9 +163,11 @@ class Mixer:
         sounds: list[Sound],
         check: Callable[[], None],
         first: Fraction = Fraction(0),
+        ceiling: float = CEILING,
     ) -> None:
         self._channels = max(sound.channels for sound in sounds)
-        self._track = SoundTrack(container, codec, rate, self._channels, first)
+        self._track = SoundTrack(container, codec, rate, self._channels, first, ceiling)
+        self._ceiling = ceiling
         self._rate, self._sounds, self._check = rate, sounds, check
         self._written = 0
         self._reach = limiter_reach(rate)
@@ -135,6 +194,6 @@ class Mixer:
         for sound in self._sounds:
             mixed += sound.span(start - margin, stop + margin)
             sound.forget(stop - margin)
-        limited = limit(mixed, self._rate)
+        limited = limit(mixed, self._rate, self._ceiling)
         self._track.write(limited[:, margin : margin + stop - start])
         self._written = stop

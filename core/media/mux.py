@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import av
 import torch
 
 from ..errors import Cancelled, FoleyError
 from .audio import check_waveform
-from .encode import encode_frames
+from .encode import encode_source
 from .files import check_suffix, refuse_same_file, write_media
 from .formats import VIDEO_FILES
-from .mixing import Mixer, OriginalSound, Sound
-from .probe import average_fps
-from .source import ImageFrames, Media, Source, open_media
-from .track import encoder_rate
+from .limits import check_level, check_sample_rate
+from .mixing import Mixer, OriginalSound, Sound, sound_to_mix
+from .source import ENCODE_ANEW, ImageFrames, Media, Source, open_media, untimed
+from .stamps import Stamps
+from .track import below_full_scale, encoder_rate
+
+PictureMode = Literal["copy", "h264"]
+"""What becomes of a picture: its packets are copied, or it is encoded anew."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +47,7 @@ def mux(
     at: float = 0.0,
     original_db: float | None = None,
     level_db: float = 0.0,
+    picture: PictureMode = "copy",
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> None:
@@ -51,52 +58,74 @@ def mux(
     cut). What is missing up to the end of the picture is silence, what is over is cut. `level_db`
     scales it. With `original_db` the file's own sound is mixed in at that gain; without, it is
     replaced. A mix that would clip is held at full scale by a limiter. Rotation, metadata, chapters
-    and subtitles that the container can hold are kept. An image batch is encoded
-    (`encode_frames`). progress(step, total): video packets.
+    and subtitles that the container can hold are kept. An image batch is encoded, and so is a file
+    with picture "h264", at its average rate (`encode_frames`); then its picture and sound alone are
+    kept. progress(step, total): video packets or frames.
     The file appears whole or not at all.
 
     Raises:
-        FoleyError: unusable sources, sounds or places, a codec that the container cannot hold,
-        `output` being the source, and mixing without an original sound.
+        FoleyError: unusable sources, sounds or places, a codec that the container cannot hold, time
+        stamps that cannot be copied, `output` being the source, and mixing without an original
+        sound.
         Cancelled: `cancelled()` said so.
     """
-    suffix = check_suffix(output, VIDEO_FILES)
+    check_suffix(output, VIDEO_FILES)
     check_waveform(waveform)
-    for value, what in ((at, "start"), (level_db, "level"), (original_db or 0.0, "original level")):
-        if not math.isfinite(value):
-            raise FoleyError(f"The sound's {what} must be a number, not {value}.")
+    check_sample_rate(sample_rate, "The new sound")
+    if not math.isfinite(at):
+        raise FoleyError(f"The sound's start must be a number of seconds, not {at}.")
+    check_level(level_db, "level of the new sound")
+    check_level(original_db or 0.0, "level of the original sound")
     if waveform.shape[0] > 2:
         raise FoleyError(
             f"The new sound has {waveform.shape[0]} channels: mix it to mono or stereo first."
         )
-    if isinstance(source, ImageFrames):
-        if original_db is not None:
-            raise FoleyError("The image batch has no sound to mix with: leave the original out.")
-        encode_frames(
-            source.images,
-            source.fps,
+    if isinstance(source, ImageFrames) and original_db is not None:
+        raise FoleyError("The image batch has no sound to mix with: leave the original out.")
+    refuse_same_file(source, output)
+    if isinstance(source, ImageFrames) or picture == "h264":
+        encode_source(
+            source,
             output,
             waveform=waveform,
             sample_rate=sample_rate,
             at=at,
             level_db=level_db,
+            original_db=original_db,
             progress=progress,
             cancelled=cancelled,
         )
         return
-    refuse_same_file(source, output)
+    below_full_scale(
+        lambda ceiling: _copy(
+            source,
+            (waveform, sample_rate, at, level_db),
+            output,
+            original_db,
+            ceiling,
+            progress,
+            cancelled,
+        )
+    )
+
+
+def _copy(
+    source: Source,
+    new: tuple[torch.Tensor, int, float, float],
+    output: str | os.PathLike[str],
+    original_db: float | None,
+    ceiling: float,
+    progress: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> None:
+    """As `mux`, of a file whose picture is copied. new: waveform, rate, start and level."""
+    waveform, sample_rate, at, level_db = new
+    suffix = check_suffix(output, VIDEO_FILES)
     form = VIDEO_FILES[suffix]
     with open_media(source) as media:
         if media.lacks_times:
-            raise FoleyError(
-                f"{media.name} does not say when its pictures are shown (AVI with B-frames): "
-                "convert it to .mp4 or .mkv first."
-            )
-        original = None if original_db is None else media.find_sound()
-        if original_db is not None and original is None:
-            raise FoleyError(
-                f"{media.name} has no sound track to mix with: leave the original out."
-            )
+            raise untimed(media.name)
+        original = None if original_db is None else sound_to_mix(media)
         own_rate = 0 if original is None else original.codec_context.sample_rate
         rate = encoder_rate(form.sound, max(sample_rate, own_rate))
         sounds = [Sound(waveform, sample_rate, rate, at, level_db)]
@@ -104,7 +133,8 @@ def mux(
             sounds.append(OriginalSound(media, original, rate, original_db or 0.0))
         options = _MP4_OPTIONS if form.muxer in ("mp4", "mov") else None
         with write_media(output, form.muxer, options) as container:
-            _Job(media, container, suffix, progress, cancelled).copy(form.sound, rate, sounds)
+            job = _Job(media, container, suffix, progress, cancelled)
+            job.copy(form.sound, rate, sounds, ceiling)
 
 
 @dataclass
@@ -120,15 +150,18 @@ class _Job:
     count: int = 0
     end: Fraction = Fraction(0)
 
+    def __post_init__(self) -> None:
+        self.stamps = Stamps(self.media)
+
     def check(self) -> None:
         if self.cancelled is not None and self.cancelled():
             raise Cancelled()
 
-    def copy(self, codec: str, rate: int, sounds: list[Sound]) -> None:
+    def copy(self, codec: str, rate: int, sounds: list[Sound], ceiling: float) -> None:
         """Fills the container."""
         container, media = self.container, self.media
         streams = {media.picture: self._add_picture()}
-        mixer = Mixer(container, codec, rate, sounds, self.check, media.zero)
+        mixer = Mixer(container, codec, rate, sounds, self.check, media.zero, ceiling)
         streams |= self._add_subtitles()
         tags = media.container.metadata
         container.metadata.update({k: v for k, v in tags.items() if k not in _OWN_METADATA})
@@ -190,21 +223,32 @@ class _Job:
         return streams
 
     def _refusal(self) -> FoleyError:
-        codec = self.media.picture.codec_context.name
-        other = " or ".join(s for s in (".mkv", ".mov") if s != self.suffix)
+        video = self.media.picture
+        able = [s for s in VIDEO_FILES if s != self.suffix and _holds(VIDEO_FILES[s].muxer, video)]
+        other = f"write {' or '.join(able[:2])} instead, or " if able else ""
         return FoleyError(
-            f"{codec} video cannot be stored in a {self.suffix} file: write {other} instead."
+            f"{video.codec_context.name} video cannot be stored in a {self.suffix} file: "
+            f"{other}{ENCODE_ANEW}."
         )
 
     def _count(self, packet: av.Packet) -> float:
         """Counts a picture packet; returns its time in seconds of the picture."""
-        video = self.media.picture
-        if packet.pts is None:
-            packet.pts = packet.dts
-        length = packet.duration or round(1 / average_fps(video) / packet.time_base)
-        self.end = max(self.end, (packet.pts + length) * packet.time_base - self.media.zero)
+        video, zero = self.media.picture, self.media.zero
+        now = self.stamps.set(packet)
+        length = packet.duration or self.stamps.step
+        self.end = max(self.end, (packet.pts + length) * packet.time_base - zero)
         self.count += 1
         if self.progress is not None:
             self.progress(self.count, max(self.count, video.frames or 0))
-        stamp = packet.pts if packet.dts is None else packet.dts
-        return float(stamp * packet.time_base - self.media.zero)
+        return now - float(zero)
+
+
+def _holds(muxer: str, video: av.VideoStream) -> bool:
+    """Whether a container takes a picture stream as it is."""
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as container:
+            container.add_stream_from_template(video, opaque=True)
+            container.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True

@@ -10,6 +10,7 @@ from fractions import Fraction
 import av
 import torch
 
+from .limits import known_frame_rate
 from .source import ImageFrames, Media, Source, open_media, undecodable
 
 _DEFAULT_FPS = 25.0
@@ -54,7 +55,10 @@ class Orientation:
 
 def frame_orientation(frame: av.VideoFrame) -> Orientation:
     """From the display matrix (ISO 14496-12, tkhd) that rides on a decoded frame."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know all kinds that FFmpeg has, such as the EXIF of a TIFF
+        matrix = None
     if matrix is None:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
@@ -99,8 +103,8 @@ def shown_width(width: int, stream: av.VideoStream) -> int:
 
 def average_fps(stream: av.VideoStream) -> float:
     """Average frames a second; 25 where nothing is known."""
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else _DEFAULT_FPS
+    rates = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
+    return next((rate for rate in rates if known_frame_rate(rate)), _DEFAULT_FPS)
 
 
 def stated_seconds(media: Media, stream: av.stream.Stream) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from fractions import Fraction
 
 import torch
 from torch.nn import functional
@@ -18,6 +19,8 @@ _BETA = 14.769656459379492
 
 # Output samples of one convolution; bounds the memory of long sounds.
 _BLOCK = 1 << 18
+# Filters grow with the terms of the ratio; odd rates that share no factor take the nearest ratio.
+_MOST_PHASES = 1 << 16
 
 
 def resample(waveform: torch.Tensor, from_rate: int, to_rate: int) -> torch.Tensor:
@@ -30,6 +33,17 @@ def resample(waveform: torch.Tensor, from_rate: int, to_rate: int) -> torch.Tens
         raise FoleyError(f"Sample rates must be above 0 Hz, not {from_rate} and {to_rate}.")
     length = -(-waveform.shape[-1] * to_rate // from_rate)
     return resample_span(waveform, from_rate, to_rate, 0, length)
+
+
+@functools.lru_cache(maxsize=64)
+def rate_ratio(from_rate: int, to_rate: int) -> tuple[int, int]:
+    """(samples of the result, samples of the source) that take equally long: exact for the rates
+    in use, within 3e-10 for odd ones."""
+    larger = max(from_rate, to_rate)
+    ratio = Fraction(min(from_rate, to_rate), larger).limit_denominator(_MOST_PHASES)
+    ratio = ratio or Fraction(1, _MOST_PHASES)
+    low, high = ratio.numerator, ratio.denominator
+    return (high, low) if to_rate == larger else (low, high)
 
 
 def kernel_reach(from_rate: int, to_rate: int) -> int:
@@ -51,8 +65,7 @@ def resample_span(
     """
     if from_rate == to_rate:
         return _cut(waveform, start, stop).float()
-    common = math.gcd(from_rate, to_rate)
-    up, down = to_rate // common, from_rate // common
+    up, down = rate_ratio(from_rate, to_rate)
     out = torch.empty((*waveform.shape[:-1], max(0, stop - start)), dtype=torch.float32)
     step = max(1, _BLOCK // up) * up
     first = start // up * up

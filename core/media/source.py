@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ import av
 import torch
 
 from ..errors import FoleyError
+from .limits import MOST_PIXELS, check_frame_rate, check_pixels, check_sample_rate
+from .opening import open_container
 
 log = logging.getLogger(__name__)
 
-# Demuxers that make a "picture" of files that hold none: plain text becomes terminal art.
-_NOT_MEDIA = {"tty", "bin", "xbin", "adf", "idf"}
+_UNTIMED = {"avi", "h261", "h263", "h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1", "dirac"}
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,12 @@ class ImageFrames:
     fps: float
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.shape[-1] not in (3, 4) or not len(self.images):
+        if self.images.ndim != 4 or self.images.shape[-1] not in (3, 4) or not self.images.numel():
             raise FoleyError(
-                "The image batch must be [frames, height, width, 3] with at least one frame, not "
-                f"{list(self.images.shape)}."
+                "The image batch must be [frames, height, width, 3] with at least one frame and "
+                f"pixel, not {list(self.images.shape)}."
             )
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise FoleyError(f"The image batch needs a frame rate above 0, not {self.fps}.")
+        check_frame_rate(self.fps, "The image batch")
 
 
 Source = Union[str, "os.PathLike[str]", BinaryIO, ImageFrames]
@@ -68,11 +67,20 @@ def describe(source: Source) -> str:
     return "the given file" if name is None else f"'{name}'"
 
 
+# What helps where a picture cannot be copied: the command line's option, and the node's.
+ENCODE_ANEW = "encode it anew (--picture h264, or picture of Foley Mux)"
+
+
+def untimed(name: str) -> FoleyError:
+    """What to raise for a video whose pictures cannot be copied in the order of showing."""
+    return FoleyError(f"{name} does not say when its pictures are shown: {ENCODE_ANEW}.")
+
+
 def undecodable(name: str) -> FoleyError:
     """What to raise for a video of which no picture could be decoded."""
     return FoleyError(
-        f"{name} holds no picture that can be decoded: it is cut off or damaged; "
-        "copy or export it again."
+        f"{name} holds no picture that can be decoded: it is cut off, damaged or larger than "
+        f"{MOST_PIXELS / 1e6:.0f} million pixels; copy or export it again."
     )
 
 
@@ -129,6 +137,9 @@ class Media:
             raise FoleyError(
                 f"{self.name} uses a video codec that cannot be decoded: convert it to H.264."
             )
+        check_pixels(stream.codec_context.width, stream.codec_context.height, self.name)
+        # Pictures may grow on the way.
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         return stream
 
     def find_sound(self) -> av.AudioStream | None:
@@ -142,6 +153,7 @@ class Media:
         stream = self.find_sound()
         if stream is None:
             raise FoleyError(f"{self.name} has no sound track: choose a file with sound.")
+        check_sample_rate(stream.codec_context.sample_rate, f"The sound of {self.name}")
         return stream
 
     @cached_property
@@ -154,8 +166,9 @@ class Media:
 
     @property
     def lacks_times(self) -> bool:
-        """AVI stores no time stamps, and with B-frames its order is not that of showing."""
-        return self.format == "avi" and bool(self.picture.codec_context.has_b_frames)
+        """AVI and bare streams of a codec store no time stamps, and with B-frames their order is
+        not that of showing."""
+        return self.format in _UNTIMED and bool(self.picture.codec_context.has_b_frames)
 
     def packets(self, *streams: av.stream.Stream) -> Iterator[av.Packet]:
         """Packets from the present position to the end, or to where the file breaks off."""
@@ -180,62 +193,14 @@ class Media:
 
 @contextlib.contextmanager
 def open_media(source: Source) -> Iterator[Media]:
-    """Opens a path or a binary file-like object with PyAV.
+    """Opens a path or a binary file-like object with PyAV; files that it points to are not.
 
     A file-like object is rewound first and stays open.
 
     Raises:
-        FoleyError: missing, a folder, no permission, empty, cut off before its index, not media.
+        FoleyError: missing, a folder, a pipe or a device, no permission, empty, cut off before its
+            index, a list of other files, not media.
     """
     name = describe(source)
-    head = _head(source, name)
-    # An absolute path cannot be mistaken for a network address or a protocol.
-    target = os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else source
-    try:
-        container = av.open(target, metadata_errors="replace", options={"fflags": "+genpts"})
-    except (av.FFmpegError, ValueError) as error:
-        raise _unreadable(name, head) from error
-    with container:
-        if container.format.name in _NOT_MEDIA:
-            raise _unreadable(name, head)
+    with open_container(source, name) as container:
         yield Media(container, name)
-
-
-def _head(source: Any, name: str) -> bytes:
-    """The first bytes of a file."""
-    if isinstance(source, (str, os.PathLike)):
-        if os.path.isdir(source):
-            raise FoleyError(f"{name} is a folder: give the video or sound file inside it.")
-        try:
-            with open(source, "rb") as file:
-                head = file.read(16)
-        except FileNotFoundError:
-            raise FoleyError(f"There is no file {name}: check the path.") from None
-        except PermissionError:
-            raise FoleyError(f"{name} may not be read: check its permissions.") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise FoleyError(f"{name} cannot be opened ({reason}): check the path.") from None
-    elif hasattr(source, "read") and hasattr(source, "seek"):
-        source.seek(0)
-        head = source.read(16)
-        source.seek(0)
-    else:
-        raise FoleyError(
-            f"A video must be a path, a seekable binary file or an image batch, not {type(source)}."
-        )
-    if not isinstance(head, bytes):
-        raise FoleyError(f"{name} is open as text: open it in binary mode.")
-    if not head:
-        raise FoleyError(f"{name} is empty: copy or export it again.")
-    return head
-
-
-def _unreadable(name: str, head: bytes) -> FoleyError:
-    known = head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
-    if known or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"fLaC"):
-        return FoleyError(
-            f"{name} is cut off or damaged beyond use: its index is missing or broken; "
-            "copy or export it again."
-        )
-    return FoleyError(f"{name} is not a video or sound file that can be read: give a media file.")

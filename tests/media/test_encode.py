@@ -85,7 +85,7 @@ def test_a_sound_is_put_under_the_pictures(tmp_path, media):
         (iter([]), 25.0, "a.mp4", "no frame to encode"),
         (torch.zeros(2, 8, 8), 25.0, "a.mp4", "must be \\[height, width, 3\\]"),
         (torch.full((2, 8, 8, 3), math.nan), 25.0, "a.mp4", "NaN"),
-        (torch.zeros(2, 8, 8, 3), 0.0, "a.mp4", "frame rate above 0"),
+        (torch.zeros(2, 8, 8, 3), 0.0, "a.mp4", "rate of 0.1 to 1000 frames"),
         (torch.zeros(2, 8, 8, 3), 25.0, "a.webm", "must end in"),
         ([torch.zeros(8, 8, 3), torch.zeros(8, 10, 3)], 25.0, "a.mp4", "of one size"),
     ],

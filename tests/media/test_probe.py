@@ -132,5 +132,5 @@ def test_an_image_batch_must_have_frames_of_three_channels_and_a_rate():
     for images, fps in ((torch.zeros(0, 4, 4, 3), 24), (torch.zeros(3, 4, 4), 24)):
         with pytest.raises(FoleyError, match="image batch must be"):
             ImageFrames(images, fps)
-    with pytest.raises(FoleyError, match="frame rate above 0"):
+    with pytest.raises(FoleyError, match="rate of 0.1 to 1000 frames"):
         ImageFrames(torch.zeros(1, 4, 4, 3), 0.0)
