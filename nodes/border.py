@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from torch import Tensor
 from ..core.errors import FoleyError
 from ..core.media import ImageFrames, Source, probe, read_audio
 from ..core.media.formats import VIDEO_FILES
+from ..core.media.limits import check_sample_rate, check_samples
+from .progress import stop_if_cancelled
 
 # No sound has more channels, and none is as short as this in samples.
 _MOST_CHANNELS = 8
@@ -123,8 +126,10 @@ def sound_of(audio: Any, what: str = "sound") -> tuple[Tensor, int]:
     """
     if audio is None:
         raise FoleyError(f"There is no {what}: the video that it comes from has no sound track.")
-    waveform, rate = audio["waveform"], int(audio["sample_rate"])
-    waveform = waveform.detach().cpu()
+    waveform = audio.get("waveform") if isinstance(audio, Mapping) else None
+    if not isinstance(waveform, Tensor) or waveform.is_complex() or waveform.dtype == torch.bool:
+        raise FoleyError(f"The {what} is no AUDIO: connect a sound of numbers and its rate.")
+    waveform, rate = waveform.detach().cpu(), _rate_of(audio.get("sample_rate"), what)
     while waveform.ndim < 3:
         waveform = waveform.unsqueeze(0)
     if waveform.shape[-1] <= _MOST_CHANNELS < waveform.shape[-2]:
@@ -133,14 +138,18 @@ def sound_of(audio: Any, what: str = "sound") -> tuple[Tensor, int]:
         raise FoleyError(
             f"The {what} holds no samples ({list(waveform.shape)}): connect one that can be played."
         )
-    if rate < 1:
-        raise FoleyError(f"The {what} has a sample rate of {rate} Hz: load it again.")
     if not waveform.is_floating_point():
         waveform = _scaled(waveform)
     waveform = waveform.float()
-    if not torch.isfinite(waveform).all():
-        raise FoleyError(f"The {what} holds values that are not numbers: make or load it again.")
+    check_samples(waveform, f"The {what}")
     return waveform.contiguous(), rate
+
+
+def _rate_of(value: Any, what: str) -> int:
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    rate = float(value) if plain else math.nan
+    check_sample_rate(rate, f"The {what}")
+    return int(rate)
 
 
 def _scaled(samples: Tensor) -> Tensor:
@@ -182,7 +191,8 @@ def original_sound(source: Any) -> tuple[Tensor, int] | None:
     picture = picture_of(source)
     if not probe(picture.source).has_audio:
         return None
-    return read_audio(picture.source, start=picture.start, seconds=picture.seconds)
+    start, seconds = picture.start, picture.seconds
+    return read_audio(picture.source, start=start, seconds=seconds, cancelled=stop_if_cancelled)
 
 
 def audio_value(waveforms: Tensor, sample_rate: int) -> dict:

@@ -8,6 +8,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from .checks import checked
+
 CATEGORY = "FoleyStage"
 
 VideoEncoder = io.Custom("FOLEY_VIDEO_ENCODER")
@@ -43,6 +45,11 @@ class Node(io.ComfyNode):
     ALIASES: tuple[str, ...] = ()
     HIDDEN: Sequence[io.Hidden] = ()
     OTHER: Mapping[str, Any] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "execute" in vars(cls):
+            cls.execute = classmethod(checked(cls.execute.__func__))  # type: ignore[method-assign]
 
     @classmethod
     def inputs(cls) -> list[io.Input]:

@@ -138,6 +138,8 @@ def _mask_source(mask: torch.Tensor | None, seconds: float, fps: float) -> Image
     """A MASK [M, H, W] as a video of the same length; FoleyError for another number of frames."""
     if mask is None:
         return None
+    if mask.ndim < 2 or not mask.numel():
+        raise FoleyError(f"The mask {list(mask.shape)} holds no picture: connect one that does.")
     mask = mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:])
     frames = max(1, round(seconds * fps))
     if len(mask) != 1 and abs(len(mask) - frames) > 1:

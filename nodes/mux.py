@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from comfy_api.latest import InputImpl, io
 
 from ..core.media import fit_length, limit, mux, normalize_loudness, resample
 from ..core.media.ducking import duck
+from ..core.media.limits import check_seconds
+from ..core.media.mux import PictureMode
 from . import widgets
 from .border import (
     audio_value,
@@ -25,7 +29,8 @@ class Mux(Node):
     TITLE = "Foley Mux"
     ABOUT = (
         "Puts a sound under a picture. The picture of a VIDEO is copied untouched, frame for "
-        "frame; an IMAGE batch is encoded. The sound ends exactly with the picture."
+        "frame, unless picture says otherwise; an IMAGE batch is encoded. The sound ends exactly "
+        "with the picture."
     )
     INPUTS = [
         widgets.picture("The VIDEO, or the IMAGE batch of all its frames."),
@@ -38,19 +43,32 @@ class Mux(Node):
             step=0.001,
         ),
         widgets.fps(),
+        widgets.choice(
+            "picture",
+            get_args(PictureMode),
+            "copy: the packets of a VIDEO stay as they are. h264: it is encoded anew, for codecs "
+            "that the file cannot hold and for pictures without times.",
+            optional=True,
+        ),
     ]
     OUTPUTS = [io.Video.Output("muxed", "video", tooltip="For Save Video.")]
     FOLDER = "finish"
     ALIASES = ("combine audio video", "add sound", "video combine")
 
     @classmethod
-    def execute(cls, video, audio, start: float, fps: float) -> io.NodeOutput:
+    def validate_inputs(cls, picture=None) -> bool | str:
+        return cls.check_choices(picture=picture)
+
+    @classmethod
+    def execute(
+        cls, video, audio, start: float, fps: float, picture: PictureMode = "copy"
+    ) -> io.NodeOutput:
         source = whole_file(video, fps)
         waveform, rate = one_sound(audio)
         # Containers hold more channels, players of the web do not.
         waveform = waveform if len(waveform) <= 2 else with_channels(waveform, 1)
-        path = temporary_file("mux", container_suffix(source))
-        mux(source, waveform, rate, path, at=start, **callbacks())
+        path = temporary_file("mux", ".mp4" if picture == "h264" else container_suffix(source))
+        mux(source, waveform, rate, path, at=start, picture=picture, **callbacks())
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)))
 
 
@@ -100,6 +118,7 @@ class Mix(Node):
         cls, foley, foley_db, original_db, duck_db, start, normalize, loudness, original=None
     ) -> io.NodeOutput:
         new, rate = one_sound(foley, "new sound")
+        check_seconds(start + new.shape[-1] / rate, "A mix")
         new = torch.nn.functional.pad(new * _gain(foley_db), (round(start * rate), 0))
         found = original_sound(original)
         if found is not None:

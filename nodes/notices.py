@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 from .. import core
 
+_HARMLESS = {ord("<"): "\u2039", ord(">"): "\u203a"}
+_HARMLESS |= {code: " " for code in (*range(9), *range(11, 32), *range(127, 160))}
+
 
 class _Collector(logging.Handler):
     def __init__(self) -> None:
@@ -43,4 +46,9 @@ def show_text(text: str, node_id: str | None) -> None:
     show = getattr(getattr(PromptServer, "instance", None), "send_progress_text", None)
     if show is not None:
         # Steps that unfold from a node are shown in its place.
-        show(text, node_id.partition(".")[0])
+        show(harmless(text), node_id.partition(".")[0])
+
+
+def harmless(text: str) -> str:
+    """A text for a page: frontends before 1.30 read it as HTML, and a file may be named so."""
+    return text.translate(_HARMLESS)

@@ -62,7 +62,7 @@ def range_of(text: str) -> tuple[float, float] | None:
     try:
         value = json.loads(text)
         start, stop = float(value["start"]), float(value["stop"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise FoleyError(
             f"The range must be like {_EXAMPLE}, in seconds, or nothing, not {text.strip()[:60]}."
         ) from None

@@ -28,6 +28,8 @@ _EXACT_SEEK = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "flac"}
 _SEEK_FROM = 5.0
 # Samples that two frames of an encoder may add at the end.
 _MOST_PADDING = 2048
+# PyAV reads beyond the list of a frame's planes when there are as many or more.
+_MOST_PLANES = 8
 # Decoders need sound before the window to settle.
 _PREROLL = 1.0
 
@@ -241,11 +243,14 @@ class Placer:
 
 def frame_samples(frame: av.AudioFrame) -> torch.Tensor:
     """float32 [C, n] of a decoded frame, integers scaled to -1..1."""
-    if frame.format.name.startswith("s64"):  # numpy has no such frames in PyAV
-        frame = av.AudioResampler(format="dblp").resample(frame)[0]
+    channels = frame.layout.nb_channels
+    if frame.format.name.startswith("s64"):  # which numpy has and PyAV's frames have not
+        frame = av.AudioResampler(format="dbl").resample(frame)[0]
+    elif frame.format.is_planar and channels >= _MOST_PLANES:
+        frame = av.AudioResampler(format=frame.format.packed).resample(frame)[0]
     array = frame.to_ndarray()
     if not frame.format.is_planar:
-        array = array.reshape(-1, len(frame.layout.channels)).T
+        array = array.reshape(-1, channels).T
     if array.dtype.kind == "u":
         array = (array.astype(np.float32) - 128) / 128
     elif array.dtype.kind == "i":

@@ -142,6 +142,6 @@ def check_suffix(output: str | os.PathLike[str], supported: Collection[str]) -> 
 def refuse_same_file(source: Source | None, output: str | os.PathLike[str]) -> None:
     """FoleyError when `output` is the file that is being read."""
     name = file_name(source)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         if name is not None and os.path.samefile(name, output):
             raise FoleyError(f"'{output}' is the source itself: choose another name.")

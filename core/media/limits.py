@@ -10,9 +10,11 @@ import torch
 from ..errors import FoleyError
 
 LONGEST_TAKE = 3600.0  # seconds
+LATEST_START = 1e6  # seconds of a file where a window may start
 LONGEST_STILL = 60.0  # seconds from one picture to the next
 LONGEST_PAUSE = 600.0  # seconds that time stamps may add to a sound, all together
 MOST_PIXELS = 1 << 26  # of one picture: 8192 x 8192
+MOST_ASPECT = 50.0  # of its longer side to its shorter one
 MOST_SAMPLES = 1 << 28  # of a sound in memory, over all channels: 1 GB
 SAMPLE_RATES = (1_000, 768_000)  # Hz
 FRAME_RATES = (0.1, 1_000.0)  # frames a second
@@ -86,4 +88,8 @@ def check_pixels(width: int, height: int, name: str) -> None:
         raise FoleyError(
             f"The picture of {name} has {width} x {height} pixels: more than "
             f"{MOST_PIXELS / 1e6:.0f} million are not read; make it smaller."
+        )
+    if max(width, height) > MOST_ASPECT * max(1, min(width, height)):
+        raise FoleyError(
+            f"The picture of {name} has {width} x {height} pixels: cut it to the shape of a video."
         )

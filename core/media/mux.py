@@ -235,8 +235,7 @@ class _Job:
         """Counts a picture packet; returns its time in seconds of the picture."""
         video, zero = self.media.picture, self.media.zero
         now = self.stamps.set(packet)
-        length = packet.duration or self.stamps.step
-        self.end = max(self.end, (packet.pts + length) * packet.time_base - zero)
+        self.end = max(self.end, (packet.pts + packet.duration) * packet.time_base - zero)
         self.count += 1
         if self.progress is not None:
             self.progress(self.count, max(self.count, video.frames or 0))

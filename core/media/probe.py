@@ -16,6 +16,7 @@ from .source import ImageFrames, Media, Source, open_media, undecodable
 _DEFAULT_FPS = 25.0
 # Pixels that are this little off square are square: 448:447 is a rounded width, not a shape.
 _SQUARE_ENOUGH = 0.01
+_MOST_STRETCHED = 10  # times that a pixel is wider than high, or the other way round
 _PICTURE = 1.5  # frames below which a video is a picture
 
 
@@ -96,7 +97,8 @@ def shown_width(width: int, stream: av.VideoStream) -> int:
     """Width in square pixels of a stored width, by the stream's pixel aspect ratio; ratios within
     1 % of 1 count as 1."""
     ratio = stream.sample_aspect_ratio
-    if not ratio or abs(ratio - 1) <= _SQUARE_ENOUGH:
+    believed = ratio and 1 / _MOST_STRETCHED <= ratio <= _MOST_STRETCHED
+    if not believed or abs(ratio - 1) <= _SQUARE_ENOUGH:
         return width
     return max(1, round(width * ratio))
 
@@ -115,7 +117,7 @@ def stated_seconds(media: Media, stream: av.stream.Stream) -> float:
     try:
         hours, minutes, seconds = tag.split(":")
         return max(0.0, int(hours) * 3600 + int(minutes) * 60 + float(seconds) - float(media.zero))
-    except ValueError:
+    except (ValueError, OverflowError):
         return (media.container.duration or 0) / av.time_base
 
 

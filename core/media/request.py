@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import FoleyError
+from .limits import LATEST_START, check_seconds
 from .resize import Crop, Resample
 from .timing import FrameRule, Timing
 
@@ -59,6 +60,12 @@ def check_window(start: float, seconds: float | None) -> None:
     for value, name in ((start, "start"), (seconds, "length")):
         if value is not None and not math.isfinite(value):
             raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
+    if seconds is not None:
+        check_seconds(seconds, "A window")
+    if not start <= LATEST_START:
+        raise FoleyError(
+            f"The window starts at {start:g} s, which no video reaches: start earlier."
+        )
     if start < 0:
         raise FoleyError(
             f"The window must start at 0 s or later, not before the video: {start:g} s."
@@ -81,7 +88,9 @@ def window_seconds(available: float, start: float = 0.0, seconds: float | None =
             "earlier."
         )
     left = available - start
-    return left if seconds is None else min(seconds, left)
+    left = left if seconds is None else min(seconds, left)
+    check_seconds(left, "A take")
+    return left
 
 
 def made_seconds(

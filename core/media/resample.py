@@ -38,7 +38,7 @@ def resample(waveform: torch.Tensor, from_rate: int, to_rate: int) -> torch.Tens
 @functools.lru_cache(maxsize=64)
 def rate_ratio(from_rate: int, to_rate: int) -> tuple[int, int]:
     """(samples of the result, samples of the source) that take equally long: exact for the rates
-    in use, within 3e-10 for odd ones."""
+    in use, within 1e-8 for odd ones."""
     larger = max(from_rate, to_rate)
     ratio = Fraction(min(from_rate, to_rate), larger).limit_denominator(_MOST_PHASES)
     ratio = ratio or Fraction(1, _MOST_PHASES)

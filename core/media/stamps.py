@@ -46,6 +46,7 @@ class Stamps:
                     raise untimed(self._name)
                 shown = max(shown, decoded)
         packet.pts, packet.dts = shown, decoded
+        packet.duration = packet.duration or self.step
         self._shown = max(shown, self._shown)
         self._now = decoded if decoded is not None else self._now
         return float(now * self._base)

@@ -72,7 +72,7 @@ def test_the_value_given_is_never_changed():
     [
         (None, "no sound track"),
         (audio(torch.zeros(1, 1, 0)), "no samples"),
-        (audio(torch.full((1, 1, 9), float("nan"))), "not numbers"),
+        (audio(torch.full((1, 1, 9), float("nan"))), "NaN or infinite"),
         (audio(torch.zeros(1, 1, 9), 0), "0 Hz"),
     ],
 )
