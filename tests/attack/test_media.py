@@ -1,20 +1,13 @@
-"""Hostile and odd media: each ends in a result or in one sentence, and opens nothing else."""
+"""Hostile and odd media: each ends in a result or in one sentence."""
 
 from __future__ import annotations
 
-import io
-import os
 import random
 import re
-import resource
-import socket
-import struct
-import sys
-import threading
-import time
 from pathlib import Path
 
 import av
+import media_files as make
 import numpy as np
 import pytest
 import torch
@@ -29,155 +22,8 @@ from foleystage.core.media import (
     resample,
 )
 from foleystage.core.media.resample import rate_ratio
-
-sys.path.insert(0, str(Path(__file__).parent))
-import media_files as make  # noqa: E402
-
-FPS, RATE = make.FPS, 44100
-SOUND = 0.1 * torch.sin(torch.arange(RATE) * 0.05)[None]
-MOST_MEMORY = 700e6  # bytes that one case may add
-MOST_SECONDS = 20.0
-LISTS = {
-    "local.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n{other}\n#EXT-X-ENDLIST\n",
-    "relative.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nother.mp4\n#EXT-X-ENDLIST\n",
-    "url.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n",
-    "key.m3u8": '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n#EXTINF:9,\n{other}\n',
-    "map.m3u8": '#EXTM3U\n#EXT-X-MAP:URI="{url}"\n#EXTINF:9,\n{other}\n#EXT-X-ENDLIST\n',
-    "live.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n{url}\n",
-    "file_url.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nfile://{other}\n",
-    "named_mp4.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n{other}\n#EXT-X-ENDLIST\n",
-    "concat.mp4": "ffconcat version 1.0\nfile other.mp4\n",
-    "concat.ffconcat": "ffconcat version 1.0\nfile '{other}'\n",
-    "session.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
-    "list.asx": '<asx version="3.0"><entry><ref href="{url}"/></entry></asx>',
-    "list.pls": "[playlist]\nFile1={url}\nNumberOfEntries=1\n",
-    "manifest.mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}'
-    "</BaseURL></MPD>",
-    "picture.svg": '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image '
-    'href="{url}"/></svg>',
-    "script.avs": 'FFmpegSource2("{other}")\n',
-    "words.txt": "just some words\n" * 50,
-    "art.ans": "\x1b[31mred\x1b[0m\n" * 50,
-}
-
-
-@pytest.fixture(autouse=True)
-def within_bounds():
-    """No case takes long or much memory."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-    yield
-    grown = 1000 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    assert grown < MOST_MEMORY, f"{grown / 1e6:.0f} MB"
-    assert time.monotonic() - start < MOST_SECONDS
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("media")
-
-
-@pytest.fixture(scope="module")
-def plain(folder):
-    return make.clip(folder / "plain.mkv")
-
-
-@pytest.fixture
-def listener():
-    """A server of this machine that counts who asks it for something."""
-    asked: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.1)
-
-        def serve() -> None:
-            while server.fileno() >= 0:
-                try:
-                    asked.append(server.accept()[0].recv(100))
-                except TimeoutError:
-                    continue
-                except OSError:
-                    return
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/secret.mp4", asked
-
-
-def everything(source, folder: Path) -> list[str]:
-    """All that is done with a video and with a sound; the sentences of what is refused."""
-    refused = []
-    for use in (
-        probe,
-        lambda given: read_frames(given, {"a": FrameRequest(FPS, 32)}),
-        read_audio,
-        lambda given: mux(given, SOUND, RATE, folder / "out.mp4"),
-        lambda given: mux(given, SOUND, RATE, folder / "out.mkv", picture="h264"),
-    ):
-        try:
-            use(source)
-        except FoleyError as error:
-            refused.append(str(error))
-    assert not any("\n" in sentence for sentence in refused)
-    return refused
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_a_list_of_other_files_is_refused_and_none_is_opened(name, tmp_path, listener):
-    url, asked = listener
-    other = make.clip(tmp_path / "other.mp4")
-    text = LISTS[name].replace("{other}", str(other)).replace("{url}", url)
-    (tmp_path / name).write_text(text)
-    os.utime(other, (1, 1))
-    with open(tmp_path / name, "rb") as file:
-        for source in (tmp_path / name, file, io.BytesIO(text.encode())):
-            sentences = everything(source, tmp_path)
-            assert len(sentences) == 5
-            assert all(re.search("list that points|not a video", said) for said in sentences)
-    assert not asked and not list(tmp_path.glob("out*"))
-
-
-def test_a_name_that_looks_like_a_pattern_is_that_file(tmp_path):
-    make.png(tmp_path / "f001.png", 64, 48)
-    make.png(tmp_path / "f%03d.png", 32, 16)
-    make.png(tmp_path / "*.png", 16, 16)
-    assert probe(tmp_path / "f%03d.png").width == 32
-    assert probe(tmp_path / "*.png").width == 16
-
-
-@pytest.mark.parametrize(
-    "name", ["http:x.mkv", "concat:plain.mkv", "data:x.mkv", "-i.mkv", "a b'\".mkv"]
-)
-def test_a_name_that_looks_like_an_address_is_a_file(name, plain, tmp_path):
-    (tmp_path / name).write_bytes(plain.read_bytes())
-    assert probe(tmp_path / name).fps == FPS
-
-
-def pipe(path: Path) -> Path:
-    os.mkfifo(path)
-    return path
-
-
-def listening_socket(path: Path) -> Path:
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(path))
-    server.close()
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "made", "sentence"),
-    [
-        ("pipe", pipe, "pipe, a socket or a device"),
-        ("socket", listening_socket, "pipe, a socket or a device"),
-        ("null", lambda path: Path("/dev/null"), "pipe, a socket or a device"),
-        ("zero", lambda path: Path("/dev/zero"), "pipe, a socket or a device"),
-        ("kernel", lambda path: Path("/proc/kmsg"), "empty|permissions"),
-        ("folder", lambda path: path.parent, "is a folder"),
-        ("missing", lambda path: path, "no file"),
-        ("zero byte", lambda path: Path("a\0b"), "cannot be opened"),
-    ],
-)
-def test_only_regular_files_are_opened(name, made, sentence, tmp_path):
-    sentences = everything(made(tmp_path / name), tmp_path)
-    assert len(sentences) == 5 and all(re.search(sentence, said) for said in sentences)
+from media_files import FPS
+from uses import RATE, SOUND, everything
 
 
 def untimed(codec: str, b_frames: int):
@@ -467,34 +313,3 @@ def test_rates_without_a_common_factor_take_little_memory(source, target):
     assert (made - want)[edge:-edge].abs().max() < 1e-4
     up, down = rate_ratio(source, target)
     assert up / down == pytest.approx(target / source, rel=1e-8)
-
-
-SEEDS = int(os.environ.get("FOLEYSTAGE_FUZZ", "60"))
-
-
-@pytest.fixture(scope="module")
-def fuzzed(folder):
-    sound = {0: make.tone(RATE)}
-    return [
-        make.clip(folder / "f.mp4", b_frames=2, sound=sound, sound_codec="aac"),
-        make.clip(folder / "f.mkv", sound=sound, sound_codec="flac"),
-        make.clip(folder / "f.avi", codec="mpeg4", sound=sound, sound_codec="mp3"),
-        make.wav(folder / "f.wav", struct.pack("<2000h", *range(2000)), rate=RATE, bits=16),
-    ]
-
-
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_damaged_bytes_end_in_a_result_or_a_sentence(seed, fuzzed, tmp_path):
-    rng, source = random.Random(seed), fuzzed[seed % len(fuzzed)]
-    data = bytearray(source.read_bytes())
-    for _ in range(rng.choice([1, 4, 32, 256])):
-        data[rng.randrange(len(data))] = rng.choice([0, 0xFF, rng.randrange(256)])
-    if rng.random() < 0.3:
-        del data[rng.randrange(len(data)) :]
-    if rng.random() < 0.2:
-        at = rng.randrange(len(data) or 1)
-        data[at:at] = bytes(rng.randrange(256) for _ in range(64))
-    path = tmp_path / source.name
-    path.write_bytes(data)
-    everything(path, tmp_path)
-    assert path.read_bytes() == bytes(data) and not list(tmp_path.glob(".*"))
