@@ -48,8 +48,10 @@ class Node(io.ComfyNode):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "execute" in vars(cls):
-            cls.execute = classmethod(checked(cls.execute.__func__))  # type: ignore[method-assign]
+        own = vars(cls).get("execute")
+        # ComfyUI clones classes for each run, with what is checked already.
+        if own is not None and not hasattr(own.__func__, "__wrapped__"):
+            cls.execute = classmethod(checked(own.__func__))  # type: ignore[method-assign]
 
     @classmethod
     def inputs(cls) -> list[io.Input]:

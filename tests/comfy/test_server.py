@@ -279,13 +279,3 @@ def test_hits_fall_on_the_hits_of_the_scene(server, base):
     matched = [t for t in hits if len(onsets) and min(abs(onsets - t)) < 0.06]
     assert len(matched) >= 0.7 * len(hits), (hits, onsets)
     assert len(onsets) <= 1.5 * len(hits) + 1, (hits, onsets)
-
-
-def test_thirty_runs_need_no_more_memory(server):
-    for seed in range(100, 108):
-        assert server.run(whole(seed=seed, steps=2)).ok
-    before = server.memory()
-    for seed in range(200, 230):
-        assert server.run(whole(seed=seed, steps=2)).ok
-    growth = server.memory() / before - 1
-    assert growth < 0.02, f"{100 * growth:.1f} %"
