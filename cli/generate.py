@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
+from ..core.printable import printable
 from .terminal import Progress
 
 
@@ -191,12 +193,13 @@ def _add_model(group) -> None:
 
 
 def _generate(options: Namespace) -> None:
+    from ..core.media.files import write_together
     from ..core.pipeline import generate
-    from ..core.results.writing import take_paths, write_take
+    from ..core.results.writing import write_take
 
     request = _request(options)
     loading = _loading(options)
-    _check_files(options)
+    plan = _plan(options, loading.files.values())
     with Progress() as progress:
         progress("loading", 0, 1)
         from ..core.loading import load_model, pick_device
@@ -204,15 +207,16 @@ def _generate(options: Namespace) -> None:
         system = load_model(options.model, pick_device(options.device), loading)
         _suit_threads(system)
         takes = generate(options.video, system, request, progress=progress)
-        paths = take_paths(options.output, options.takes)
-        for index, path in enumerate(paths):
-            progress("writing", index, len(paths))
-            write_take(options.video, takes, index, path, options.mix)
-        if options.plot:
-            progress("drawing", 0, 1)
-            _plot(options, takes)
-    for path, loudness in zip(paths, takes.loudness, strict=True):
-        print(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)")
+        with write_together():
+            for index, path in enumerate(plan.takes):
+                progress("writing", index, len(plan.takes))
+                write_take(options.video, takes, index, path, options.mix)
+            for index, path in enumerate(plan.plots):
+                progress("drawing", index, len(plan.plots))
+                _plot(options, takes, index, path)
+    options.left = "all files are written"
+    for path, loudness in zip(plan.takes, takes.loudness, strict=True):
+        print(printable(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)"))
 
 
 def _suit_threads(system) -> None:
@@ -297,12 +301,12 @@ def _loading(options: Namespace):
     )
 
 
-def _check_files(options: Namespace) -> None:
-    """Refuse what could not be written, before any work is done."""
+def _plan(options: Namespace, parts: Iterable[Path]):
+    """The files that will be written; what cannot be is refused, before any work is done."""
     from ..core.errors import FoleyError
     from ..core.media import probe
     from ..core.media.formats import SOUND_FILES, VIDEO_FILES
-    from ..core.results.writing import check_output
+    from ..core.results.planning import plan_outputs
 
     info = None if options.video is None else probe(options.video)
     suffixes = (*VIDEO_FILES, *SOUND_FILES)
@@ -320,14 +324,24 @@ def _check_files(options: Namespace) -> None:
                 f"{source} alone cannot be mixed, plotted or started in; leave --mix, --plot and "
                 "--start away."
             )
-    check_output(options.output, suffixes, options.video)
-    if options.plot:
-        check_output(options.plot, (".png",), options.video)
-    if options.mix is None or info is None:
-        return
-    if output in SOUND_FILES:
+    if options.mix is not None and info is not None:
+        _check_mix(options, info.has_audio, output in SOUND_FILES)
+    named = (options.video, options.reference, options.context, options.model, *parts)
+    return plan_outputs(
+        options.output,
+        suffixes,
+        takes=options.takes,
+        plot=options.plot,
+        reads=[name for name in named if name is not None],
+    )
+
+
+def _check_mix(options: Namespace, has_audio: bool, to_sound_file: bool) -> None:
+    from ..core.errors import FoleyError
+
+    if to_sound_file:
         raise FoleyError("--mix needs a video to write; a sound file holds the new sound alone.")
-    if not info.has_audio:
+    if not has_audio:
         raise FoleyError(
             f"'{options.video}' has no sound of its own to mix with; leave --mix away."
         )
@@ -339,18 +353,16 @@ def _check_files(options: Namespace) -> None:
         )
 
 
-def _plot(options: Namespace, takes) -> None:
+def _plot(options: Namespace, takes, index: int, path: Path) -> None:
     from ..core.results.plot import plot_take
-    from ..core.results.writing import take_paths
 
-    words = f"   “{options.prompt[:60]}”" if options.prompt else ""
-    for index, path in enumerate(take_paths(options.plot, options.takes)):
-        plot_take(
-            options.video,
-            takes.waveforms[index],
-            takes.sample_rate,
-            path,
-            start=takes.start,
-            chance=takes.chance,
-            title=f"{Path(options.video).name}   seed {options.seed}{words}",
-        )
+    words = f"   “{options.prompt}”" if options.prompt else ""
+    plot_take(
+        options.video,
+        takes.waveforms[index],
+        takes.sample_rate,
+        path,
+        start=takes.start,
+        chance=takes.chance,
+        title=f"{Path(options.video).name}   seed {options.seed}{words}",
+    )

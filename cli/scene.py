@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from ..core.printable import printable
+
 
 def add_command(commands) -> None:
     """Adds it to argparse's subparsers."""
@@ -24,14 +26,14 @@ def add_command(commands) -> None:
 def _scene(options: Namespace) -> None:
     from ..core.scenes.files import write_scene
 
-    print(
-        write_scene(
-            options.seed,
-            options.output,
-            kind=options.kind,
-            seconds=options.seconds,
-            height=options.height,
-            hard=not options.clean,
-            silent=options.silent,
-        )
+    happened = write_scene(
+        options.seed,
+        options.output,
+        kind=options.kind,
+        seconds=options.seconds,
+        height=options.height,
+        hard=not options.clean,
+        silent=options.silent,
     )
+    options.left = "the file is written"
+    print(printable(happened))

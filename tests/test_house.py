@@ -176,7 +176,7 @@ LAYERS = (
     ("generators",),
     ("encoders", "codecs", "scenes"),
     ("media", "weights"),
-    ("core", "errors", "heap", "layers", "precision", "tasks", "threads"),
+    ("core", "errors", "heap", "layers", "leftovers", "precision", "printable", "tasks", "threads"),
 )
 # What a layer would allow and the design does not.
 STRANGERS = {

@@ -5,21 +5,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
+import stat
 from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import av
 
 from ..errors import FoleyError
+from ..leftovers import create_temporary, sweep, sweep_once
 from .source import Source, file_name
+
+# No signal breaks off what is done here: a muxer that calls a Sink can pass no exception on, and
+# files that belong together are moved together.
+HOLDS_SIGNALS = True
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Sink:
-    """A file for a muxer to write.
+    """A file for a muxer to write, beside the place that it is to take.
 
     The first error is raised and remembered, for a muxer may swallow it; after that nothing is
     written any more and nothing raised, for PyAV prints what it cannot raise. It has no `close`, so
@@ -27,8 +33,10 @@ class Sink:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "xb")
+        self.path = path
         self.error: OSError | None = None
+        self.finished = False
+        self._beside, self._file = create_temporary(path.parent)
 
     def writable(self) -> bool:
         return True
@@ -56,38 +64,73 @@ class Sink:
             raise self.error
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
+        self.finished = True
+
+    def move(self) -> None:
+        """To its place."""
+        if os.name == "nt":  # where no open file can be moved
+            self._file.close()
+        os.replace(self._beside, self.path)
 
     def discard(self) -> None:
+        """Closes it; nothing is left of it unless it was moved."""
         with contextlib.suppress(OSError):
             self._file.close()
+        with contextlib.suppress(OSError):
+            self._beside.unlink(missing_ok=True)
+
+
+_together: ContextVar[list[Sink] | None] = ContextVar("_together", default=None)
+
+
+@contextlib.contextmanager
+def write_together() -> Iterator[list[Sink]]:
+    """What `write_beside` writes in this block takes its places at the end, all of it or nothing.
+
+    Raises:
+        FoleyError: a file that cannot be moved to its place.
+    """
+    outer = _together.get()
+    if outer is not None:
+        yield outer
+        return
+    sinks: list[Sink] = []
+    token = _together.set(sinks)
+    try:
+        yield sinks
+        finished = [sink for sink in sinks if sink.finished]
+        for sink in finished:
+            check_place(sink.path)
+        for sink in finished:
+            with _refusing(sink.path):
+                sink.move()
+    finally:
+        _together.reset(token)
+        for sink in sinks:
+            sink.discard()
 
 
 @contextlib.contextmanager
 def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
-    """A Sink beside `output` that takes its place when the block ends well.
+    """A Sink beside `output` that takes its place when the block ends well, or at the end of a
+    `write_together` around it.
 
-    On any error, cancel or interrupt nothing is left and an older `output` stays as it was.
+    On any error, cancel or interrupt nothing is left and an older `output` stays as it was. What
+    processes that died left in the folder is swept.
 
     Raises:
-        FoleyError: a missing or unwritable folder, a full disk.
+        FoleyError: what `check_place` refuses, an unwritable folder, a full disk.
     """
     path = Path(output)
     check_place(path)
-    beside = path.with_name(f".{secrets.token_hex(4)}-{path.name[-100:]}")
-    sink = None
-    try:
-        sink = Sink(beside)
-        yield sink
-        sink.finish()
-        os.replace(beside, path)
-    except (OSError, av.FFmpegError) as error:
-        raise _refusal((sink and sink.error) or error, path) from error
-    finally:
-        if sink is not None:
-            sink.discard()
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+    sweep_once(path.parent)
+    with write_together() as sinks:
+        with _refusing(path):
+            sink = Sink(path)
+            sinks.append(sink)
+        with _refusing(path, sink):
+            yield sink
+            sink.finish()
 
 
 @contextlib.contextmanager
@@ -107,6 +150,15 @@ def write_media(
         container.close()
 
 
+@contextlib.contextmanager
+def _refusing(path: Path, sink: Sink | None = None) -> Iterator[None]:
+    """Errors of the disk and of the muxer as FoleyError."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        raise _refusal((sink and sink.error) or error, path) from error
+
+
 def _refusal(error: Exception, path: Path) -> FoleyError:
     number = getattr(error, "errno", None)
     if number in _FULL:
@@ -115,18 +167,41 @@ def _refusal(error: Exception, path: Path) -> FoleyError:
         )
     if number in _DENIED:
         return FoleyError(f"'{path.parent}' may not be written to: choose another folder.")
+    if number == errno.ENAMETOOLONG:
+        return FoleyError(f"'...{str(path)[-40:]}' is too long a name here: choose a shorter one.")
     reason = getattr(error, "strerror", None) or error
     return FoleyError(f"'{path}' could not be written ({reason}): choose another place or format.")
 
 
 def check_place(path: Path) -> None:
-    """FoleyError unless `path` is in a folder that may be written to, and none itself."""
-    if path.is_dir():
+    """Refuses, without writing, what no file can be written to.
+
+    Raises:
+        FoleyError: a missing folder, a name that is too long or cannot be stored, or that of
+        something that is no ordinary file (a folder, a pipe, a device).
+    """
+    mode = None
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            mode = path.stat().st_mode
+    except OSError as error:
+        raise _refusal(error, path) from error
+    except ValueError as error:  # a null byte, or what this system's names cannot hold
+        raise FoleyError(f"'{path}' is no name for a file here: choose another.") from error
+    if mode is not None and stat.S_ISDIR(mode):
         raise FoleyError(f"'{path}' is a folder: give the name of a file in it.")
+    if mode is not None and not stat.S_ISREG(mode):
+        raise FoleyError(f"'{path}' is a pipe or a device: give the name of an ordinary file.")
     if not path.parent.is_dir():
         raise FoleyError(f"There is no folder '{path.parent}' to write '{path.name}' to: make it.")
-    if not os.access(path.parent, os.W_OK):
-        raise _refusal(PermissionError(errno.EACCES, path), path)
+
+
+def check_writable(path: Path) -> None:
+    """FoleyError unless a file can be made beside `path`; it is tried. What processes that died
+    left there is swept."""
+    sweep(path.parent)
+    with _refusing(path):
+        Sink(path).discard()
 
 
 def check_suffix(output: str | os.PathLike[str], supported: Collection[str]) -> str:
@@ -140,8 +215,9 @@ def check_suffix(output: str | os.PathLike[str], supported: Collection[str]) -> 
 
 
 def refuse_same_file(source: Source | None, output: str | os.PathLike[str]) -> None:
-    """FoleyError when `output` is the file that is being read."""
-    name = file_name(source)
-    with contextlib.suppress(OSError, ValueError):
-        if name is not None and os.path.samefile(name, output):
-            raise FoleyError(f"'{output}' is the source itself: choose another name.")
+    """FoleyError when `output` is the file that is being read, by whatever name."""
+    name, same = file_name(source), False
+    with contextlib.suppress(OSError, ValueError):  # one of them is not there, or no name
+        same = name is not None and os.path.samefile(name, output)
+    if same:
+        raise FoleyError(f"'{output}' is the source itself: choose another name.")

@@ -12,8 +12,24 @@ from ..encoders.foley_mini import BIN_RATE
 from ..evaluation.attacks import detect_onsets
 from ..media import FrameRequest, Source, read_frames
 from ..media.files import write_beside
+from ..printable import printable
 
 _FRAMES = 12
+_LONGEST_TITLE = 110
+# The first comes with matplotlib and has no Chinese, Japanese or Korean; the others are those that
+# systems bring.
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Apple SD Gothic Neo",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+)
 _PAPER, _INK, _SOUND, _HIT = "#ffffff", "#30343b", "#3d6fb4", "#d1495b"
 
 
@@ -32,6 +48,14 @@ def plot_take(
     chance: of a hit, [N] at 50 Hz, as the video encoder finds it. Red lines are the onsets found in
     the sound; the frames above are those at the ticks.
     """
+    with write_beside(path) as sink:  # first of all: matplotlib, too, fails on a full disk
+        figure = _figure(source, waveform, sample_rate, start=start, chance=chance, title=title)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=110)
+        sink.write(drawn.getvalue())
+
+
+def _figure(source, waveform, sample_rate, *, start, chance, title):
     from matplotlib.figure import Figure
 
     seconds = waveform.shape[-1] / sample_rate
@@ -42,7 +66,9 @@ def plot_take(
 
     figure = Figure((13, 8), layout="constrained", facecolor=_PAPER)
     axes = figure.subplots(4, 1, height_ratios=[1.15, 0.9, 1.1, 1.9])
-    _strip(axes[0], frames.numpy(), title)
+    _strip(axes[0], frames.numpy())
+    text, fonts = drawable(title)
+    axes[0].set_title(text, loc="left", color=_INK, fontsize=11, fontfamily=fonts, parse_math=False)
     _motion(axes[1], chance)
     times = np.arange(len(sound)) / sample_rate
     axes[2].plot(times, sound, color=_SOUND, linewidth=0.5)
@@ -55,16 +81,27 @@ def plot_take(
     for axis in axes[1:3]:
         axis.tick_params(labelbottom=False)
     axes[3].set_xlabel(f"seconds from {start:g} s   |   red: {len(onsets)} onsets")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110)
-    with write_beside(path) as sink:
-        sink.write(drawn.getvalue())
+    return figure
 
 
-def _strip(axis, frames: np.ndarray, title: str) -> None:
+def drawable(text: str) -> tuple[str, list[str]]:
+    """A text as it can be drawn in one line, and the fonts for it: cut where it is too long, with
+    escapes of control characters and "?" for what no font has."""
+    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+    installed = {font.name for font in fontManager.ttflist}
+    fonts = [name for name in _FONTS if name in installed]
+    has: set[int] = set()
+    for name in fonts:
+        has.update(get_font(findfont(FontProperties(name))).get_charmap())
+    text = printable(text)
+    text = text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 3] + "..."
+    return "".join(char if ord(char) in has else "?" for char in text), fonts
+
+
+def _strip(axis, frames: np.ndarray) -> None:
     axis.imshow(np.concatenate(list(frames), axis=1), aspect="auto", extent=(0, len(frames), 0, 1))
     axis.set(xticks=[], yticks=[])
-    axis.set_title(title, loc="left", color=_INK, fontsize=11)
 
 
 def _motion(axis, chance: Tensor | None) -> None:

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import FoleyError
 from ..media import Source, fit_length, mux, write_audio
-from ..media.files import check_place, check_suffix, refuse_same_file
 from ..media.formats import SOUND_FILES
 from ..request import Takes
-
-
-def check_output(
-    path: str | os.PathLike[str],
-    suffixes: Collection[str],
-    source: str | os.PathLike[str] | None,
-) -> None:
-    """Refuse, before any work is done, a place that could not be written.
-
-    Raises:
-        FoleyError: unknown suffix, missing or unwritable folder, a folder, the source itself.
-    """
-    check_suffix(path, suffixes)
-    refuse_same_file(source, path)
-    check_place(Path(path))
-
-
-def take_paths(output: str | os.PathLike[str], takes: int) -> list[Path]:
-    """`out.mp4` for one take, `out_1.mp4`, `out_2.mp4`, ... for several."""
-    path = Path(output)
-    return [path] if takes == 1 else [path.with_stem(f"{path.stem}_{k + 1}") for k in range(takes)]
 
 
 def write_take(

@@ -8,7 +8,7 @@ import torch
 
 from ..errors import FoleyError
 from ..media import encode_frames
-from ..media.files import check_suffix
+from ..media.files import check_place, check_suffix, check_writable
 from ..media.formats import ENCODED_FILES
 from . import KINDS, Scene, sample_scene
 from .pairs import scene_sound
@@ -36,6 +36,8 @@ def write_scene(
             "A scene has 0.5 to 120 seconds, 32 to 2160 lines and a seed of 0 or more."
         )
     check_suffix(path, ENCODED_FILES)
+    check_place(path)
+    check_writable(path)
     kinds = (kind,) if kind else tuple(KINDS)
     scene = sample_scene(seed, "test", seconds=seconds, hard=hard, kinds=kinds)
     write_picture(scene, path, height, silent=silent)

@@ -1,4 +1,4 @@
-"""Bounds that every case of the corpus keeps."""
+"""What the corpus shares: bounds, and small files for runs that only have to end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from foleystage.core.media import encode_frames, write_audio
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,7 +19,7 @@ MOST_MEMORY = 700e6  # bytes that one case may add
 MOST_SECONDS = 20.0
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def within_bounds():
     """No case takes long or much memory."""
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
@@ -35,3 +37,19 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plain(folder):
     return media_files.clip(folder / "plain.mkv")
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory) -> Path:
+    """One second without sound."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    frames = torch.rand(25, 48, 64, 3, generator=torch.Generator().manual_seed(0))
+    encode_frames(frames, 25.0, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "sound.wav"
+    write_audio(path, 0.3 * torch.sin(torch.arange(32000) / 20)[None], 32000)
+    return path

@@ -10,6 +10,8 @@ import media_files as make
 import pytest
 from uses import RATE, everything
 
+pytestmark = pytest.mark.usefixtures("within_bounds")
+
 SEEDS = int(os.environ.get("FOLEYSTAGE_FUZZ", "60"))
 
 

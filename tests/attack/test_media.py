@@ -25,6 +25,8 @@ from foleystage.core.media.resample import rate_ratio
 from media_files import FPS
 from uses import RATE, SOUND, everything
 
+pytestmark = pytest.mark.usefixtures("within_bounds")
+
 
 def untimed(codec: str, b_frames: int):
     def made(folder: Path) -> Path:

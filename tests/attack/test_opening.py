@@ -15,6 +15,8 @@ from foleystage.core.media import probe
 from media_files import FPS
 from uses import everything
 
+pytestmark = pytest.mark.usefixtures("within_bounds")
+
 LISTS = {
     "local.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n{other}\n#EXT-X-ENDLIST\n",
     "relative.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nother.mp4\n#EXT-X-ENDLIST\n",

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from foleystage.core import leftovers
 from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.media import (
     FrameRequest,
@@ -316,7 +317,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(clip, tmp_path, monkeypatch, cap
             return super().write(data)
 
     monkeypatch.setattr(
-        files, "open", lambda path, mode: io.BufferedWriter(Full(path, mode)), raising=False
+        leftovers, "open", lambda path, mode: io.BufferedWriter(Full(path, mode)), raising=False
     )
     noise = torch.rand(1, 2 * RATE, generator=torch.Generator().manual_seed(0)) - 0.5
     with pytest.raises(FoleyError, match="The disk is full"):

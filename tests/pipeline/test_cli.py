@@ -194,16 +194,15 @@ def test_interrupt_leaves_nothing(clip, tmp_path, heed_interrupts):
 def test_a_full_disk_is_a_sentence(clip, tmp_path, monkeypatch, capsys):
     from foleystage.core.media import files
 
-    monkeypatch.setattr(files.Sink, "__init__", _full_sink)
+    monkeypatch.setattr(files, "create_temporary", _full_temporary)
     assert main(["generate", str(clip), "-o", str(tmp_path / "out.mp4"), *QUICK]) == 2
     assert "disk is full" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def _full_sink(self, path: Path) -> None:
+def _full_temporary(folder: Path):
     # The device that is always full, in place of a disk that happens to be.
-    self._file = open("/dev/full", "wb", buffering=0)
-    self.error = None
+    return folder / "full", open("/dev/full", "wb", buffering=0)
 
 
 def test_scene_writes_a_clip_with_its_truth(tmp_path, capsys):

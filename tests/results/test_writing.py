@@ -1,15 +1,14 @@
-"""Where takes are written, and what is refused before any work is done."""
+"""What is written of a take."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import torch
 from foleystage.core.errors import FoleyError
 from foleystage.core.media import encode_frames, probe, read_audio
-from foleystage.core.results.writing import check_output, take_paths, write_take
+from foleystage.core.results.writing import write_take
 
 
 class OneTake:
@@ -24,11 +23,6 @@ def clip(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     encode_frames(torch.rand(25, 32, 32, 3), 25.0, path)
     return path
-
-
-def test_several_takes_are_numbered():
-    assert take_paths("a/out.mp4", 1) == [Path("a/out.mp4")]
-    assert take_paths("a/out.mp4", 2) == [Path("a/out_1.mp4"), Path("a/out_2.mp4")]
 
 
 def test_a_sound_file_holds_the_take_alone(clip, tmp_path):
@@ -56,22 +50,3 @@ def test_what_a_file_cannot_hold_is_refused(clip, tmp_path, name, source, mix, s
     with pytest.raises(FoleyError, match=says):
         write_take(clip if source else None, OneTake(), 0, tmp_path / name, mix)
     assert not list(tmp_path.iterdir())
-
-
-def test_places_are_checked(clip, tmp_path):
-    check_output(tmp_path / "out.MP4", (".mp4",), clip)
-    (tmp_path / "folder.mp4").mkdir()
-    for path, says in (
-        (tmp_path / "out.xyz", "must end in .mp4"),
-        (tmp_path / "folder.mp4", "is a folder"),
-        (tmp_path / "nowhere" / "out.mp4", "There is no folder"),
-        (clip, "is the source itself"),
-    ):
-        with pytest.raises(FoleyError, match=says):
-            check_output(path, (".mp4",), clip)
-
-
-def test_a_folder_that_may_not_be_written_to_is_refused(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
-    with pytest.raises(FoleyError, match="may not be written to"):
-        check_output(tmp_path / "out.mp4", (".mp4",), clip)
