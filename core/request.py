@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field
-from typing import get_args
+from numbers import Integral, Real
+from typing import Any, get_args
 
 from torch import Tensor
 
 from .errors import FoleyError
 from .media import Timing, current_word
 from .media.finish import LOUDNESS
+from .media.request import check_window
 from .reference import ReferencePick
 from .sampling import Inversion, Long
 from .tasks import TASKS, Surrogate
 
+_LONGEST_SHOWN = 60  # characters of a wrong value in a message
 Sound = str | os.PathLike[str] | tuple[Tensor, int]
 """A file, or a waveform [C, T] and its rate."""
 
@@ -76,27 +79,104 @@ class Request:
         return "one pass" if self.published and self.long is None else self.long
 
     def check(self) -> None:
-        """FoleyError for a figure that makes no take."""
-        if not 1 <= self.takes <= 64:
-            raise FoleyError(f"The number of takes must be 1 to 64, not {self.takes}.")
-        if self.steps is not None and not 1 <= self.steps <= 1000:
-            raise FoleyError(f"The number of steps must be 1 to 1000, not {self.steps}.")
-        if self.cfg is not None and not (math.isfinite(self.cfg) and 0 <= self.cfg <= 100):
-            raise FoleyError(f"The guidance scale must be 0 to 100, not {self.cfg}.")
-        if not (math.isfinite(self.offset) and abs(self.offset) <= 10_000):
-            raise FoleyError(f"The offset must be within 10,000 ms, not {self.offset}.")
-        if not 0 <= self.seed < 2**63:
-            raise FoleyError(f"The seed must be 0 to 2^63 - 1, not {self.seed}.")
-        if self.loudness is not None and not -70 <= self.loudness <= 0:
+        """FoleyError for a value that makes no take."""
+        _check_number("number of takes", self.takes, 1, 64, whole=True)
+        _check_number("seed", self.seed, 0, 2**63 - 1, "0 to 2^63 - 1", whole=True)
+        if self.steps is not None:
+            _check_number("number of steps", self.steps, 1, 1000, whole=True)
+        if self.cfg is not None:
+            _check_number("guidance scale", self.cfg, 0, 100)
+        _check_number("offset", self.offset, -10_000, 10_000, "within 10,000 ms")
+        if self.loudness is not None:
+            said = "-70 to 0 LUFS, or off"
+            _check_number("loudness", self.loudness, -70, 0, said, advice=": -20 is usual")
+        self._check_times()
+        for name, text in (("prompt", self.prompt), ("negative prompt", self.negative)):
+            if not isinstance(text, str) or any("\ud800" <= char <= "\udfff" for char in text):
+                raise FoleyError(f"The {name} must be text (UTF-8), not {_shown(text)}.")
+        for name, sound in (("reference", self.reference), ("context", self.context)):
+            if isinstance(sound, tuple):
+                _check_sound(name, *sound)
+        self._check_words()
+
+    def _check_times(self) -> None:
+        for name, value in (("start", self.start), ("length", self.seconds)):
+            if not (_is_number(value) or (name == "length" and value is None)):
+                raise FoleyError(f"The {name} must be a number of seconds, not {_shown(value)}.")
+        check_window(self.start, self.seconds)
+        for name, span in (("known part", self.known), ("part to edit", self.edit)):
+            pair = span is None or (isinstance(span, (tuple, list)) and len(span) == 2)
+            if not pair or not all(map(_is_number, span or ())):
+                raise FoleyError(f"The {name} must be two numbers of seconds, not {_shown(span)}.")
+        pick = self.pick
+        if not isinstance(pick, ReferencePick) or not (
+            _is_number(pick.start) and _is_number(pick.windows, whole=True)
+        ):
             raise FoleyError(
-                f"The loudness must be -70 to 0 LUFS, or off, not {self.loudness:g}: -20 is usual."
+                "The pick of a reference must be a number of seconds and a whole number of "
+                f"windows, not {_shown(pick)}."
             )
+
+    def _check_words(self) -> None:
         if self.timing not in get_args(Timing):
             raise FoleyError(f"The timing must be nearest or published, not '{self.timing}'.")
         if self.long is not None and self.long not in get_args(Long):
             raise FoleyError(f"Long takes are made in windows or in one pass, not '{self.long}'.")
-        if self.task and self.task not in TASKS:
+        if self.task and self.task not in tuple(TASKS):
             raise FoleyError(f"There is no task '{self.task}'; choose one of: {', '.join(TASKS)}.")
+        for name, word, words in (
+            ("inversion", self.inversion, get_args(Inversion)),
+            ("surrogate", self.surrogate, get_args(Surrogate)),
+        ):
+            if word not in words:
+                known = ", ".join(filter(None, words))
+                raise FoleyError(f"There is no {name} '{word}'; choose one of: {known}.")
+
+
+def _is_number(value: Any, *, whole: bool = False) -> bool:
+    if not isinstance(value, Integral if whole else Real) or isinstance(value, bool):
+        return False
+    with contextlib.suppress(OverflowError):  # a whole number beyond all floats
+        float(value)
+        return True
+    return False
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = "a number beyond all bounds"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def _check_number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float,
+    said: str = "",
+    *,
+    whole: bool = False,
+    advice: str = "",
+) -> None:
+    """FoleyError unless a number from `low` to `high`, which a message calls `said`."""
+    if not (_is_number(value, whole=whole) and low <= value <= high):  # NaN is in no range
+        kind = "a whole number, " if whole else ""
+        raise FoleyError(
+            f"The {name} must be {kind}{said or f'{low} to {high}'}, not {_shown(value)}{advice}."
+        )
+
+
+def _check_sound(name: str, waveform: Any = None, rate: Any = None, *more: Any) -> None:
+    """FoleyError unless a float waveform [C, T] that is not empty, and its rate in Hz."""
+    shaped = isinstance(waveform, Tensor) and waveform.ndim == 2 and waveform.numel() > 0
+    if more or not shaped or not waveform.is_floating_point():
+        raise FoleyError(
+            f"The {name} must be a file, or a float waveform [channels, samples] and its rate."
+        )
+    if not _is_number(rate, whole=True) or rate < 1:
+        raise FoleyError(f"The {name} needs a sample rate above 0 Hz, not {_shown(rate)}.")
 
 
 @dataclass(frozen=True)
