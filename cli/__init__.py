@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
-import sys
 from collections.abc import Sequence
 
-from . import augment, convert, download, evaluate, generate, models, scene, train
-
-_COMMANDS = (generate, models, download, convert, train, augment, evaluate, scene)
+# All else is imported later: a signal before `main` heeds it ends in a traceback.
+from .signals import Stopped, stoppable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when done, 2 on bad input, 130 when stopped."""
-    from ..core.errors import Cancelled, FoleyError
+    """Run a command.
 
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        format="%(message)s", level=logging.INFO if options.verbose else logging.WARNING
-    )
+    arguments: None takes those of the process, which is to end with the status that comes back.
+
+    Returns 0 when done, 2 on bad input (after one sentence); when stopped 128 and the signal's
+    number: 130 by Ctrl-C, 143 by SIGTERM. Nobody reading what is printed changes nothing.
+    """
     try:
-        options.run(options)
-    except FoleyError as error:
-        print(f"foleystage: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, Cancelled):
-        print(f"\nfoleystage: stopped; {options.left}.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with stoppable(to_the_end=arguments is None):
+            return _run(arguments)
+    except Stopped as stopped:
+        return stopped.status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import logging
+    import sys
+
+    from ..core.errors import Cancelled, FoleyError
+    from ..core.printable import printable
+    from .terminal import LogFormatter, safe_streams
+
+    with safe_streams():
+        options = _parser().parse_args(arguments)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(LogFormatter("%(message)s"))
+        level = logging.INFO if options.verbose else logging.WARNING
+        logging.basicConfig(handlers=[handler], level=level)
+        try:
+            options.run(options)
+        except FoleyError as error:
+            print(f"foleystage: {printable(str(error))}", file=sys.stderr)
+            return 2
+        except (KeyboardInterrupt, Cancelled) as stopped:
+            print(f"\nfoleystage: stopped; {options.left}.", file=sys.stderr)
+            return stopped.status if isinstance(stopped, Stopped) else 130
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("foleystage", description="Gives silent video its sound.")
+def _parser():
+    from . import augment, convert, download, evaluate, generate, models, scene, train
+    from .terminal import Parser
+
+    parser = Parser("foleystage", description="Gives silent video its sound.")
     parser.add_argument("--verbose", action="store_true", help="say what is done")
     parser.set_defaults(left="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
+    for command in (generate, models, download, convert, train, augment, evaluate, scene):
         command.add_command(commands)
     return parser

@@ -1,11 +1,81 @@
-"""What the commands draw on a terminal."""
+"""What the commands write to a terminal."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import logging
+import os
 import sys
+from collections.abc import Iterator
+from typing import Any
+
+from ..core.printable import printable
 
 _WIDTH = 24
 _LINE = 78
+
+
+@contextlib.contextmanager
+def safe_streams() -> Iterator[None]:
+    """Whatever is printed in this block comes out safe, and nobody listening is no error.
+
+    Control characters and what a stream's encoding lacks become escapes. A stream that is closed
+    takes everything; one without a file gets one, so that no other file is opened in its place.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Safe(sys.stdout), _Safe(sys.stderr)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+class _Safe:
+    """A text stream as `safe_streams` says. Line breaks are the writer's own, who makes what others
+    named `printable`, and so is the return to the start of a line (Progress)."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        shown = printable(text, keep="\n\r\t").encode(self._encoding, "backslashreplace")
+        self._unless_closed(self._stream.write, shown.decode(self._encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_closed(self._stream.flush)
+
+    def _unless_closed(self, act, *arguments: str) -> None:
+        try:
+            act(*arguments)
+        except OSError:
+            # What it still holds has to go somewhere, or Python complains at its end.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are safe to print."""
+
+    def error(self, message: str):
+        super().error(printable(message))
+
+
+class LogFormatter(logging.Formatter):
+    """A message in one line, safe to print."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return printable(super().formatMessage(record))
 
 
 class Progress:

@@ -20,23 +20,25 @@ _RUNNER = (
 QUICK = ("--steps", "1", "--seconds", "0.5")
 
 
-def start(folder: Path, *arguments: str, **options) -> subprocess.Popen:
-    """Starts `foleystage` in a folder; what it prints comes as bytes."""
-    command = [sys.executable, "-c", _RUNNER, str(ROOT), *arguments]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, preexec_fn=_heed_interrupts, **options
-    )
+def start(folder: Path, *arguments: str | bytes, closed=(), **options) -> subprocess.Popen:
+    """Starts `foleystage` in a folder; what it prints comes as bytes. closed: file descriptors that
+    it is not given (1 is the standard output)."""
 
-
-def _heed_interrupts() -> None:
-    # What runs tests in the background has its children ignore Ctrl-C.
-    if os.name != "nt":
+    def before() -> None:
+        # What runs tests in the background has its children ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for descriptor in closed:
+            os.close(descriptor)
+
+    command = [sys.executable, "-c", _RUNNER, str(ROOT), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    if os.name != "nt":
+        options["preexec_fn"] = before
+    return subprocess.Popen(command, cwd=folder, env=environment, **options)
 
 
-def run(folder: Path, *arguments: str, **options) -> tuple[int, str, str]:
+def run(folder: Path, *arguments: str | bytes, **options) -> tuple[int, str, str]:
     """Runs `foleystage` in a folder; exit status, and what it printed."""
     process = start(folder, *arguments, **options)
     out, error = process.communicate(timeout=60)
