@@ -16,11 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns 0 when done, 2 on bad input (after one sentence); when stopped 128 and the signal's
     number: 130 by Ctrl-C, 143 by SIGTERM. Nobody reading what is printed changes nothing.
     """
+    asked: list[int] = []
     try:
-        with stoppable(to_the_end=arguments is None):
+        with stoppable(asked, to_the_end=arguments is None):
             return _run(arguments)
-    except Stopped as stopped:
-        return stopped.status
+    except BaseException:  # Stopped, or what a library made of it
+        if not asked:
+            raise
+        return 128 + asked[0]
 
 
 def _run(arguments: Sequence[str] | None) -> int:

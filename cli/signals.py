@@ -24,12 +24,13 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def stoppable(*, to_the_end: bool) -> Iterator[None]:
+def stoppable(asked: list[int], *, to_the_end: bool) -> Iterator[None]:
     """Signals that stop a process raise Stopped in this block, as soon as it can be broken off; a
-    second one ends the process at once.
+    second one ends the process at once, as one ends its children.
 
-    to_the_end: the process ends after the block, and a signal on that way ends it without a word;
-    otherwise what handled the signals before does so again. What was ignored stays so (nohup).
+    asked: gains the number of the signal that was heeded. to_the_end: the process ends after the
+    block, and a signal on that way ends it without a word; otherwise what handled the signals
+    before does so again. What was ignored stays so (nohup).
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,34 +38,45 @@ def stoppable(*, to_the_end: bool) -> Iterator[None]:
     numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
-    hook, waiting = sys.unraisablehook, False
+    hook, waiting, owner = sys.unraisablehook, False, os.getpid()
+
+    def handle(handler) -> None:
+        for number in before:
+            signal.signal(number, handler)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal waiting
-        if waiting:
+        if waiting or os.getpid() != owner:
             _leave(number)
         if _has_to_finish(frame):
-            waiting = True
-            threading.Timer(_SOON, again, (number,)).start()
-            return
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
-        raise Stopped(number)
+            stop_soon(number)
+        else:
+            handle(signal.SIG_DFL)
+            asked.append(number)
+            raise Stopped(number)
+
+    def stop_soon(number: int) -> None:
+        nonlocal waiting
+        waiting = True
+        threading.Timer(_SOON, again, (number,)).start()
 
     def again(number: int) -> None:
         nonlocal waiting
         waiting = False
-        signal.raise_signal(number)
+        if hasattr(signal, "pthread_kill"):  # which wakes the main thread where it waits
+            signal.pthread_kill(threading.main_thread().ident, number)
+        else:
+            signal.raise_signal(number)
 
     def unraisable(lost) -> None:
-        if not isinstance(lost.exc_value, Stopped):
-            return hook(lost)
-        signal.raise_signal(lost.exc_value.number)  # not to be caught, so it ends here
+        if isinstance(lost.exc_value, Stopped):  # in a destructor, or what is called at a fork
+            handle(stop)
+            stop_soon(lost.exc_value.number)
+        else:
+            hook(lost)
 
     try:
         sys.unraisablehook = unraisable
-        for number in before:
-            signal.signal(number, stop)
+        handle(stop)
         yield
     finally:
         sys.unraisablehook = hook

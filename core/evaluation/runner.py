@@ -13,6 +13,7 @@ from torch import Tensor
 from ..encoders.base import EncodedVideo
 from ..errors import FoleyError
 from ..generators import Conditions
+from ..media.files import write_beside
 from ..sampling.dynamics import Noise, dynamics_of, joined
 from ..scenes import CONTINUOUS, KINDS, Scene
 from ..scenes.materials import IMPACT_MATERIALS
@@ -295,4 +296,5 @@ def _plot(report: dict, path: Path) -> None:
         axis.invert_yaxis()
         axis.set_title(title)
         axis.grid(axis="x", alpha=0.3)
-    figure.savefig(path, dpi=100)
+    with write_beside(path) as sink:
+        sink.draw(figure, dpi=100)

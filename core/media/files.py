@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -44,6 +45,10 @@ class Sink:
     def write(self, data: bytes) -> int:
         self._unless_failed(self._file.write, data)
         return len(data)
+
+    def draw(self, figure: Any, *, dpi: int) -> None:
+        """Writes a figure of matplotlib's as PNG."""
+        figure.savefig(self, format="png", dpi=dpi)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._unless_failed(self._file.seek, offset, whence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 
 import numpy as np
@@ -50,9 +49,7 @@ def plot_take(
     """
     with write_beside(path) as sink:  # first of all: matplotlib, too, fails on a full disk
         figure = _figure(source, waveform, sample_rate, start=start, chance=chance, title=title)
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=110)
-        sink.write(drawn.getvalue())
+        sink.draw(figure, dpi=110)
 
 
 def _figure(source, waveform, sample_rate, *, start, chance, title):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -30,9 +32,10 @@ def map_scenes(
     note = {"count": count, **note}
     if not (done.exists() and json.loads(done.read_text("utf-8")) == note):
         folder.mkdir(parents=True, exist_ok=True)
+        done.unlink(missing_ok=True)  # what it spoke of is written over
         files: dict[str, np.memmap] = {}
         shares = [range(first, min(first + _SHARE, count)) for first in range(0, count, _SHARE)]
-        with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
             for share, rows in zip(shares, pool.map(_Share(make), shares), strict=True):
                 for name, values in rows.items():
                     if name not in files:
@@ -47,6 +50,19 @@ def map_scenes(
         beside.write_text(json.dumps(note), "utf-8")
         os.replace(beside, done)
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+
+
+def _start_worker() -> None:
+    """Called in a new worker: one thread is enough, and it ends when its parent is killed."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Share:

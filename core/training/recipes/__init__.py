@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import FoleyError
+from ...media.files import write_beside
 from ...weights.files import save
 from ..config import LoopConfig
 from ..loop import train
@@ -230,6 +231,7 @@ def plot_log(log: Path, picture: Path, title: str) -> Path:
         axis.set_xlabel("step", fontsize=8)
         axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=10)
-    figure.savefig(picture, dpi=90)
+    with write_beside(picture) as sink:
+        sink.draw(figure, dpi=90)
     pyplot.close(figure)
     return picture
