@@ -146,6 +146,13 @@ def _add_output(group) -> None:
         "--mix", type=float, metavar="DB", help="keep the original sound at this level in dB"
     )
     group.add_argument(
+        "--picture",
+        default="copy",
+        choices=("copy", "h264"),
+        help="copy the video's packets untouched (default), or encode it anew: for codecs that the "
+        "file cannot hold and for pictures without times",
+    )
+    group.add_argument(
         "--loudness",
         metavar="LUFS",
         help="loudness of each take, -70 to 0 LUFS (default: -20), or off: as the system makes it",
@@ -210,7 +217,7 @@ def _generate(options: Namespace) -> None:
         with write_together():
             for index, path in enumerate(plan.takes):
                 progress("writing", index, len(plan.takes))
-                write_take(options.video, takes, index, path, options.mix)
+                write_take(options.video, takes, index, path, options.mix, options.picture)
             for index, path in enumerate(plan.plots):
                 progress("drawing", index, len(plan.plots))
                 _plot(options, takes, index, path)
@@ -306,6 +313,7 @@ def _plan(options: Namespace, parts: Iterable[Path]):
     from ..core.errors import FoleyError
     from ..core.media import probe
     from ..core.media.formats import SOUND_FILES, VIDEO_FILES
+    from ..core.media.mux import check_copy
     from ..core.results.planning import plan_outputs
 
     info = None if options.video is None else probe(options.video)
@@ -326,6 +334,8 @@ def _plan(options: Namespace, parts: Iterable[Path]):
             )
     if options.mix is not None and info is not None:
         _check_mix(options, info.has_audio, output in SOUND_FILES)
+    if info is not None and output in VIDEO_FILES and options.picture == "copy":
+        check_copy(options.video, options.output)
     named = (options.video, options.reference, options.context, options.model, *parts)
     return plan_outputs(
         options.output,

@@ -109,6 +109,16 @@ def mux(
     )
 
 
+def check_copy(source: Source, output: str | os.PathLike[str]) -> None:
+    """FoleyError where the picture of `source` cannot be copied into `output`, before any work."""
+    suffix = check_suffix(output, VIDEO_FILES)
+    with open_media(source) as media:
+        if media.lacks_times:
+            raise untimed(media.name)
+        if not _holds(VIDEO_FILES[suffix].muxer, media.picture):
+            raise _not_held(media.picture, suffix)
+
+
 def _copy(
     source: Source,
     new: tuple[torch.Tensor, int, float, float],
@@ -172,7 +182,7 @@ class _Job:
         except OSError:
             raise
         except (av.FFmpegError, ValueError) as error:
-            raise self._refusal() from error
+            raise _not_held(media.picture, self.suffix) from error
         originals = {sound.stream: sound for sound in sounds if isinstance(sound, OriginalSound)}
         for packet in media.packets(*streams, *originals):
             self.check()
@@ -201,7 +211,7 @@ class _Job:
             with contextlib.suppress(RuntimeError):  # PyAV before 15 sets it, then objects
                 stream.time_base = video.time_base
         except ValueError:
-            raise self._refusal() from None
+            raise _not_held(video, self.suffix) from None
         if self.media.format.startswith("mov") and self.suffix != ".mkv":
             # Players go by the tag: hvc1 and hev1 are not the same to all of them.
             stream.codec_context.codec_tag = video.codec_context.codec_tag
@@ -222,15 +232,6 @@ class _Job:
             streams[stream].metadata.update(stream.metadata)
         return streams
 
-    def _refusal(self) -> FoleyError:
-        video = self.media.picture
-        able = [s for s in VIDEO_FILES if s != self.suffix and _holds(VIDEO_FILES[s].muxer, video)]
-        other = f"write {' or '.join(able[:2])} instead, or " if able else ""
-        return FoleyError(
-            f"{video.codec_context.name} video cannot be stored in a {self.suffix} file: "
-            f"{other}{ENCODE_ANEW}."
-        )
-
     def _count(self, packet: av.Packet) -> float:
         """Counts a picture packet; returns its time in seconds of the picture."""
         video, zero = self.media.picture, self.media.zero
@@ -240,6 +241,15 @@ class _Job:
         if self.progress is not None:
             self.progress(self.count, max(self.count, video.frames or 0))
         return now - float(zero)
+
+
+def _not_held(video: av.VideoStream, suffix: str) -> FoleyError:
+    able = [s for s in VIDEO_FILES if s != suffix and _holds(VIDEO_FILES[s].muxer, video)]
+    other = f"write {' or '.join(able[:2])} instead, or " if able else ""
+    return FoleyError(
+        f"{video.codec_context.name} video cannot be stored in a {suffix} file: "
+        f"{other}{ENCODE_ANEW}."
+    )
 
 
 def _holds(muxer: str, video: av.VideoStream) -> bool:

@@ -7,13 +7,20 @@ from pathlib import Path
 from ..errors import FoleyError
 from ..media import Source, fit_length, mux, write_audio
 from ..media.formats import SOUND_FILES
+from ..media.mux import PictureMode
 from ..request import Takes
 
 
 def write_take(
-    source: Source | None, takes: Takes, index: int, path: Path, mix: float | None = None
+    source: Source | None,
+    takes: Takes,
+    index: int,
+    path: Path,
+    mix: float | None = None,
+    picture: PictureMode = "copy",
 ) -> None:
-    """Write take `index`: under the untouched picture, at its place, or alone as a sound file.
+    """Write take `index`: under the picture, untouched or encoded anew, at its place, or alone as a
+    sound file.
 
     mix: gain in dB at which the source's own sound is kept under a picture.
 
@@ -33,4 +40,5 @@ def write_take(
         return
     if source is None:
         raise FoleyError(f"There is no picture for '{path.name}': write a sound file instead.")
-    mux(source, waveform, takes.sample_rate, path, at=takes.start, original_db=mix)
+    rate = takes.sample_rate
+    mux(source, waveform, rate, path, at=takes.start, original_db=mix, picture=picture)
