@@ -83,13 +83,17 @@ def test_a_python_fits_when_it_has_what_is_pinned(home, pin, fits):
 
 
 def test_the_whole_suite_runs_on_the_newest_and_the_rest_on_every_other(two):
-    whole, other, dynamic = runs.plan()
-    assert whole.folders == ("tests",) and whole.python == Path("python-0.33.0")
+    whole, hostile, other, dynamic = runs.plan()
+    assert whole.folders[0] == "tests" and whole.python == Path("python-0.33.0")
+    assert (
+        whole.folders[1:] == (f"--ignore={hostile.folders[0]}",) and hostile.python == whole.python
+    )
     assert other.folders == runs.OF_COMFYUI and other.python == Path("python-0.3.64")
     assert other.environment["COMFYUI_PATH"] == str((two / "ComfyUI").resolve())
     assert dynamic.folders == ("tests/nodes",) and dynamic.python == whole.python
-    flags = [run.environment["FOLEYSTAGE_DYNAMIC_VRAM"] for run in (whole, other, dynamic)]
-    assert flags == ["0", "0", "1"] and len({run.log for run in (whole, other, dynamic)}) == 3
+    every = (whole, hostile, other, dynamic)
+    flags = [run.environment["FOLEYSTAGE_DYNAMIC_VRAM"] for run in every]
+    assert flags == ["0", "0", "0", "1"] and len({run.log for run in every}) == 4
 
 
 def test_without_a_comfyui_there_is_no_run_unless_that_is_allowed(home, monkeypatch):

@@ -1,7 +1,8 @@
 """Every test on every ComfyUI: `make test`.
 
-The whole suite runs on the newest ComfyUI that is found, the node, server and browser tests on
-each of the others, and the node tests once more with dynamic VRAM. Two runs go side by side,
+The whole suite runs on the newest ComfyUI that is found, its corpus of hostile input in a run of
+its own, the node, server and browser tests on each of the others, and the node tests once more with
+dynamic VRAM. Two runs go side by side,
 each with its ComfyUI's own packages (environments.py); what they print is shown as they end, the
 whole suite's last. The status is 1 when any of them failed.
 """
@@ -22,6 +23,7 @@ from find_comfyui import OPT_OUT, ROOT, find, newest_first, opted_out
 LOGS = Path(sys.prefix) / "test-logs"
 SIDE_BY_SIDE = 2
 REPORT_SECONDS = 60
+HOSTILE = "tests/attack"
 OF_COMFYUI = ("tests/nodes", "tests/comfy", "tests/browser")
 _PERCENT = re.compile(r"\[ *(\d+)%\]")
 
@@ -87,8 +89,10 @@ def plan() -> list[Run]:
         here = {"COMFYUI_PATH": str(comfyui.folder), "FOLEYSTAGE_DYNAMIC_VRAM": "0", **environment}
         return Run(f"{title} on {comfyui}", prepare(comfyui), folders, here)
 
-    runs = [run_on(newest, "whole suite", ("tests",))]
-    runs += [run_on(other, "nodes, server, browser", OF_COMFYUI) for other in others]
+    runs = [run_on(newest, "whole suite", ("tests", f"--ignore={HOSTILE}"))]
+    runs.append(run_on(newest, "hostile input", (HOSTILE,)))
+    no_soak = {"FOLEYSTAGE_SOAK": "0"}
+    runs += [run_on(other, "nodes, server, browser", OF_COMFYUI, **no_soak) for other in others]
     if newest.has_dynamic_vram:
         title = "nodes with dynamic VRAM"
         runs.append(run_on(newest, title, ("tests/nodes",), FOLEYSTAGE_DYNAMIC_VRAM="1"))
