@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import math
-import zipfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import FoleyError
+from .pickles import check_pickled, is_archive
 
 Keep = Callable[[str], bool]
 
 PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 # Where checkpoints keep their weights when the top level holds more than tensors.
 _LEVELS = ("state_dict", "model_state_dict", "generator", "weights", "model", "ema", "encoder")
+_MOST_LEVELS = 8
 # Pages of a mapped file count as memory while it is open: it is opened anew after so many bytes.
 _GROUP_BYTES = 64 << 20
 # Smaller tensors are copied: else a bias would keep the pages of the weights beside it in memory
@@ -66,6 +68,7 @@ def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
     path = Path(path)
     with reading(path):
         if path.suffix in PICKLED:
+            check_pickled(path)
             return {k: tuple(v.shape) for k, v in _read_pickled(path, "meta").items()}
         with safe_open(path, "pt") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
@@ -171,13 +174,14 @@ def _as(tensor: Tensor, dtype: torch.dtype | None, device: torch.device) -> Tens
 def _read_checkpoint(
     path: Path, dtype: torch.dtype | None, device: torch.device, keep: Keep
 ) -> dict[str, Tensor]:
+    check_pickled(path)
     tensors = _read_pickled(path)
     names = [key for key in tensors if keep(key)]
     changes = device.type != "cpu" or any(
         dtype not in (None, tensors[key].dtype) and tensors[key].is_floating_point()
         for key in names
     )
-    if not changes or not zipfile.is_zipfile(path):
+    if not changes or not is_archive(path):
         # Each original is let go as soon as its copy exists.
         return {key: _as(tensors.pop(key), dtype, device) for key in names}
     sizes = {key: tensors[key].numel() * tensors[key].element_size() for key in names}
@@ -193,11 +197,9 @@ def _read_checkpoint(
 
 
 def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    archive = zipfile.is_zipfile(path)
-    if archive:
-        _check_archive(path)
-    mapped = archive and device != "meta"
-    with _plain_numbers():
+    mapped = is_archive(path) and device != "meta"
+    with _plain_numbers(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is wrong is one sentence
         loaded = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
     tensors = _flatten(loaded)
     if not tensors:
@@ -221,24 +223,14 @@ def _plain_numbers() -> contextlib.AbstractContextManager:
     return allow([np.dtype, codecs.encode, *types, *scalars])
 
 
-def _check_archive(path: Path) -> None:
-    """Torch stores its records uncompressed: anything else could unpack without bound."""
-    with zipfile.ZipFile(path) as archive:
-        records = archive.infolist()
-    packed = any(r.compress_type != zipfile.ZIP_STORED for r in records)
-    if packed or sum(r.file_size for r in records) > path.stat().st_size:
-        raise FoleyError(
-            f"{path.name} is a packed archive that may unpack without bound: it was refused; get "
-            "the original file."
-        )
-
-
 def _flatten(loaded: object) -> dict[str, Tensor]:
     """The tensors of a loaded checkpoint, whatever level they are kept on."""
-    if not isinstance(loaded, Mapping):
-        return {}
-    tensors = {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
-    levels = [loaded[name] for name in _LEVELS if isinstance(loaded.get(name), Mapping)]
-    if levels and len(tensors) < len(levels[0]):
-        return _flatten(levels[0])
-    return tensors
+    for _ in range(_MOST_LEVELS):
+        if not isinstance(loaded, Mapping):
+            break
+        tensors = {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
+        levels = [loaded[name] for name in _LEVELS if isinstance(loaded.get(name), Mapping)]
+        if not levels or len(tensors) >= len(levels[0]):
+            return tensors
+        loaded = levels[0]
+    return {}

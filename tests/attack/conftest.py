@@ -1,7 +1,8 @@
-"""What the corpus shares: bounds, and small files for runs that only have to end."""
+"""What the corpus shares: what hostile input may cost, and small files for runs that only end."""
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
 import time
@@ -11,12 +12,57 @@ import pytest
 import torch
 from foleystage.core.media import encode_frames, write_audio
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "weights")]
 
 import media_files  # noqa: E402
+from fake_hub import folder, hub, row  # noqa: E402, F401
 
-MOST_MEMORY = 700e6  # bytes that one case may add
+MOST_MEMORY = 700e6  # bytes that one case of media may add
 MOST_SECONDS = 20.0
+_STATUS = Path("/proc/self/status")
+_RESET = Path("/proc/self/clear_refs")
+_ROOM = 96 << 20
+_TIMES = 4
+_GROWTH = 3 << 30
+
+
+def _memory(kind: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(kind))
+    return int(line.split()[1]) * 1024
+
+
+@contextlib.contextmanager
+def _limited():
+    """Address space for 3 GB more, so that what does not hold cannot take the machine down."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    if _STATUS.exists():
+        resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + _GROWTH, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.fixture
+def bounded():
+    """bounded(size): a context in which memory grows by no more than 4 times the size, and a room
+    for what is small, and which takes no more than seconds."""
+
+    @contextlib.contextmanager
+    def within(size: int, seconds: float = MOST_SECONDS):
+        measured = _RESET.exists()
+        if measured:
+            _RESET.write_text("5")
+            before = _memory("VmRSS")
+        start = time.monotonic()
+        with _limited():
+            yield
+        assert time.monotonic() - start < seconds
+        if measured:
+            assert _memory("VmHWM") - before <= _TIMES * size + _ROOM
+
+    return within
 
 
 @pytest.fixture
@@ -30,13 +76,13 @@ def within_bounds():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def media_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("media")
 
 
 @pytest.fixture(scope="module")
-def plain(folder):
-    return media_files.clip(folder / "plain.mkv")
+def plain(media_folder):
+    return media_files.clip(media_folder / "plain.mkv")
 
 
 @pytest.fixture(scope="session")
