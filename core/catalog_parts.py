@@ -15,12 +15,13 @@ from .encoders.foley_mini import BIN_RATE, MiniVideoEncoder
 from .encoders.mini_text import WIDTH, MiniTextEncoder, encode_prompt
 from .encoders.synchformer import SynchformerVisual
 from .encoders.vjepa2 import GRID, VJepa2, VJepa2Grid
+from .errors import FoleyError
 from .generators import AUDIO_GRID, L44
 from .generators.specmaskgit import CODEC_VARIANT, WORDS
 from .parts import CodecPart, Files, StreamEncoder, TextEncoderPart, VideoEncoderPart
 from .reference import CLAP_REFERENCE
 from .tables import add
-from .weights.families import Family
+from .weights.families import Family, sized
 from .weights.files import read_metadata
 from .weights.fill import fill_from
 from .weights.load import read_shapes
@@ -86,9 +87,17 @@ add(
 # Text encoders
 
 
+_TABLE = "text.table.weight"
+
+
 def _load_mini_text(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
     words = read_metadata(path).get("words", "").split()
-    width = read_shapes(path).get("text.table.weight", (0, WIDTH))[1]
+    rows, width = (sized(read_shapes(path), {_TABLE: 2}) or {}).get(_TABLE, (0, WIDTH))
+    if rows != len(words) + 1:
+        raise FoleyError(
+            f"{path.name} has {rows} vectors of words and names {len(words)} words: it is not a "
+            "file of this model; use the right one."
+        )
     return fill_from(MiniTextEncoder(words, width), path, prefix="text.").to(device)
 
 

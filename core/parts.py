@@ -19,6 +19,7 @@ from .weights.advice import download_advice
 from .weights.entries import Bundled, Licence
 from .weights.families import Family
 from .weights.files import read_metadata
+from .weights.fill import building
 from .weights.load import read_shapes, read_weights
 from .weights.registry import entry
 from .weights.store import Folders, find, locate
@@ -112,8 +113,13 @@ class GeneratorPart(Part):
         return tuple(files[role] for role in self.files)
 
     def build(self, **made: Any) -> Generator:
-        """The network without weights; `operations`, `dtype`, `device` as of all networks."""
-        return self.checkpoint.build(self.config, **made)
+        """The network without weights; `operations`, `dtype`, `device` as of all networks.
+
+        Raises:
+            FoleyError: its sizes, which may be a file's, do not fit together.
+        """
+        with building(f"The network of {self.title}"):
+            return self.checkpoint.build(self.config, **made)
 
 
 @dataclass(frozen=True)

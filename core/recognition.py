@@ -6,6 +6,7 @@ catalogue's generators first.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from .weights.families import Family, Shapes, unwrapped
 from .weights.files import read_metadata
 from .weights.load import read_shapes
 
+# What is shown of a file's own words.
+_LONGEST = 60
+_NAME = re.compile(rf"[a-z0-9_-]{{1,{_LONGEST}}}")
 # Families in the order of asking, and whose `recognise` knows them: modules of this package, which
 # are imported when a file is first asked of.
 _RULES = {
@@ -44,8 +48,8 @@ def detect(path: Path | str) -> Family | None:
     path = Path(path)
     shapes = read_shapes(path)
     about = read_metadata(path)
-    if about.get("family"):
-        return Family(about["family"], about.get("variant", ""))
+    if _NAME.fullmatch(about.get("family", "")):
+        return Family(about["family"], about.get("variant", "")[:_LONGEST])
     return detect_shapes(shapes)
 
 

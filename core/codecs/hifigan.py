@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import Layers
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
 from ..weights.fold import WEIGHT_NORM_NAMES, fold_weight_norm, strip_prefix
 from .tiling import Section, two_sections
 
@@ -175,5 +175,6 @@ def recognise(shapes: Shapes) -> str | None:
 def mel_bands(shapes: Shapes) -> int | None:
     """Bands of the mel that a generator of this build takes, weight-normed or not; None if none."""
     names = (".weight", *(direction for _, direction in WEIGHT_NORM_NAMES))
-    first = next((shapes[f"conv_pre{n}"] for n in names if f"conv_pre{n}" in shapes), ())
-    return first[1] if len(first) == 3 else None
+    first = next((key for name in names if (key := f"conv_pre{name}") in shapes), "")
+    found = sized(shapes, {first: 3})
+    return None if found is None else found[first][1]

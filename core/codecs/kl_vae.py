@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import Layers
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
 from ..weights.fold import strip_prefix
 from .kl_vae_keys import diffusers_names
 from .tiling import Progress
@@ -359,7 +359,8 @@ def recognise_of(channels: int, shapes: Shapes) -> str | None:
     """Where an autoencoder of pictures of so many channels is: empty for a file of its own, "latent
     diffusion" for one that holds its generator too; None for any other file."""
     for prefix, variant in (("", ""), (IN_DIFFUSION, "latent diffusion")):
-        first = shapes.get(f"{prefix}encoder.conv_in.weight", ())
-        if len(first) == 4 and first[1] == channels and f"{prefix}{CODEBOOK}" not in shapes:
+        first = f"{prefix}encoder.conv_in.weight"
+        found = sized(shapes, {first: 4})
+        if found and found[first][1] == channels and f"{prefix}{CODEBOOK}" not in shapes:
             return variant
     return None

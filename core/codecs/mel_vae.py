@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import Layers
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
 from ..weights.fold import strip_prefix
 from .tiling import Progress, tiled
 
@@ -298,7 +298,8 @@ class MelVAE(nn.Module):
 
 def recognise(shapes: Shapes) -> str | None:
     """The rate of MMAudio's mel autoencoder, "16k" or "44k", empty for another; None if none."""
-    mean = shapes.get("data_mean", ())
-    if len(mean) != 3 or "decoder.learnable_gain" not in shapes:
+    found = sized(shapes, {"data_mean": 3})
+    if found is None or "decoder.learnable_gain" not in shapes:
         return None
-    return {MEL_VAE_16K.n_mels: "16k", MEL_VAE_44K.n_mels: "44k"}.get(mean[1], "")
+    bands = found["data_mean"][1]
+    return {MEL_VAE_16K.n_mels: "16k", MEL_VAE_44K.n_mels: "44k"}.get(bands, "")

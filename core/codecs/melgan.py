@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..layers import Layers
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
 from ..weights.fold import fold_weight_norm
 from .layers import upsampler
 from .tiling import Section, upsampling_reach
@@ -90,4 +90,4 @@ class MelGAN(nn.Module):
 
 def recognise(shapes: Shapes) -> str | None:
     """Empty for SpecVQGAN's MelGAN, of which there is one; None for any other file."""
-    return "" if len(shapes.get("model.1.weight_v", ())) == 3 else None
+    return "" if sized(shapes, {"model.1.weight_v": 3}) else None

@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..errors import FoleyError
+from ..weights.fill import building
 from ..weights.load import read_weights
 from .audioldm import AudioLDMCodec
 from .dac_vae import DACVAECodec
@@ -69,13 +71,19 @@ def load_codec(
         return not key.startswith(unread)
 
     tensors = {part: read_weights(file, keep=keep) for part, file in files.items()}
-    maker = CODECS[name]
+    named = " and ".join(Path(file).name for file in files.values())
+    with building(named), torch.device("meta"):
+        codec = _sized(name, tensors)(decode_only=decode_only)
+    with building(named):
+        return codec.fill(tensors, dtype=dtype, device=device)
+
+
+def _sized(name: str, tensors: Mapping[str, Mapping[str, Tensor]]) -> Callable[..., NeuralCodec]:
+    """A codec of the size of its files' tensors."""
     if name in MMAUDIO_CODECS:
-        maker = partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
+        return partial(MMAudioCodec, as_wide(MMAUDIO_CODECS[name], tensors))
     if name == "specmaskgit-22k" and "vae" in tensors:
-        maker = partial(SpecVQGANCodec, as_sized(SPECMASKGIT_22K, tensors["vae"]))
+        return partial(SpecVQGANCodec, as_sized(SPECMASKGIT_22K, tensors["vae"]))
     if name == "stable-audio" and "vae" in tensors:
-        maker = partial(StableAudioCodec, config_of(tensors["vae"]))
-    with torch.device("meta"):
-        codec = maker(decode_only=decode_only)
-    return codec.fill(tensors, dtype=dtype, device=device)
+        return partial(StableAudioCodec, config_of(tensors["vae"]))
+    return CODECS[name]

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
+from ..weights.fill import building
 from ..weights.load import read_weights
 from .hifigan import HIFIGAN_22K
 from .kl_vae import CODEBOOK, SPECVQGAN_VAE, KLVAEConfig
@@ -97,8 +98,8 @@ def load_tokenizer(path: Path, device: torch.device | str = "cpu") -> SpecVQGANC
         FoleyError: a file that cannot be read, or is not of this codec.
     """
     tensors = read_weights(path)
-    config = replace(as_sized(SPECMASKGIT_22K, tensors), vocoder=None)
-    with torch.device("meta"):
+    with building(path.name), torch.device("meta"):
+        config = replace(as_sized(SPECMASKGIT_22K, tensors), vocoder=None)
         codec = SpecVQGANCodec(config)
     codec.fill({"vae": tensors}, dtype=torch.float32, device=device)
     return codec
@@ -106,4 +107,4 @@ def load_tokenizer(path: Path, device: torch.device | str = "cpu") -> SpecVQGANC
 
 def recognise(shapes: Shapes) -> str | None:
     """Empty for an autoencoder with a codebook, as SpecVQGAN's; None for any other file."""
-    return "" if CODEBOOK in shapes else None
+    return "" if sized(shapes, {CODEBOOK: 2}) else None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import Cancelled, FoleyError
 from ..media import FrameRequest
-from ..weights.fill import fill
+from ..weights.fill import building, fill
 from ..weights.load import read_weights
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,9 @@ class Encoder(nn.Module):
 
         stored = read_weights(path, dtype=dtype, device=device, keep=lambda key: bool(own(key)))
         tensors = {own(key) or key: value for key, value in stored.items()}
-        return fill(*cls.built(tensors, **made), path)
+        with building(Path(path).name):
+            built = cls.built(tensors, **made)
+        return fill(*built, path)
 
     @classmethod
     def own_name(cls, key: str, **made: Any) -> str | None:

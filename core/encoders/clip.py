@@ -16,12 +16,11 @@ from torch import Tensor, nn
 
 from ..errors import FoleyError
 from ..media import FrameRequest
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks, sized
 from .base import VideoEncoder, pixels, single_frames
 from .blocks import StackedAttention, mlp
 from .clip_keys import Half, may_be_of, open_clip_names
 from .clip_tokens import tokenize
-from .names import count_blocks
 
 MEAN = [0.48145466, 0.4578275, 0.40821073]
 STD = [0.26862954, 0.26130258, 0.27577711]
@@ -236,8 +235,9 @@ def recognise(shapes: Shapes) -> str | None:
     """The size and layout of a whole CLIP, such as "vit-h-14, open_clip"; None if it is none."""
     bare = {key.removeprefix("model.").removeprefix("clip."): v for key, v in shapes.items()}
     for layout, (first, text) in _LAYOUTS.items():
-        if len(bare.get(first, ())) == 4 and any(key.startswith(text) for key in bare):
-            width, patch = bare[first][0], bare[first][-1]
+        found = sized(bare, {first: 4})
+        if found is not None and any(key.startswith(text) for key in bare):
+            width, patch = found[first][0], found[first][-1]
             size = "vit-h-14" if (width, patch) == (1280, 14) else f"width {width}"
             return f"{size}, {layout}"
     return None

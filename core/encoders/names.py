@@ -25,8 +25,3 @@ def split_qkv(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             split[key] = value
     return split
-
-
-def count_blocks(keys: Iterable[str], prefix: str) -> int:
-    """How many numbered blocks there are in names such as `{prefix}0.weight`."""
-    return len({key[len(prefix) :].split(".")[0] for key in keys if key.startswith(prefix)})

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from ..media import FrameRequest
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks
 from .base import VideoEncoder, pixels, stepped_windows
 from .blocks import StackedAttention, mlp
-from .names import count_blocks
 
 WIDTH = 768
 HEAD = 64

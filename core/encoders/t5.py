@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
 from .folders import FolderEncoder, require_transformers
 
 TOKENS = 128
+_QUERY = "encoder.block.0.layer.0.SelfAttention.q.weight"
 _SHARED = ("shared.weight", "encoder.embed_tokens.weight")
 
 
@@ -69,5 +70,5 @@ class T5Text(FolderEncoder):
 
 def recognise(shapes: Shapes) -> str | None:
     """The width of a T5 with an encoder, such as "768"; None for any other file."""
-    query = shapes.get("encoder.block.0.layer.0.SelfAttention.q.weight")
-    return str(query[1]) if query and len(query) == 2 else None
+    found = sized(shapes, {_QUERY: 2})
+    return None if found is None else str(found[_QUERY][1])

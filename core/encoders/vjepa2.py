@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..errors import FoleyError
 from ..media import FrameRequest
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks, sized
 from .base import VideoEncoder, pixels, stepped_windows
-from .names import count_blocks, renamed, split_qkv
+from .names import renamed, split_qkv
 
 MEAN = [0.485, 0.456, 0.406]
 STD = [0.229, 0.224, 0.225]
@@ -26,6 +26,11 @@ TUBELET = 2
 GRID = 8
 _HEADS = {1024: 16, 1280: 16, 1408: 22}
 _SIZES = {1024: "l", 1280: "h", 1408: "g"}
+# Of each naming, the patch convolution and a norm.
+_LAYOUTS = (
+    ("encoder.embeddings.patch_embeddings.proj.weight", "encoder.layer.0.norm1.weight"),
+    ("patch_embed.proj.weight", "blocks.0.norm1.weight"),
+)
 # The original files' names and transformers'.
 _RENAMES = (
     (r"^(backbone\.)?", "encoder."),
@@ -153,10 +158,7 @@ def _transformers_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def recognise(shapes: Shapes) -> str | None:
     """The size of a V-JEPA 2 (l, h, g; empty for another), of either naming; None if it is none."""
-    if "encoder.embeddings.patch_embeddings.proj.weight" in shapes:
-        norm = shapes.get("encoder.layer.0.norm1.weight")
-    elif len(shapes.get("patch_embed.proj.weight", ())) == 5:
-        norm = shapes.get("blocks.0.norm1.weight")
-    else:
-        return None
-    return _SIZES.get(norm[0], "") if norm else None
+    for patches, norm in _LAYOUTS:
+        if found := sized(shapes, {patches: 5, norm: 1}):
+            return _SIZES.get(found[norm][0], "")
+    return None

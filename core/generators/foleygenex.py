@@ -28,6 +28,10 @@ SAID = 8  # numbers that are said of each cosine of a place
 _TINY = 1e-6
 
 
+Nulls = Literal["zeros", "learned"]
+Order = Literal["state first", "context first"]
+
+
 @dataclass(frozen=True)
 class FoleyGenExConfig(MMAudioConfig):
     """MMAudio's figures, and what a checkpoint of this network has to record.
@@ -37,8 +41,8 @@ class FoleyGenExConfig(MMAudioConfig):
     embedding's convolutions; the largest of it, its half, ... that divides the latent's width.
     """
 
-    nulls: Literal["zeros", "learned"] = "zeros"
-    order: Literal["state first", "context first"] = "state first"
+    nulls: Nulls = "zeros"
+    order: Order = "state first"
     most_groups: int = 16
     places: int = 0
 

@@ -5,36 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from ..weights.families import Shapes
+from ..weights.families import Shapes, sized
+from ..weights.schema import Hertz
 from .base import CheckpointSpec
-from .figures import read_figures, write_figures
-from .foleygenex import SAID, FoleyGenEx, FoleyGenExConfig, InputEmbedding
+from .figures import Known, read_figures, write_figures
+from .foleygenex import SAID, FoleyGenEx, FoleyGenExConfig, InputEmbedding, Nulls, Order
 from .mmaudio_checkpoint import SHARED, plain
 from .mmaudio_checkpoint import recognise as recognise_base
 from .packed import MMAUDIO_KINDS, Kinds, pack
 
 _OWN = ("input_embed.", "place_cond.")
-RECORDED: Mapping[str, type] = {
-    "nulls": str,
-    "order": str,
+RECORDED: Known = {
+    "nulls": Nulls,
+    "order": Order,
     "codec": str,
-    "sample_rate": int,
-    "samples_per_latent": int,
+    "sample_rate": Hertz,
+    "samples_per_latent": Hertz,
 }
+_CONVOLUTION = "input_embed.conv_pos_embed.conv1d.0.weight"
+_PLACES = "place_cond.in_proj.weight"
 
 
 def recognise(shapes: Shapes, about: Mapping[str, str]) -> FoleyGenExConfig | None:
     """The config of a file's network, None for any other file."""
     shapes = {plain(key): shape for key, shape in shapes.items()}
     base = {key: shape for key, shape in shapes.items() if not key.startswith(_OWN)}
-    weight = shapes.get("input_embed.conv_pos_embed.conv1d.0.weight")
-    config = recognise_base(base, about, reference=False)
-    if config is None or weight is None:
+    ranks = {_CONVOLUTION: 3, **({_PLACES: 2} if _PLACES in shapes else {})}
+    config, found = recognise_base(base, about, reference=False), sized(shapes, ranks)
+    if config is None or found is None:
         return None
-    own = {
-        "most_groups": weight[0] // weight[1],
-        "places": shapes.get("place_cond.in_proj.weight", (0,))[0] // SAID,
-    }
+    width, group = found[_CONVOLUTION][:2]
+    own = {"most_groups": max(width // group, 1), "places": found.get(_PLACES, (0,))[0] // SAID}
     return FoleyGenExConfig.of(config, **own, **read_figures(about, RECORDED, FoleyGenEx.__name__))
 
 

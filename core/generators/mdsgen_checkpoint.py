@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks, holds, sized
+from ..weights.schema import Size
 from .base import CheckpointSpec
+from .figures import Known, check_heads, read_figures, unfit
 from .mdsgen import MDSGen
-from .mdsgen_config import AUDIO_GRID, MDSGenConfig, mdsgen_config
+from .mdsgen_config import AUDIO_GRID, MDSGenConfig, Pooling, mdsgen_config
 from .mdsgen_mini import MDSGenMini, mdsgen_mini
 from .packed import MDSGEN_KINDS, pack
 
@@ -19,22 +20,50 @@ from .packed import MDSGEN_KINDS, pack
 _COMPUTED = "relative_position_index"
 _SIZES = {192: "t", 384: "s", 768: "b", 1024: "l"}
 _CODECS = {8: "audioldm", 4: "image-vae"}
+# What sizes are read off, with the number of its axes.
+_PATCHES, _POSITIONS, _FEATURES = "x_embedder.proj.weight", "decoder_pos_embed", "mlp_feat.0.weight"
+_NEEDED = {_PATCHES: 4, _POSITIONS: 3, _FEATURES: 2}
+# Of a mini; the width of a head where its file does not say it.
+_HEAD = 32
+RECORDED: Known = {
+    "pooling": Pooling,
+    "depth": Size,
+    "hidden_dim": Size,
+    "num_heads": Size,
+    "learn_sigma": bool,
+}
 
 
 def recognise(shapes: Shapes, about: Mapping[str, str]) -> MDSGenConfig | None:
     """The config of a file's network, None for any other file. A mini's figures are in `about`."""
-    patches, positions = shapes.get("x_embedder.proj.weight"), shapes.get("decoder_pos_embed")
-    features = shapes.get("mlp_feat.0.weight")
-    if patches is None or positions is None or features is None or len(positions) != 3:
+    found = sized(shapes, _NEEDED)
+    if found is None:
         return None
-    if features[1] != AUDIO_GRID.video_dim:
-        figures = json.loads(about.get("figures", "{}"))
-        return mdsgen_mini(**{**figures, "side_block": False})
-    size, codec = _SIZES.get(positions[2]), _CODECS.get(patches[1])
-    if size is None or codec is None or positions[1] != mdsgen_config(size, codec).tokens:
+    _, tokens, width = found[_POSITIONS]
+    if found[_FEATURES][1] != AUDIO_GRID.video_dim:
+        return _mini(shapes, about, width)
+    size, codec = _SIZES.get(width), _CODECS.get(found[_PATCHES][1])
+    if size is None or codec is None or tokens != mdsgen_config(size, codec).tokens:
         return None
     # The side block fills in masked tokens, in training alone.
     return replace(mdsgen_config(size, codec), side_block=False)
+
+
+def _mini(shapes: Shapes, about: Mapping[str, str], width: int) -> MDSGenConfig | None:
+    """Its config; FoleyError for figures that are not those of the file's weights."""
+    depth = count_blocks(shapes, "blocks.")
+    if not depth or not holds(shapes, width, depth):
+        return None
+    own = {"depth": depth, "hidden_dim": width, "num_heads": max(width // _HEAD, 1)}
+    config = mdsgen_mini(**own | read_figures(about, RECORDED, "MDSGen"), side_block=False)
+    if config.depth > depth or config.hidden_dim != width:
+        raise unfit(
+            "MDSGen",
+            f"they claim {config.depth} blocks, {config.hidden_dim} wide, and the file has "
+            f"{depth}, {width} wide",
+        )
+    check_heads("MDSGen", width, config.num_heads)
+    return config
 
 
 def _key(key: str) -> str | None:

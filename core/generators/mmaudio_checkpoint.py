@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks, holds, sized
 from .ac_foley import AC_FOLEY, ACFoley, ac_foley_mini
 from .base import CheckpointSpec
 from .mmaudio import MMAudio
@@ -28,15 +28,16 @@ _COMPUTED = {"t_embed.freqs", "latent_rot", "clip_rot"}
 # `generator.`: the minis' files hold their words beside the network.
 _WRAPPERS = ("module.", "_orig_mod.", "generator.")
 WORDS = "text."
-_NEEDED = (
-    "audio_input_proj.0.weight",
-    "empty_string_feat",
-    "empty_clip_feat",
-    "empty_sync_feat",
-    "sync_pos_emb",
-    "global_cond_mlp.w1.weight",
-    "fused_blocks.0.attn.q_norm.weight",
-)
+# What sizes are read off, with the number of its axes.
+_NEEDED = {
+    "audio_input_proj.0.weight": 3,
+    "empty_string_feat": 2,
+    "empty_clip_feat": 2,
+    "empty_sync_feat": 2,
+    "sync_pos_emb": 4,
+    "global_cond_mlp.w1.weight": 2,
+    "fused_blocks.0.attn.q_norm.weight": 1,
+}
 _REFERENCE = "audio_feature_proj.0.weight"
 _CONTEXT = "input_embed.proj.weight"  # FoleyGenEx's
 
@@ -48,26 +49,29 @@ def recognise(shapes: Shapes, about: Mapping[str, str], *, reference: bool) -> M
     numbers is the mini video encoder's.
     """
     shapes = {plain(key): shape for key, shape in shapes.items()}
-    if _CONTEXT in shapes:
+    found = sized(shapes, _NEEDED)
+    if found is None or _CONTEXT in shapes or (_REFERENCE in shapes) != reference:
         return None
-    if (_REFERENCE in shapes) != reference or any(key not in shapes for key in _NEEDED):
+    hidden, latent = found["audio_input_proj.0.weight"][:2]
+    head = found["fused_blocks.0.attn.q_norm.weight"][0]
+    fused = count_blocks(shapes, "fused_blocks.")
+    depth = count_blocks(shapes, "joint_blocks.") + fused
+    if hidden % head or not holds(shapes, hidden, depth):
         return None
-    hidden, latent = shapes["audio_input_proj.0.weight"][:2]
-    fused = _count(shapes, "fused_blocks.")
     config = replace(
         _base(shapes, latent),
         latent_dim=latent,
         hidden_dim=hidden,
-        num_heads=hidden // shapes["fused_blocks.0.attn.q_norm.weight"][0],
-        depth=_count(shapes, "joint_blocks.") + fused,
+        num_heads=hidden // head,
+        depth=depth,
         fused_depth=fused,
-        clip_dim=shapes["empty_clip_feat"][-1],
-        sync_dim=shapes["empty_sync_feat"][-1],
-        sync_segment=shapes["sync_pos_emb"][-2],
-        text_seq_len=shapes["empty_string_feat"][-2],
-        text_dim=shapes["empty_string_feat"][-1],
+        clip_dim=found["empty_clip_feat"][-1],
+        sync_dim=found["empty_sync_feat"][-1],
+        sync_segment=found["sync_pos_emb"][-2],
+        text_seq_len=found["empty_string_feat"][-2],
+        text_dim=found["empty_string_feat"][-1],
     )
-    inner = shapes["global_cond_mlp.w1.weight"][0]
+    inner = found["global_cond_mlp.w1.weight"][0]
     if config.mlp_dim == inner:
         return config
     return replace(config, mlp_ratio=4 / hidden, mlp_multiple=inner)
@@ -82,10 +86,6 @@ def _base(shapes: Shapes, latent: int) -> MMAudioConfig:
     if "clip_input_proj.2.w1.weight" in shapes:
         return L44_V2
     return S16 if latent == S16.latent_dim else L44
-
-
-def _count(shapes: Shapes, prefix: str) -> int:
-    return len({key.split(".")[1] for key in shapes if key.startswith(prefix)})
 
 
 def plain(key: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
-from ..errors import FoleyError
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks, holds, sized
+from ..weights.schema import Hertz, Size
 from .base import CheckpointSpec
-from .figures import read_figures, write_figures
+from .figures import Known, check_heads, read_figures, write_figures
 from .mmaudio_checkpoint import WORDS, plain
 from .packed import SPECMASKGIT_KINDS, pack
 from .specmaskfoley import (
@@ -22,18 +22,27 @@ from .specmaskfoley import (
 )
 from .specmaskgit import SPECMASKGIT, SpecMaskGIT, SpecMaskGITConfig
 
-_NEEDED = ("token_emb.weight", "mask_token", "pos_embed", "words_proj.weight", "head.weight")
-ALIGNMENTS = get_args(Aligned)
+_INNER = "blocks.0.mlp.fc1.weight"
+# What sizes are read off, with the number of its axes.
+_NEEDED = {
+    "token_emb.weight": 2,
+    "mask_token": 1,
+    "pos_embed": 3,
+    "words_proj.weight": 2,
+    "head.weight": 2,
+    _INNER: 2,
+}
 _PICTURE = "aligner.sync_proj.0.weight"
-RECORDED: Mapping[str, type] = {
+_OF_PICTURE = {_PICTURE: 3, "aligner.sync_proj.2.w1.weight": 3, "aligner.clip_proj.0.weight": 2}
+RECORDED: Known = {
     "codec": str,
-    "sample_rate": int,
-    "samples_per_latent": int,
-    "num_heads": int,
-    "step_columns": int,
+    "sample_rate": Hertz,
+    "samples_per_latent": Hertz,
+    "num_heads": Size,
+    "step_columns": Size,
     "words": str,
 }
-_OF_BRANCH: Mapping[str, type] = {**RECORDED, "alignment": str}
+_OF_BRANCH: Known = {**RECORDED, "alignment": Aligned}
 
 
 def recognise(
@@ -42,47 +51,46 @@ def recognise(
     """The config of a backbone alone, or with `picture` of one with its branch; None for any other
     file. Without metadata it is of the published rate, codec and heads."""
     shapes = {plain(key): shape for key, shape in shapes.items()}
-    if any(key not in shapes for key in _NEEDED) or (_PICTURE in shapes) != picture:
+    optional = {key: rank for key, rank in _OF_PICTURE.items() if picture and key in shapes}
+    found = sized(shapes, {**_NEEDED, **optional})
+    if found is None or (_PICTURE in shapes) != picture:
         return None
-    rows, columns, hidden = shapes["pos_embed"]
+    rows, columns, hidden = found["pos_embed"]
+    depth = count_blocks(shapes, "blocks.")
+    if not holds(shapes, hidden, depth):
+        return None
     figures: dict[str, Any] = {
-        "codes": shapes["token_emb.weight"][0],
+        "codes": found["token_emb.weight"][0],
         "rows": rows,
         "columns": columns,
         "hidden_dim": hidden,
-        "depth": _count(shapes, "blocks."),
-        "mlp_ratio": shapes["blocks.0.mlp.fc1.weight"][0] / hidden,
-        "words_dim": shapes["words_proj.weight"][1],
+        "depth": depth,
+        "mlp_ratio": found[_INNER][0] / hidden,
+        "words_dim": found["words_proj.weight"][1],
     }
-    if picture:
-        figures |= read_figures(about, _OF_BRANCH, "SpecMaskFoley")
-        if figures.get("alignment", ALIGNMENTS[0]) not in ALIGNMENTS:
-            raise FoleyError(
-                f"The weights of SpecMaskFoley align features to '{figures['alignment']}', which "
-                f"is not known: {', '.join(ALIGNMENTS)} are."
-            )
-    else:
-        figures |= read_figures(about, RECORDED, "SpecMaskGIT")
-    return replace(SPECMASKGIT, **figures) if not picture else _of_picture(shapes, figures)
+    title, known = ("SpecMaskFoley", _OF_BRANCH) if picture else ("SpecMaskGIT", RECORDED)
+    figures |= read_figures(about, known, title)
+    copied = count_blocks(shapes, "control.blocks.")
+    config = _of_picture(found, figures, copied) if picture else replace(SPECMASKGIT, **figures)
+    check_heads(title, hidden, config.num_heads)
+    return config
 
 
-def _of_picture(shapes: Shapes, figures: Mapping[str, Any]) -> SpecMaskFoleyConfig:
+def _of_picture(
+    shapes: Shapes, figures: Mapping[str, Any], control_depth: int
+) -> SpecMaskFoleyConfig:
     sync, inner = shapes[_PICTURE][1], shapes.get("aligner.sync_proj.2.w1.weight")
     # A sync stream of 3 numbers is the mini video encoder's.
     base = specmaskfoley_mini() if sync == specmaskfoley_mini().sync_dim else SPECMASKFOLEY
     return replace(
         base,
         **figures,
-        control_depth=_count(shapes, "control.blocks.", 2),
+        control_depth=control_depth,
         projection="plain" if inner is None else "gated",
         projection_dim=base.projection_dim if inner is None else inner[0],
         sync_dim=sync,
         clip_dim=shapes.get("aligner.clip_proj.0.weight", (0, 0))[1],
     )
-
-
-def _count(shapes: Shapes, prefix: str, place: int = 1) -> int:
-    return len({key.split(".")[place] for key in shapes if key.startswith(prefix)})
 
 
 def record(config: SpecMaskGITConfig) -> dict[str, str]:

@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, get_args
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
-from ..weights.families import Shapes
+from ..weights.families import Shapes, count_blocks, holds, sized
+from ..weights.schema import Hertz, Seconds, Size, Within
 from .base import CheckpointSpec
 from .bridge import BridgeConfig, NullVideo, Positions
-from .figures import Known, read_figures, write_figures
+from .figures import Known, check_heads, read_figures, unfit, write_figures
 from .foley_control import FoleyControl, FoleyControlConfig, bridged
 from .mmdit import ROPE_THETA
 from .packed import STABLE_AUDIO_KINDS, pack
@@ -28,14 +29,19 @@ BRIDGE = "bridge."
 BRIDGE_KEY = "bridge"
 ROTARY = f"{NETWORK}transformer.rotary_pos_emb.inv_freq"
 _LAYERS = "transformer.layers."
-_NEEDED = (
-    "timestep_features.weight",
-    "to_cond_embed.0.weight",
-    "to_global_embed.0.weight",
-    "transformer.layers.0.cross_attn.to_kv.weight",
-    "preprocess_conv.weight",
-    "seconds_total.0.weights",
-)
+_INNER = "transformer.layers.0.ff.ff.2.weight"
+# What sizes are read off, with the number of its axes.
+_NEEDED = {
+    "timestep_features.weight": 2,
+    "to_cond_embed.0.weight": 2,
+    "to_global_embed.0.weight": 2,
+    "transformer.layers.0.cross_attn.to_kv.weight": 2,
+    "preprocess_conv.weight": 3,
+    "seconds_total.0.weights": 1,
+    _INNER: 2,
+}
+_INTO = f"{BRIDGE}blocks.0.to_kv.weight"
+_PROJECT = f"{BRIDGE}project.weight"
 # Later members of the family have more than this network.
 _OTHERS = (
     "transformer.memory_tokens",
@@ -44,24 +50,23 @@ _OTHERS = (
 )
 RECORDED: Known = {
     "codec": str,
-    "sample_rate": int,
-    "samples_per_latent": int,
-    "text_tokens": int,
-    "longest": (int, float),
-    "objective": str,
+    "sample_rate": Hertz,
+    "samples_per_latent": Hertz,
+    "text_tokens": Size,
+    "longest": Seconds,
+    "objective": Literal["v", "flow"],
 }
 OF_BRIDGE: Known = {
     "encoder": str,
     "stream": str,
-    "video_rate": (int, float),
-    "places": int,
-    "num_heads": int,
-    "positions": str,
-    "rotary_dim": int,
-    "longest": (int, float),
-    "null_video": str,
+    "video_rate": Annotated[float, Within(0.1, 1000)],
+    "places": Size,
+    "num_heads": Size,
+    "positions": Positions,
+    "rotary_dim": Size,
+    "longest": Seconds,
+    "null_video": NullVideo,
 }
-_CHOICES = {"positions": get_args(Positions), "null_video": get_args(NullVideo)}
 
 
 def own_name(key: str) -> str | None:
@@ -107,24 +112,26 @@ def recognise(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | N
 
 
 def _backbone(shapes: Shapes, about: Mapping[str, str]) -> StableAudioConfig | None:
-    rotary = shapes.get(ROTARY)
+    stored = shapes
     shapes = {own_name(key) or "": shape for key, shape in shapes.items()} | _others(shapes)
-    if rotary is None or any(key not in shapes for key in _NEEDED):
+    rotary, found = sized(stored, {ROTARY: 1}), sized(shapes, _NEEDED)
+    if rotary is None or found is None or any(key in shapes for key in _OTHERS):
         return None
-    if any(key in shapes for key in _OTHERS):
+    dim, depth = found["to_global_embed.0.weight"][0], count_blocks(shapes, _LAYERS)
+    heads = max(dim // (4 * rotary[ROTARY][0]), 1)
+    if dim % heads or not holds(stored, dim, depth):
         return None
-    dim = shapes["to_global_embed.0.weight"][0]
-    context, tokens = shapes["to_cond_embed.0.weight"]
+    context, tokens = found["to_cond_embed.0.weight"]
     start = "seconds_start.0.weights" in shapes
     figures = {
-        "io_channels": shapes["preprocess_conv.weight"][0],
+        "io_channels": found["preprocess_conv.weight"][0],
         "embed_dim": dim,
-        "depth": _count(shapes, _LAYERS),
-        "num_heads": max(dim // (4 * rotary[0]), 1),
+        "depth": depth,
+        "num_heads": heads,
         "cond_token_dim": tokens,
-        "global_cond_dim": shapes["to_global_embed.0.weight"][1],
+        "global_cond_dim": found["to_global_embed.0.weight"][1],
         "project_cond_tokens": context != tokens,
-        "ff_mult": shapes["transformer.layers.0.ff.ff.2.weight"][1] // dim,
+        "ff_mult": found[_INNER][1] // dim,
         "start": start,
         "normalized": "latent_mean" in shapes,
         "objective": "v" if start else "flow",
@@ -141,25 +148,24 @@ def _others(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 def recognise_bridge(shapes: Shapes, about: Mapping[str, str]) -> FoleyControlConfig | None:
     """The config of a bridge, alone or with its backbone; None for any other file. Alone it stands
     for the backbone of its width that is known here."""
-    inner = shapes.get(f"{BRIDGE}blocks.0.to_kv.weight")
-    if inner is None:
+    found = sized(shapes, {_INTO: 2, **({_PROJECT: 2} if _PROJECT in shapes else {})})
+    if found is None:
+        return None
+    inner, project = found[_INTO], found.get(_PROJECT)
+    width, depth = inner[0] // 2, count_blocks(shapes, f"{BRIDGE}blocks.")
+    if not width or not holds(shapes, width, depth):
         return None
     figures = read_figures(about, OF_BRIDGE, "Foley Control", BRIDGE_KEY)
-    for name, known in _CHOICES.items():
-        if figures.get(name, known[0]) not in known:
-            raise FoleyError(
-                f"The weights of Foley Control have the {name} '{figures[name]}', which is not "
-                f"known: {', '.join(known)} are."
-            )
-    project = shapes.get(f"{BRIDGE}project.weight")
     config = BridgeConfig(
-        embed_dim=inner[0] // 2,
+        embed_dim=width,
         video_dim=inner[1] if project is None else project[1],
         projected=0 if project is None else project[0],
-        depth=_count(shapes, f"{BRIDGE}blocks."),
+        depth=depth,
         adapter="shared" if f"{BRIDGE}adapter.0.weight" in shapes else "per block",
     )
     config = replace(config, **figures)
+    if figures:
+        _check_bridge(config)
     backbone, mini = _backbone(shapes, about), stable_audio_mini()
     if backbone is None and any(not key.startswith(BRIDGE) for key in shapes):
         return None
@@ -171,6 +177,13 @@ def recognise_bridge(shapes: Shapes, about: Mapping[str, str]) -> FoleyControlCo
     return bridged(backbone, config)
 
 
+def _check_bridge(config: BridgeConfig) -> None:
+    """FoleyError for what the metadata says and a bridge of its width cannot be."""
+    check_heads("Foley Control", config.embed_dim, config.num_heads)
+    if config.rotary_dim % 2 or config.rotary_dim > config.embed_dim // config.num_heads:
+        raise unfit("Foley Control", f"{config.rotary_dim} features of a head cannot turn")
+
+
 def check_fit(config: BridgeConfig, embed_dim: int, depth: int) -> None:
     """FoleyError for a bridge that was trained on a backbone of another size."""
     if (config.embed_dim, config.depth) != (embed_dim, depth):
@@ -179,11 +192,6 @@ def check_fit(config: BridgeConfig, embed_dim: int, depth: int) -> None:
             f"this one has {depth} blocks, {embed_dim} wide: use it with the backbone that it was "
             "trained on."
         )
-
-
-def _count(shapes: Shapes, prefix: str) -> int:
-    place = prefix.count(".")
-    return len({key.split(".")[place] for key in shapes if key.startswith(prefix)})
 
 
 def record(config: StableAudioConfig) -> dict[str, str]:

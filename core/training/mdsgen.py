@@ -6,7 +6,6 @@ weighted by min(SNR, 5) / SNR (arXiv 2303.09556) and the variance bound of arXiv
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,9 @@ from ..codecs.mel_picture import MelPictureCodec
 from ..encoders.cavp import CavpVideo
 from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..generators.base import Prepared
+from ..generators.figures import write_figures
 from ..generators.mdsgen import MDSGen
+from ..generators.mdsgen_checkpoint import RECORDED
 from ..generators.mdsgen_config import mdsgen_config
 from ..generators.mdsgen_mini import MDSGenMini, mdsgen_mini
 from ..sampling.schedule import LOG_ALPHAS, STEPS
@@ -255,9 +256,7 @@ def inference_tensors(model: MDSGen) -> dict[str, Tensor]:
 
 def network_figures(model: MDSGen) -> dict[str, str]:
     """The figures of `mdsgen_mini` that build the same network, as metadata of its file."""
-    names = ("pooling", "depth", "hidden_dim", "num_heads", "learn_sigma")
-    figures = {name: getattr(model.config, name) for name in names}
-    return {"figures": json.dumps(figures, sort_keys=True)}
+    return write_figures(model.config, RECORDED)
 
 
 class VarianceBound:

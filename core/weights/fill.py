@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -63,6 +64,23 @@ def fill_from(module: nn.Module, path: Path | str, *, prefix: str = "") -> nn.Mo
     """
     tensors = read_weights(path, keep=lambda key: key.startswith(prefix))
     return fill(module, {k.removeprefix(prefix): v for k, v in tensors.items()}, path)
+
+
+@contextlib.contextmanager
+def building(what: str) -> Iterator[None]:
+    """Turns what a network raises about sizes that come from a file into one sentence.
+
+    what: whose they are, such as the file's name.
+    """
+    try:
+        yield
+    except (FoleyError, torch.OutOfMemoryError):
+        raise
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        raise FoleyError(
+            f"{what} has sizes that do not fit together: it is not a file of this model; use the "
+            "right one."
+        ) from e
 
 
 def _refuse(keys, path: Path | str, what: str) -> None:

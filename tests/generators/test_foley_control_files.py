@@ -83,11 +83,13 @@ def test_figures_that_mean_nothing_are_refused():
     net = control()
     shapes = shapes_of(native_tensors(net))
     for figures, says in (
-        ({"positions": "late"}, "the positions 'late', which is not known: index, time, none are"),
-        ({"null_video": "black"}, "the null_video 'black'"),
+        ({"positions": "late"}, "'positions' must be one of 'index', 'time', 'none', not"),
+        ({"null_video": "black"}, "'null_video' must be one of 'off', 'zeros', not"),
     ):
         wrong = replace(net.config.bridge, **figures)
         with pytest.raises(FoleyError, match=says):
             recognise_bridge(shapes, record_bridge(wrong))
-    with pytest.raises(FoleyError, match="cannot be read: encoder, stream"):
+    with pytest.raises(
+        FoleyError, match="'rotary_dim' must be a whole number from 1 to 65536, not"
+    ):
         recognise_bridge(shapes, {"bridge": '{"rotary_dim": "many"}'})
