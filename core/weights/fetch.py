@@ -11,7 +11,9 @@ import errno
 import http.client
 import json
 import logging
+import math
 import os
+import re
 import shutil
 import time
 import urllib.error
@@ -25,22 +27,32 @@ from filelock import FileLock, Timeout
 
 from ..errors import Cancelled, FoleyError
 from .files import digests
+from .look import look_at
+from .schema import Unfit, read_json
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 CancelCheck = Callable[[], bool]
 
+# Seconds of silence after which a connection counts as broken.
 TIMEOUT = 30.0
+# A download that brings fewer bytes a second, over so many seconds and all its connections, is
+# given up. So silence ends it as well.
+SLOWEST, OVER = 1000, 60.0
 _CHUNK = 1 << 20
 # Breaks in a row without a single byte in between.
 _PATIENCE = 4
+# Seconds between two reports of how far it is.
+_REPORT = 0.1
 # Seconds before the first new try; doubled for each one in vain.
 PAUSE = 0.5
 # Seconds between tries of a lock that another holds.
 _POLL = 0.2
 _SPARE = 16 << 20
 _BUSY = 429
+_PLACE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_LENGTH = re.compile(r"\d{1,18}")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BREAKS = (OSError, http.client.HTTPException)
 
@@ -70,7 +82,8 @@ class Remote:
 
     @property
     def host(self) -> str:
-        return self.url.split("/")[2]
+        """For messages: without the name and password that an address may hold."""
+        return self.url.split("/")[2].rpartition("@")[2]
 
 
 def fetch(
@@ -100,6 +113,7 @@ def fetch(
             download.check_room()
             download.receive()
             found = download.check(download.part)
+            download.look()
             os.replace(download.part, target)
             download.notes.unlink(missing_ok=True)
     except OSError as error:
@@ -128,13 +142,17 @@ class _Download:
         self.total = self.remote.bytes
         self.part = self.target.with_name(self.target.name + ".part")
         self.notes = self.target.with_name(self.target.name + ".part.json")
+        self.reported = -math.inf
+        self.since, self.came = time.monotonic(), 0
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled is not None and self.cancelled():
             raise Cancelled()
 
     def _show(self, came: int) -> None:
-        if self.progress is not None:
+        now = time.monotonic()
+        if self.progress is not None and (now - self.reported >= _REPORT or came == self.total):
+            self.reported = now
             self.progress(came, self.total or 0)
 
     @contextlib.contextmanager
@@ -164,8 +182,8 @@ class _Download:
         """A part is only continued when it is of the same file."""
         now = {"tag": self.remote.tag, "bytes": self.remote.bytes, "name": self.remote.name}
         before = None
-        with contextlib.suppress(OSError, ValueError):
-            before = json.loads(self.notes.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, Unfit):
+            before = read_json(self.notes)
         if before != now:
             self.part.unlink(missing_ok=True)
             self.notes.write_text(json.dumps(now, sort_keys=True), encoding="utf-8")
@@ -184,6 +202,7 @@ class _Download:
     def receive(self) -> None:
         """The rest of the part, over as many connections as it takes."""
         breaks = 0
+        self.since, self.came = time.monotonic(), 0
         while True:
             have = _size(self.part)
             if self.total is not None and have >= self.total:
@@ -193,23 +212,49 @@ class _Download:
                 if self.total is None or _size(self.part) >= self.total:
                     return
             except _BREAKS as error:
-                if isinstance(error, urllib.error.HTTPError) and error.code != _BUSY:
-                    refused = refusal(error.code, self.remote.name, self.remote.host)
-                    if refused is not None:
-                        raise refused from error
-                full = isinstance(error, OSError) and error.errno in _FULL
-                if full or isinstance(error, PermissionError):
-                    raise
+                self._stop_if_final(error)
                 log.info("The download of %s broke off: %s", self.remote.name, error)
+            except FoleyError:
+                raise
+            except ValueError as error:  # of urllib, about addresses that it was led to
+                raise Unreachable(
+                    f"{self.remote.host} leads to no address that can be asked for "
+                    f"{self.remote.name}; check the network and try again."
+                ) from error
             now = _size(self.part)
             breaks = 0 if now > have else breaks + 1
             if breaks >= _PATIENCE:
-                kept = f"; {now / 1e6:.0f} MB are kept and the next try goes on from there"
-                raise Unreachable(
-                    f"{self.remote.host} could not be reached, or broke off the download of "
-                    f"{self.remote.name}{kept if now else ''}: check the network and try again."
-                )
+                raise self._unreachable("could not be reached, or broke off the download of")
+            self._check_pace(0)
             time.sleep(PAUSE * 2**breaks)
+
+    def _stop_if_final(self, error: Exception) -> None:
+        """Raises for what no patience changes."""
+        if isinstance(error, urllib.error.HTTPError) and error.code != _BUSY:
+            refused = refusal(error.code, self.remote.name, self.remote.host)
+            if refused is not None:
+                raise refused from error
+        full = isinstance(error, OSError) and error.errno in _FULL
+        if full or isinstance(error, PermissionError):
+            raise error
+
+    def _check_pace(self, came: int) -> None:
+        """Counts bytes that came; raises Unreachable when they have come too slowly for long."""
+        self.came += came
+        seconds = time.monotonic() - self.since
+        if seconds < OVER:
+            return
+        if self.came < SLOWEST * seconds:
+            raise self._unreachable("sends next to nothing any more of")
+        self.since, self.came = time.monotonic(), 0
+
+    def _unreachable(self, what: str) -> Unreachable:
+        have = _size(self.part)
+        kept = f"; {have / 1e6:.0f} MB are kept and the next try goes on from there"
+        return Unreachable(
+            f"{self.remote.host} {what} {self.remote.name}{kept if have else ''}: check the "
+            "network and try again."
+        )
 
     def _stream(self, have: int) -> None:
         """One connection's worth of bytes, appended to the part; learns the total size."""
@@ -219,15 +264,12 @@ class _Download:
             headers["Range"] = f"bytes={have}-"
         request = urllib.request.Request(remote.url, headers=headers)
         with urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT) as answer:
-            goes_on = answer.status == 206
+            goes_on = self._check_answer(answer, have)
             have = have if goes_on else 0
-            length = answer.headers.get("Content-Length")
-            if self.total is None and length is not None:
-                self.total = have + int(length)
             with self.part.open("ab" if goes_on else "wb") as file:
                 while True:
                     self._stop_if_cancelled()
-                    chunk = answer.read(_CHUNK)
+                    chunk = answer.read1(_CHUNK)
                     if not chunk:
                         return
                     have += len(chunk)
@@ -239,6 +281,50 @@ class _Download:
                         )
                     file.write(chunk)
                     self._show(have)
+                    self._check_pace(len(chunk))
+
+    def _check_answer(self, answer: http.client.HTTPResponse, have: int) -> bool:
+        """Whether an answer goes on where the part ends; learns the total size.
+
+        Raises Unreachable for one that is packed or does not say how long it is, OSError for one
+        that goes on elsewhere.
+        """
+        name, host = self.remote.name, self.remote.host
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Unreachable(
+                f"{host} sends {name} packed, which cannot be checked: something between here and "
+                "it changes what is sent; use another network."
+            )
+        goes_on = answer.status == 206
+        if goes_on:
+            place = _PLACE.fullmatch(answer.headers.get("Content-Range", ""))
+            whole = int(place[2]) if place and place[2] != "*" else self.total
+            here = place is not None and have and int(place[1]) == have
+            if not here or whole != (self.total or whole):
+                self.part.unlink(missing_ok=True)
+                raise OSError("the answer goes on at another place than was asked for")
+        if self.total is None:
+            length = answer.headers.get("Content-Length", "")
+            if not _LENGTH.fullmatch(length):
+                raise Unreachable(
+                    f"{host} does not say how long {name} is, so that nobody could know whether "
+                    "all of it came; try again, or get it by hand."
+                )
+            self.total = (have if goes_on else 0) + int(length)
+            self.check_room()
+        return goes_on
+
+    def look(self) -> None:
+        """What is no file of this kind is deleted, and another source may have the right one."""
+        try:
+            look_at(self.part, self.target.name)
+        except FoleyError as error:
+            self.part.unlink(missing_ok=True)
+            why = str(error).rstrip(".")
+            raise Unreachable(
+                f"{self.remote.host} sent something else than {self.remote.name} ({why}): check "
+                "whether the network asks for a login, and try again."
+            ) from error
 
     def check(self, path: Path) -> dict[str, Any]:
         """Size and hashes of a whole file; a wrong one is deleted."""
@@ -263,6 +349,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """A token is only shown to the host it was meant for."""
 
     def redirect_request(self, request, fp, code, message, headers, url):
+        if not url.lower().startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(request.full_url, code, "no web address", headers, fp)
         new = super().redirect_request(request, fp, code, message, headers, url)
         if new is not None and (new.type, new.host) != (request.type, request.host):
             new.remove_header("Authorization")

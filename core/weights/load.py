@@ -19,6 +19,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import FoleyError
+from .pickle_calls import RUNS
 from .pickles import check_pickled, is_archive
 
 Keep = Callable[[str], bool]
@@ -74,47 +75,49 @@ def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
-def _check_file(path: Path) -> None:
-    """FoleyError unless `path` is a file that could hold weights."""
+def _check_file(path: Path, name: str) -> None:
+    """FoleyError unless `path` is a file that could hold the weights that `name` says."""
+    suffix = Path(name).suffix
     if path.is_dir():
-        raise FoleyError(f"{path.name} is a folder, not a weights file; name the file in it.")
+        raise FoleyError(f"{name} is a folder, not a weights file; name the file in it.")
     if not path.is_file():
         raise FoleyError(f"There is no weights file at {path}; check the path or the name.")
-    if path.suffix not in PICKLED | {".safetensors"}:
+    if suffix not in PICKLED | {".safetensors"}:
         raise FoleyError(
-            f"{path.name} is not a weights file: .safetensors, .pth, .pt, .ckpt and .bin are read."
+            f"{name} is not a weights file: .safetensors, .pth, .pt, .ckpt and .bin are read."
         )
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(64)
     if not size:
-        raise FoleyError(f"{path.name} is empty; get it again.")
+        raise FoleyError(f"{name} is empty; get it again.")
     if head.lstrip().startswith(_TEXT_HEADS):
         raise FoleyError(
-            f"{path.name} is a text file (a web page or a pointer to the real file), not weights; "
+            f"{name} is a text file (a web page or a pointer to the real file), not weights; "
             "get the file itself."
         )
-    if path.suffix in PICKLED and not head.startswith(_PICKLE_HEADS):
-        raise FoleyError(_DAMAGED.format(path.name))
+    if suffix in PICKLED and not head.startswith(_PICKLE_HEADS):
+        raise FoleyError(_DAMAGED.format(name))
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Checks a file, and turns what its readers raise about a bad one into one sentence."""
-    _check_file(path)
+def reading(path: Path, name: str = "") -> Iterator[None]:
+    """Checks a file, and turns what its readers raise about a bad one into one sentence.
+
+    name: what it is to be called, where that is not the name of the path.
+    """
+    name = name or path.name
+    _check_file(path, name)
     try:
         yield
     except FoleyError:
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise FoleyError(f"There is not enough memory to load {path.name}.") from error
+        raise FoleyError(f"There is not enough memory to load {name}.") from error
     except Exception as error:
         if type(error).__name__ == "UnpicklingError" and "eights only" in str(error):
-            raise FoleyError(
-                f"{path.name} holds more than weights and could run code: it was refused; get a "
-                ".safetensors file, or the original."
-            ) from error
-        raise FoleyError(_DAMAGED.format(path.name)) from error
+            raise FoleyError(f"{name} {RUNS}") from error
+        raise FoleyError(_DAMAGED.format(name)) from error
 
 
 def _read_safetensors(

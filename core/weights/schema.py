@@ -45,11 +45,11 @@ Hertz = Annotated[int, Within(1, 1 << 20)]
 _ANY_INT, _ANY_FLOAT = Within(-(1 << 53), 1 << 53), Within(-1e30, 1e30)
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, longest: int = LONGEST) -> Any:
     """The value of JSON text. Raises Unfit for what is longer than 1 MB, nested too deeply, holds
     NaN or is no JSON."""
-    if len(text) > LONGEST:
-        raise Unfit(f"it is longer than {LONGEST >> 20} MB")
+    if len(text) > longest:
+        raise Unfit(f"it is longer than {longest >> 20} MB")
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
@@ -60,10 +60,12 @@ def parse_json(text: str | bytes) -> Any:
         raise Unfit("it is no JSON") from None
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, longest: int = LONGEST) -> Any:
     """As `parse_json`, of a file. Raises Unfit; OSError where it cannot be read."""
+    if not path.is_file() and path.exists():
+        raise Unfit("it is no file")
     with path.open("rb") as file:
-        return parse_json(file.read(LONGEST + 1))
+        return parse_json(file.read(longest + 1), longest)
 
 
 def fitted(values: object, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ them, the user's own cache; then the places where other packs keep the same file
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,16 @@ from .fetch import CancelCheck, NotThere, Progress, Remote, Unreachable, fetch, 
 from .files import write_json
 from .minis import FOLDER as MINIS
 from .registry import entry
+from .schema import Unfit, read_json
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "FOLEYSTAGE_MODELS"
+ENDPOINT = "HF_ENDPOINT"
+_ADDRESS = re.compile(
+    r"https?://([a-z0-9]([a-z0-9_.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?(/[\w.~/-]*)?",
+    re.IGNORECASE | re.ASCII,
+)
 RECORDS = "foleystage_downloads.json"
 # ComfyUI's names of this pack's folders; "" in a mapping of folders means whole models folders.
 OWN_FOLDERS = ("foleystage", "foley")
@@ -139,7 +145,8 @@ def _online(row: Entry) -> list[Source]:
 
 
 def _first(candidates: Sequence[Path]) -> Path | None:
-    return next((path for path in candidates if path.is_file()), None)
+    """The first that is there; an empty file is what a broken download or a full disk left."""
+    return next((path for path in candidates if path.is_file() and path.stat().st_size), None)
 
 
 def _named_folders() -> list[Path]:
@@ -203,8 +210,7 @@ def _on_hub(source: Hub, token: str | None) -> Remote:
         from huggingface_hub.utils import build_hf_headers
     except ImportError as error:
         raise FoleyError("Downloads need huggingface_hub: pip install huggingface_hub.") from error
-    # The variable is read here: the hub's own copy of it is from when it was imported.
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+    endpoint = _endpoint()
     host = endpoint.split("//")[-1]
     if hub.constants.HF_HUB_OFFLINE:
         raise Unreachable(f"{host} is not asked, because HF_HUB_OFFLINE is set.")
@@ -232,6 +238,24 @@ def _on_hub(source: Hub, token: str | None) -> Remote:
     )
 
 
+def _endpoint() -> str:
+    """The hub's address, or its mirror's. The variable is read here: the hub's own copy of it is
+    from when it was imported. FoleyError for what is no address; nothing of it is repeated, as it
+    may hold a password."""
+    endpoint = os.environ.get(ENDPOINT, "").rstrip("/") or "https://huggingface.co"
+    if "@" in endpoint:
+        raise FoleyError(
+            f"{ENDPOINT} holds a name or a password, which it cannot: set HF_TOKEN for those, and "
+            f"{ENDPOINT} to the address alone."
+        )
+    if not _ADDRESS.fullmatch(endpoint):
+        raise FoleyError(
+            f"{ENDPOINT} is set, but to no address such as https://huggingface.co; correct it, or "
+            "unset it."
+        )
+    return endpoint
+
+
 def _hub_error(error: Exception, source: Hub, host: str) -> FoleyError:
     """One sentence for whatever the hub's client raised."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
@@ -249,9 +273,15 @@ def _hub_error(error: Exception, source: Hub, host: str) -> FoleyError:
 def _record(folder: Path, target: Path, source: Source, row: Entry, found: dict[str, Any]) -> None:
     """Notes beside the files what came from where: size and hashes where none are published."""
     path = folder / RECORDS
+    known = {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = read_json(path)
+        if not isinstance(known, dict):
+            raise Unfit("it is no object")
+    except FileNotFoundError:
+        pass
+    except (OSError, Unfit) as error:
+        log.warning("%s is written anew, as what it was cannot be read: %s", path, error)
         known = {}
     where = target.relative_to(folder).as_posix()
     known[where] = {"name": row.name, "source": str(source), "licence": row.licence.name, **found}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import weights
 from foleystage.cli import main
 from foleystage.core.catalog import SYSTEMS
 from foleystage.core.weights import advice
@@ -25,7 +26,7 @@ RUNNER = (
     "from foleystage.cli import main; raise SystemExit(main(sys.argv[1:]))"
 )
 REPO_FILE = "FF2416/AC-Foley/weights/ac_foley.pth"
-CONTENT = os.urandom(3_000_000)
+CONTENT = weights(3_000_000)
 
 
 def command(*arguments):
@@ -135,7 +136,7 @@ def test_an_unknown_name_stops_before_anything_is_fetched(hub, folder, capsys):
 def test_interrupt_keeps_what_came_and_the_next_run_goes_on(hub, folder, heed_interrupts):
     import pty
 
-    content = os.urandom(24_000_000)
+    content = weights(24_000_000)
     hub.add(REPO_FILE, content)
     hub.pace = 0.1
     screen, terminal = pty.openpty()

@@ -12,25 +12,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fake_hub import tensors, weights
 from filelock import FileLock
 from foleystage.core.errors import Cancelled, FoleyError
-from foleystage.core.weights import fetch, registry, store
-from foleystage.core.weights.entries import Entry, Hub, Licence, Manual, Url
+from foleystage.core.weights import fetch, store
+from foleystage.core.weights.entries import Hub, Manual, Url
 
-CONTENT = os.urandom(3_000_000)
+CONTENT = weights(3_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@pytest.fixture
-def row(monkeypatch):
-    """Adds a row named `test` with these sources to the registry."""
-
-    def add(*sources):
-        made = Entry("test", "generator", "3 MB", Licence("CC-BY-NC-4.0", "no"), sources)
-        monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, made))
-
-    return add
 
 
 @pytest.fixture
@@ -138,7 +128,7 @@ def test_a_busy_server_is_asked_again(hub, folder, net):
 @pytest.mark.parametrize(
     ("published", "message"),
     [
-        ({"bytes": 17}, "3000000 bytes instead of 17"),
+        ({"bytes": 17}, f"{len(CONTENT)} bytes instead of 17"),
         ({"sha256": "0" * 64}, "wrong sha256"),
         ({"md5": "0" * 32}, "wrong md5"),
     ],
@@ -188,7 +178,7 @@ def test_what_is_gone_is_said_to_be_gone(hub, folder, row, there, message):
 
 def test_the_next_source_is_tried_when_one_is_gone(hub, folder, row):
     row(Url(f"{hub.url}/owner/release", "v1.pth"), Hub("someone/model", "copy.safetensors"))
-    hub.add("someone/model/copy.safetensors", CONTENT)
+    hub.add("someone/model/copy.safetensors", tensors(1000))
     assert store.download("test") == folder / "copy.safetensors"
 
 
@@ -201,7 +191,7 @@ def test_a_release_is_resumed_and_checked_too(hub, folder, row):
 
 def test_small_files_come_beside_the_weights(hub, folder, row):
     row(Hub("someone/model", "model.safetensors", also=("tokenizer.json", "not_there.json")))
-    hub.add("someone/model/model.safetensors", CONTENT)
+    hub.add("someone/model/model.safetensors", tensors(1000))
     hub.add("someone/model/tokenizer.json", b"{}")
     path = store.download("test")
     assert path == folder / "test" / "model.safetensors" == store.find("test")
