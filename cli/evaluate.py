@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..core.evaluation.report import Settings
 
 _CODEC = "foley_mini_codec"
+_MOST_CODED = 64
 
 
 def add_command(commands) -> None:
@@ -109,4 +110,5 @@ def _evaluate_codec(options: Namespace) -> None:
     from ..core.training.codec_report import report_codec
 
     real = [Path(name) for name in options.sounds]
-    print(report_codec(FoleyMiniCodec.load(), clips=min(options.clips, 64), real=real).table())
+    clips = min(_settings(options).clips, _MOST_CODED)
+    print(report_codec(FoleyMiniCodec.load(), clips=clips, real=real).table())

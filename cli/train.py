@@ -6,6 +6,8 @@ import logging
 from argparse import Namespace
 from pathlib import Path
 
+_MOST_THREADS = 1024
+
 
 def add_command(commands) -> None:
     """Adds it to argparse's subparsers."""
@@ -32,9 +34,14 @@ def add_command(commands) -> None:
 def _train(options: Namespace) -> None:
     import torch
 
+    from ..core.errors import FoleyError
     from ..core.loading import pick_device
     from ..core.training.recipes import run_recipe
 
+    if not 0 <= options.threads <= _MOST_THREADS:
+        raise FoleyError(
+            f"--threads must be from 1 to {_MOST_THREADS}, or 0 for all, not {options.threads}."
+        )
     if options.threads:
         torch.set_num_threads(options.threads)
     logging.getLogger().setLevel(logging.INFO)

@@ -93,10 +93,11 @@ _TABLE = "text.table.weight"
 def _load_mini_text(path: Path, *, dtype: Any = None, device: Any = "cpu") -> nn.Module:
     words = read_metadata(path).get("words", "").split()
     rows, width = (sized(read_shapes(path), {_TABLE: 2}) or {}).get(_TABLE, (0, WIDTH))
-    if rows != len(words) + 1:
+    named = len(set(words))
+    if rows != named + 1:
         raise FoleyError(
-            f"{path.name} has {rows} vectors of words and names {len(words)} words: it is not a "
-            "file of this model; use the right one."
+            f"{path.name} has {rows} vectors of words and names {named} words: it is not a file of "
+            "this model; use the right one."
         )
     return fill_from(MiniTextEncoder(words, width), path, prefix="text.").to(device)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,13 @@ from .codecs.oobleck_diffusers import public_tensors
 from .errors import FoleyError
 from .generators.stable_audio_checkpoint import recognise
 from .generators.stable_audio_diffusers import public_network, public_timing
+from .weights.fill import building
 from .weights.load import read_weights
+from .weights.schema import Unfit, read_json
 
 _WEIGHTS = "diffusion_pytorch_model"
 _TRANSFORMER = "transformer"
+_WIDEST_HEAD = 1 << 12
 _Names = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
@@ -34,7 +36,7 @@ def read_folder(
     """
     config = _read_config(folder / _TRANSFORMER / "config.json")
     head_dim = config.get("attention_head_dim")
-    if not isinstance(head_dim, int) or head_dim < 1:
+    if type(head_dim) is not int or not 1 <= head_dim <= _WIDEST_HEAD:
         raise FoleyError(
             f"{folder.name}/{_TRANSFORMER}/config.json has no attention_head_dim: it is no "
             "transformer of Stable Audio; convert the weights files of this folder one by one."
@@ -51,13 +53,14 @@ def read_folder(
         stored: dict[str, Tensor] = {}
         for path in own:
             stored |= read_weights(path, dtype=dtype)
-        try:
-            tensors |= public(stored)
-        except KeyError as error:
-            raise FoleyError(
-                f"{own[0].name} in {folder.name}/{part} does not fit Stable Audio at {error}: it "
-                "is of another model."
-            ) from error
+        with building(f"{folder.name}/{part}"):
+            try:
+                tensors |= public(stored)
+            except KeyError as error:
+                raise FoleyError(
+                    f"{own[0].name} in {folder.name}/{part} does not fit Stable Audio at {error}: "
+                    "it is of another model."
+                ) from error
         files += own
     _check_heads(folder, tensors, head_dim)
     return tensors, files
@@ -75,8 +78,8 @@ def _check_heads(folder: Path, tensors: Mapping[str, Tensor], head_dim: int) -> 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = read_json(path)
+    except (OSError, Unfit) as error:
         folder = path.parent.parent
         raise FoleyError(
             f"{folder.name} is no folder of Stable Audio as diffusers keeps it: there is no "
@@ -98,7 +101,7 @@ def _weights_in(folder: Path) -> list[Path]:
     for path in (*whole, *variants[:1]):
         if path.is_file():
             return [path]
-    if pieces and len(pieces) == int(pieces[0].stem.rpartition("-")[2]):
+    if pieces and pieces[0].stem.rpartition("-")[2].lstrip("0") == str(len(pieces)):
         return pieces
     what = "misses a piece of its weights" if pieces else f"has no {whole[0].name}"
     raise FoleyError(f"{folder.parent.name}/{folder.name} {what}: download the whole model.")

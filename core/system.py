@@ -182,7 +182,7 @@ def encode_texts(
                 return {}
             make = partial(compute, prompt)
             key = content_key("words", store.weights("text"), prompt)
-            stream = (make() if cache is None else cache.get(key, make)).values
+            stream = (make() if cache is None else cache.get(key, make, 1)).values
             return {part.stream: stream} if stream.shape[1] else {}
 
         return [encode(prompt) for prompt in prompts]

@@ -25,6 +25,7 @@ from .base import Features
 log = logging.getLogger(__name__)
 
 _SAMPLES = 1024
+_HIGHEST_RATE = 1e6
 _FORMAT = "foleystage-features-1"
 _print_lock = threading.Lock()
 _OWN_FILE = re.compile(r"[0-9a-f]{64}\.safetensors")
@@ -54,11 +55,16 @@ class FeatureCache:
         """Bytes in memory."""
         return sum(features.values.nbytes for features in self._kept.values())
 
-    def get(self, key: str, compute: Callable[[], Features]) -> Features:
-        """The features of `key`, computed when they are not there. Never change what it returns."""
+    def get(self, key: str, compute: Callable[[], Features], rows: int | None = None) -> Features:
+        """The features of `key`, computed when they are not there. Never change what it returns.
+
+        rows: how many there must be along their first axis, where that is known.
+        """
         with self._lock:
             found = self._kept.get(key)
         found = found or self._from_disk(key)
+        if found is not None and rows not in (None, len(found.values)):
+            found = None
         if found is None:
             found = compute()
             self._to_disk(key, found)
@@ -75,23 +81,19 @@ class FeatureCache:
             self._kept.clear()
 
     def _from_disk(self, key: str) -> Features | None:
-        from safetensors import SafetensorError, safe_open
-
         if self.folder is None:
             return None
         path = _path(self.folder, key)
-        try:
-            with safe_open(path, "pt") as file:
-                # A copy: the file may be deleted while the features live.
-                values, about = file.get_tensor("values").clone(), file.metadata() or {}
-            with contextlib.suppress(OSError):  # a folder that is only read
-                os.utime(path)  # used now: what was not goes first
-            return Features(values, float(about["rate"]))
-        except FileNotFoundError:
+        if not path.is_file():
             return None
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        try:
+            found = _read(path)
+        except Exception as error:  # noqa: BLE001 - whatever lies there, features can be made anew
             log.info("Cached features %s cannot be read and are made again: %s", key[:12], error)
             return None
+        with contextlib.suppress(OSError):  # a folder that is only read
+            os.utime(path)  # used now: what was not goes first
+        return found
 
     def _to_disk(self, key: str, features: Features) -> None:
         from safetensors.torch import save_file
@@ -109,6 +111,23 @@ class FeatureCache:
         except Exception as error:  # noqa: BLE001 - a full disk must not cost the features
             beside.unlink(missing_ok=True)
             log.warning("Features could not be kept in %s: %s", self.folder, error)
+
+
+def _read(path: Path) -> Features:
+    """Features of a file, which others may have written too: numbers, and no more than it holds.
+    Raises ValueError and what safetensors does for anything else."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        # A copy: the file may be deleted while the features live.
+        values, about = file.get_tensor("values").clone(), file.metadata() or {}
+    rate = float(about["rate"])
+    plain = values.dtype == torch.float32 and values.ndim == 3
+    if about.get("format") != _FORMAT or not plain or not 0 <= rate <= _HIGHEST_RATE:
+        raise ValueError("these are no features")
+    if not torch.isfinite(values).all():
+        raise ValueError("they are not finite")
+    return Features(values, rate)
 
 
 def _prune(folder: Path, room: int) -> None:

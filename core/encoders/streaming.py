@@ -162,7 +162,7 @@ class StreamingEncoder:
         else:
             request, weights = self.layout.frame_request, self._lazy.weights
             key = content_key(self.layout.stream, str(request), weights, frames, rows)
-            encoded = self._cache.get(key, compute)
+            encoded = self._cache.get(key, compute, len(rows))
         self._done.append(encoded.values)
         self._rows += len(rows)
         self._reached(self._rows)

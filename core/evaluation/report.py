@@ -24,6 +24,9 @@ def counted(items: Sequence[Item], name: str, progress: Progress | None) -> Iter
             progress(name, done, len(items))
 
 
+_LEAST_SECONDS, _MOST_SECONDS, _MOST_SCALE = 0.1, 120.0, 1000.0
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is sampled of a system.
@@ -32,7 +35,7 @@ class Settings:
     the system's own.
 
     Raises:
-        FoleyError: less than two clips.
+        FoleyError: less than two clips, or figures that no scene or take can have.
     """
 
     clips: int
@@ -44,6 +47,16 @@ class Settings:
     def __post_init__(self) -> None:
         if self.clips < 2:
             raise FoleyError("Evaluation needs at least 2 clips.")
+        if not _LEAST_SECONDS <= self.seconds <= _MOST_SECONDS:
+            raise FoleyError(
+                f"Scenes are from {_LEAST_SECONDS:g} to {_MOST_SECONDS:g} s long, not "
+                f"{self.seconds:g} s."
+            )
+        if self.cfg_scale is not None and not abs(self.cfg_scale) <= _MOST_SCALE:
+            raise FoleyError(
+                f"The guidance scale must be a number up to {_MOST_SCALE:g}, not "
+                f"{self.cfg_scale:g}."
+            )
 
     def steps_of(self, system: System) -> int:
         """Steps that a system is sampled with."""

@@ -13,6 +13,7 @@ from ..codecs.foley_mini import FoleyMiniCodec
 from ..codecs.foley_mini_analysis import SAMPLES_PER_LATENT, Analysis, split_features
 from ..codecs.spectral import stft
 from ..scenes.synthesis import band_noise
+from ..weights.schema import Count, Seconds
 from .batches import device_of
 from .codec_report import log_mel_distance
 from .codec_sounds import scene_sound, training_sound
@@ -27,12 +28,12 @@ class CodecFigures:
     `choices`: crops of which the one with the highest crest is taken.
     """
 
-    clips: int = 900
-    scenes: int = 600
-    clip_seconds: float = 4.0
-    crop_latents: int = 32
-    batch: int = 8
-    choices: int = 2
+    clips: Count = 900
+    scenes: Count = 600
+    clip_seconds: Seconds = 4.0
+    crop_latents: Count = 32
+    batch: Count = 8
+    choices: Count = 2
     latent_noise: float = 0.35
     mel_weight: float = 0.3
     refit: bool = False

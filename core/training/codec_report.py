@@ -17,11 +17,13 @@ from torch import Tensor
 
 from ..codecs.base import Codec
 from ..codecs.spectral import griffin_lim, mel_filters, random_phase, stft
+from ..errors import FoleyError
 from .codec_sounds import scene_sound, training_sound
 
 _ENVELOPE_HOP = 16  # samples; at 32 kHz half a millisecond
 _SEARCH_MS = 20.0
 _MISS_MS = 15.0
+_SHORTEST, _QUIETEST = 0.5, 1e-4  # seconds and peak of a sound that is measured
 _TRAIN, _HELD = 21, 14  # first numbers of the seeds, as in the training of the mini codec
 
 
@@ -254,6 +256,7 @@ def report_codec(
     sounds. Latents are taken to have unit deviation.
     """
     rate = codec.sample_rate
+    clean = [_heard(path, rate) for path in real]
     rival = PcaGriffinLim(rate, codec.latent_dim).fit(
         _sounds(training_sound, _TRAIN, fit_clips, rate)
     )
@@ -273,7 +276,6 @@ def report_codec(
         return rival.decode(latent, generator=draws)
 
     held = [s[0] for s in _sounds(scene_sound, _HELD, clips, rate, share=1)]
-    clean = [_read(path, rate) for path in real]
     steady = 0.1 * torch.randn(1, 8 * rate // 2048 * 2048, generator=draws)
     return CodecReport(
         held=fidelity(trip, held, rate),
@@ -287,6 +289,16 @@ def report_codec(
         input_line_db=modulation_line(steady[0].numpy(), rate),
         decode_seconds={n: decode_seconds(codec, threads=n) for n in (1, 2)},
     )
+
+
+def _heard(path: Path, sample_rate: int) -> Tensor:
+    """The sound of a file `[T]`; FoleyError for one of which there is nothing to measure."""
+    sound = _read(path, sample_rate)
+    if len(sound) < _SHORTEST * sample_rate or float(sound.abs().max()) < _QUIETEST:
+        raise FoleyError(
+            f"{path.name} is silent, or shorter than {_SHORTEST:g} s: name another sound."
+        )
+    return sound
 
 
 @torch.no_grad()

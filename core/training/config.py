@@ -5,9 +5,14 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+
+from ..weights.schema import Count, Natural, Share, Within
+
+Optimizer = Literal["muon", "adamw", "adan"]
+Rate = Annotated[float, Within(0, 1000)]
 
 
 @dataclass(frozen=True)
@@ -20,27 +25,27 @@ class LoopConfig:
     (arXiv 2312.02696, section 3.1: it keeps (1 - 1/t)^(gamma + 1)).
     """
 
-    steps: int
-    learning_rate: float
-    optimizer: str = "muon"
-    seed: int = 0
-    stop_at: int | None = None  # leave the schedule here
-    restart_at: int | None = None  # the rate rises once more here, to `restart_rate`
-    restart_rate: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.02
-    warm_up: int = 50
-    final_factor: float = 0.01
-    drop_at: tuple[int, ...] = ()
-    drop_factor: float = 0.1
-    clip_norm: float = 1.0
-    ema: float = 0.995
-    ema_width: float = 0.0
+    steps: Count
+    learning_rate: Rate
+    optimizer: Optimizer = "muon"
+    seed: Natural = 0
+    stop_at: Count | None = None  # leave the schedule here
+    restart_at: Count | None = None  # the rate rises once more here, to `restart_rate`
+    restart_rate: Rate = 0.0
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    weight_decay: Rate = 0.02
+    warm_up: Natural = 50
+    final_factor: Share = 0.01
+    drop_at: tuple[Natural, ...] = ()
+    drop_factor: Share = 0.1
+    clip_norm: Annotated[float, Within(0, 1e9)] = 1.0
+    ema: Share = 0.995
+    ema_width: Share = 0.0
     autocast: bool = True
     precision: Literal["bf16", "fp16"] = "bf16"
-    log_every: int = 25
-    evaluate_every: int = 500
-    save_seconds: float = 120.0
+    log_every: Count = 25
+    evaluate_every: Count = 500
+    save_seconds: Annotated[float, Within(0, 1e9)] = 120.0
 
 
 def learning_rate_at(step: int, config: LoopConfig) -> float:

@@ -34,6 +34,7 @@ from ..scenes.materials import MATERIALS
 from ..scenes.scene import Split
 from ..weights.fill import fill
 from ..weights.load import read_weights
+from ..weights.schema import Count, Natural, Seconds, Share
 from ..weights.store import locate
 from .batches import device_of, on_device
 from .mini_flow import STEP, crop, flow_rows, latent_statistics
@@ -53,16 +54,16 @@ class BridgeFigures:
     that all of a take are. positions: see `BridgeConfig`.
     """
 
-    clips: int = 8000
-    validation_clips: int = 96
-    clip_seconds: float = 8.0
-    batch: int = 64
+    clips: Count = 8000
+    validation_clips: Count = 96
+    clip_seconds: Seconds = 8.0
+    batch: Count = 64
     base: str = ""
-    drop_text: float = 0.15
-    drop_tokens: float = 0.1
-    drop_clip: float = 0.0
+    drop_text: Share = 0.15
+    drop_tokens: Share = 0.1
+    drop_clip: Share = 0.0
     positions: Positions = "time"
-    workers: int = 2
+    workers: Natural = 2
 
 
 class MiniSystem(nn.Module):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..catalog import CODECS, VIDEO_ENCODERS, SystemSpec, system_of_file
 from ..errors import FoleyError
-from ..generators.bridge import Bridge, BridgeConfig, Positions, Shared
+from ..generators.bridge import Bridge, BridgeConfig
 from ..generators.foley_control import FoleyControl, FoleyControlConfig, bridged
 from ..generators.stable_audio import TEXT, StableAudioConfig
 from ..generators.stable_audio_checkpoint import BRIDGE, STABLE_AUDIO_CHECKPOINT
@@ -26,6 +26,7 @@ from ..parts import Part, read_checkpoint
 from ..recognition import detect
 from ..weights.fill import fill
 from ..weights.registry import entry
+from ..weights.schema import Count, Natural, Seconds, Share
 from ..weights.store import locate
 from .batches import device_of, on_device
 from .config import LoopConfig
@@ -38,7 +39,6 @@ from .media_folders import as_folders, own_names, resized
 Latents = Literal["sampled", "mean"]
 # What a recipe may say of the bridge; the backbone and the encoder say the rest.
 BRIDGE_FIGURES = ("adapter", "positions", "rotary_dim", "projected")
-_CHOICES = {"adapter": get_args(Shared), "positions": get_args(Positions)}
 _EVALUATED = 4  # batches
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -61,15 +61,15 @@ class BridgeFolderFigures:
     codec: str = ""
     encoder: str = "vjepa2_l"
     stream: str = ""
-    seconds: float = 12.0
+    seconds: Seconds = 12.0
     latents: Latents = "sampled"
-    batch: int = 384
-    drop_tokens: float = 0.1
-    drop_clip: float = 0.0
-    drop_text: float = 0.1
+    batch: Count = 384
+    drop_tokens: Share = 0.1
+    drop_clip: Share = 0.0
+    drop_text: Share = 0.1
     network: Mapping[str, Any] = field(default_factory=dict)
     checkpointing: bool = True
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "videos", as_folders(self.videos))
@@ -305,12 +305,6 @@ def _config(figures: BridgeFolderFigures, backbone: StableAudioConfig) -> FoleyC
         null_video="zeros" if figures.drop_clip else "off",
     )
     bridge = resized(bridge, figures.network, BRIDGE_FIGURES)
-    for name, known in _CHOICES.items():
-        if getattr(bridge, name) not in known:
-            raise FoleyError(
-                f"There is no {name} '{getattr(bridge, name)}' of a bridge; choose one of: "
-                f"{', '.join(known)}."
-            )
     if bridge.rotary_dim % 2 or not 0 < bridge.rotary_dim <= backbone.head_dim:
         raise FoleyError(
             f"The 'rotary_dim' of the bridge, {bridge.rotary_dim}, must be even and at most the "

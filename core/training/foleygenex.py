@@ -25,6 +25,7 @@ from ..scenes.pairs import REFERENCE_SECONDS, scene_sound
 from ..scenes.scene import Split
 from ..weights.files import read_metadata
 from ..weights.load import read_weights
+from ..weights.schema import Count, Natural, Seconds, Share
 from ..weights.store import locate
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
@@ -52,18 +53,18 @@ class GenExFigures(MaskFigures):
     without a picture. base: weights to begin with, "" for none.
     """
 
-    clips: int = 8000
-    validation_clips: int = 96
-    clip_seconds: float = 8.0
-    batch: int = 1
-    stray: float = 0.0
-    joined: float = 0.0
-    words_alone: float = 0.5
-    drop_video: float = 0.1
-    drop_text: float = 0.1
+    clips: Count = 8000
+    validation_clips: Count = 96
+    clip_seconds: Seconds = 8.0
+    batch: Count = 1
+    stray: Share = 0.0
+    joined: Share = 0.0
+    words_alone: Share = 0.5
+    drop_video: Share = 0.1
+    drop_text: Share = 0.1
     time_shift: float = -0.4  # mean of the logit of t
     base: str = "ac_foley_mini"
-    workers: int = 2
+    workers: Natural = 2
 
 
 class MiniSystem(nn.Module):

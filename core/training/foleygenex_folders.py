@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from ..errors import FoleyError
 from ..generators.base import CONTEXT, VIDEO_MASK
 from ..generators.foleygenex import FoleyGenEx, FoleyGenExConfig
 from ..generators.foleygenex_checkpoint import FOLEYGENEX_CHECKPOINT
+from ..weights.schema import Count, Natural, Seconds, Share
 from .batches import device_of, on_device
 from .genex_base import Nulls, base_config, begin, read_base
 from .genex_clips import check_folders, read_folder
@@ -53,14 +53,14 @@ class FolderFigures(MaskFigures):
     sounds: tuple[str, ...] = ()
     system: str = "foleygenex"
     codec: str = ""
-    seconds: float = 8.0
-    batch: int = 256
-    drop_video: float = 0.1
-    drop_text: float = 0.1
+    seconds: Seconds = 8.0
+    batch: Count = 256
+    drop_video: Share = 0.1
+    drop_text: Share = 0.1
     time_shift: float = 0.0  # mean of the logit of t
     base: str = ""
     nulls: Nulls = ""
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,11 +78,6 @@ class FolderSystem(nn.Module):
         super().__init__()
         self.generator = generator
         self.text = None if text is None else text.requires_grad_(False)
-
-
-def is_of_folders(figures: dict[str, Any]) -> bool:
-    """Whether a recipe's figures are of folders, and not of scenes."""
-    return "videos" in figures or "sounds" in figures
 
 
 class FolderTask:

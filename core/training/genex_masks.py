@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import FoleyError
+from ..weights.schema import Share
 from .masking import random_span
 
 Masking = Literal["none", "context", "target"]
@@ -32,9 +33,9 @@ class MaskFigures:
     """
 
     hidden: tuple[float, float] = (0.7, 1.0)
-    drop_context: float = 0.3
+    drop_context: Share = 0.3
     masking: Masking = "context"
-    masked: float = 1.0
+    masked: Share = 1.0
     embedding: bool = True
     ablation: Ablation = ""
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..generators.specmaskfoley import SpecMaskFoleyConfig
 from ..generators.specmaskfoley_checkpoint import record
+from ..weights.schema import Count, Share
 from .batches import device_of, on_device
 
 PICTURE = ("sync", "clip")
@@ -32,12 +33,12 @@ class MaskedFigures:
     the labels. drop_text: chance that the mask vector stands where the embedding would.
     """
 
-    batch: int = 24
+    batch: Count = 24
     masked: tuple[float, float] = (0.55, 0.25)
-    spans: float = 0.0
-    smoothing: float = 0.1
-    drop_text: float = 0.1
-    drop_video: float = 0.1
+    spans: Share = 0.0
+    smoothing: Share = 0.1
+    drop_text: Share = 0.1
+    drop_video: Share = 0.1
 
 
 class MaskedTokenTask(abc.ABC):

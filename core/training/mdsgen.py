@@ -27,6 +27,7 @@ from ..sampling.schedule import LOG_ALPHAS, STEPS
 from ..scenes import sample_scene
 from ..scenes.pairs import scene_sound
 from ..scenes.scene import Split
+from ..weights.schema import Count, Natural, Seconds, Share
 from ..weights.store import locate
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
@@ -56,24 +57,24 @@ class MDSGenFigures:
     csv: str = ""
     videos: str = ""
 
-    clips: int = 4000
-    validation_clips: int = 64
-    clip_seconds: float = 7.68
-    batch: int = 16
+    clips: Count = 4000
+    validation_clips: Count = 64
+    clip_seconds: Seconds = 7.68
+    batch: Count = 16
     mask: Masking = "temporal"
     mask_ratio: float = 0.3
     mask_weight: float = 1.0
-    masked_share: float = 1.0
-    drop: float = 0.1
+    masked_share: Share = 1.0
+    drop: Share = 0.1
     snr_cap: float = 5.0
     bound_weight: float = 1.0
-    seed: int = 0
+    seed: Natural = 0
     pooling: str = "none"
-    depth: int = 4
-    hidden_dim: int = 192
-    num_heads: int = 6
+    depth: Count = 4
+    hidden_dim: Count = 192
+    num_heads: Count = 6
     learn_sigma: bool = False
-    workers: int = 2
+    workers: Natural = 2
 
 
 class SceneRow:

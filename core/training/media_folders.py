@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from ..errors import FoleyError
 from ..media.formats import VIDEO_FILES
+from ..weights.schema import Unfit, fitted
 from .captions import SUFFIXES, relative
 from .genex_clips import CaptionedClip, find_table, is_list
 from .video_folder import read_list
@@ -20,6 +21,11 @@ Config = TypeVar("Config")
 def as_folders(named: str | Sequence[str]) -> tuple[str, ...]:
     """One folder or many, as a recipe may name them."""
     return (named,) if isinstance(named, str) else tuple(named)
+
+
+def is_of_folders(figures: Mapping[str, Any]) -> bool:
+    """Whether a recipe's figures are of folders, and not of scenes."""
+    return "videos" in figures or "sounds" in figures
 
 
 def own_names(kind: str, folders: Sequence[str]) -> list[str]:
@@ -83,9 +89,13 @@ def resized(config: Config, network: Mapping[str, Any], known: Sequence[str]) ->
     """The config of a network with the sizes that a recipe gives it.
 
     Raises:
-        FoleyError: a size that is not `known`.
+        FoleyError: a size that is not `known`, or is none.
     """
     if not isinstance(network, Mapping) or set(network) - set(known):
         raise FoleyError(f"The figure 'network' of this recipe may have: {', '.join(known)}.")
-    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
+    schema = get_type_hints(type(config), include_extras=True)
+    try:
+        sizes = fitted(network, {name: schema[name] for name in known})
+    except Unfit as error:
+        raise FoleyError(f"The 'network' of this recipe is not right: {error}.") from error
     return replace(config, **sizes)  # type: ignore[type-var]

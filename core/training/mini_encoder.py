@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
 from ..encoders.mini_video import peaks
 from ..scenes.scene import Split
+from ..weights.schema import Count, Natural, Seconds
 from .batches import device_of
 from .clips import MotionRow, map_scenes
 
@@ -23,13 +24,13 @@ _NEAR = 0.6  # of the bump at a hit: a moment whose strength counts
 class EncoderFigures:
     """Data of the run. One clip in five is a clean one. `left_out` kinds are never trained on."""
 
-    clips: int = 4000
-    validation_clips: int = 200
-    clip_seconds: float = 4.0
-    crop_seconds: float = 2.56
-    batch: int = 16
+    clips: Count = 4000
+    validation_clips: Count = 200
+    clip_seconds: Seconds = 4.0
+    crop_seconds: Seconds = 2.56
+    batch: Count = 16
     left_out: tuple[str, ...] = ()
-    workers: int = 2
+    workers: Natural = 2
 
 
 class EncoderTask:

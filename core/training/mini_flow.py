@@ -17,6 +17,7 @@ from ..scenes import sample_scene
 from ..scenes.materials import MATERIALS
 from ..scenes.pairs import level_reference, scene_sound
 from ..scenes.scene import Split
+from ..weights.schema import Count, Natural, Seconds, Share
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .prompts import sample_prompt, vocabulary
@@ -31,18 +32,18 @@ _CLEAN_ONE_IN = 5
 class FlowFigures:
     """Data and condition dropout of the run. Events are given as they were, not encoded."""
 
-    clips: int = 8000
-    validation_clips: int = 96
-    clip_seconds: float = 8.0
+    clips: Count = 8000
+    validation_clips: Count = 96
+    clip_seconds: Seconds = 8.0
     left_out: tuple[str, ...] = ()
-    overlapping_until: float = 0.2  # share of the run with the reference from inside the target
-    drop_video: float = 0.1
-    drop_reference: float = 0.4
-    drop_text: float = 0.35
-    drop_all: float = 0.03
+    overlapping_until: Share = 0.2  # share of the run with the reference from inside the target
+    drop_video: Share = 0.1
+    drop_reference: Share = 0.4
+    drop_text: Share = 0.35
+    drop_all: Share = 0.03
     condition_gain: float = 4.0  # of the pooled condition at the start, which is learned slowly
     time_shift: float = -0.4  # mean of the logit of t; below 0 more of the noisy end
-    workers: int = 2
+    workers: Natural = 2
 
 
 class MiniSystem(nn.Module):

@@ -21,6 +21,7 @@ from ..encoders.mini_text import MiniTextEncoder
 from ..generators.specmaskfoley import Aligned, SpecMaskFoley, specmaskfoley_mini
 from ..scenes.materials import MATERIALS
 from ..weights.load import read_weights
+from ..weights.schema import Count, Natural
 from ..weights.store import locate
 from .masked_tokens import MaskedFigures, MaskedTokenTask, train_branch_alone
 from .prompts import sample_prompt, vocabulary
@@ -37,12 +38,12 @@ class TokenFigures(MaskedFigures):
     backbone itself. alignment: see `SpecMaskFoleyConfig`.
     """
 
-    clips: int = 8000
-    validation_clips: int = 96
+    clips: Count = 8000
+    validation_clips: Count = 96
     codec: str = "mini_token_codec"
     base: str = ""
     alignment: Aligned = "columns"
-    workers: int = 2
+    workers: Natural = 2
 
 
 class MiniSystem(nn.Module):

@@ -36,6 +36,7 @@ from ..stores import Resident
 from ..system import encode_video
 from ..weights.families import Family
 from ..weights.fill import fill
+from ..weights.schema import Natural
 from ..weights.store import locate
 from .genex_clips import CaptionedClip
 from .genex_features import Maker, Row, features_of, fit_stream, made_with, sound_of
@@ -67,7 +68,7 @@ class TokenFolderFigures(MaskedFigures):
     codec: str = "specmaskgit_vqgan"
     base: str = ""
     network: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
         for kind in ("sounds", "videos"):

@@ -24,6 +24,7 @@ from ..codecs.specvqgan import LOG_RANGE, scaled_mel
 from ..errors import FoleyError
 from ..generators.specmaskgit import CODEC_VARIANT
 from ..media import fit_length
+from ..weights.schema import Count, Seconds
 from .batches import device_of, on_device
 from .genex_clips import CaptionedClip
 from .genex_features import Maker, Row, features_of, sound_of
@@ -53,14 +54,14 @@ class VQGANFigures:
     """
 
     sounds: tuple[str, ...] = ()
-    seconds: float = 10.0
-    frames: int = 848
-    batch: int = 32
+    seconds: Seconds = 10.0
+    frames: Count = 848
+    batch: Count = 32
     codebook: float = 0.25
     perceptual: str = ""
     perceptual_weight: float = 1.0
     discriminator_weight: float = 0.8
-    discriminator_from: int = 30001
+    discriminator_from: Count = 30001
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

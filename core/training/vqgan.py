@@ -27,6 +27,7 @@ from ..scenes.pairs import scene_sound
 from ..scenes.scene import Split
 from ..weights.files import save
 from ..weights.load import read_weights
+from ..weights.schema import Count, Natural, Share
 from .batches import device_of, on_device
 from .clips import event_targets, map_scenes
 from .mel_picture import fit_mel_picture
@@ -85,14 +86,14 @@ class VQFigures:
     after which codes that were not taken begin anew; revive_until: share of the run.
     """
 
-    clips: int = 8000
-    validation_clips: int = 96
-    frames: int = 160
-    batch: int = 16
+    clips: Count = 8000
+    validation_clips: Count = 96
+    frames: Count = 160
+    batch: Count = 16
     commitment: float = 0.25
-    revive_every: int = 50
-    revive_until: float = 0.6
-    workers: int = 2
+    revive_every: Count = 50
+    revive_until: Share = 0.6
+    workers: Natural = 2
 
 
 class Reconstructed(NamedTuple):

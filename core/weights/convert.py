@@ -36,7 +36,8 @@ def convert(
     name of a file, is known there; else they are "unknown".
 
     Raises:
-        FoleyError: a file or folder that cannot be read, an `out` that exists or cannot be written.
+        FoleyError: a file or folder that cannot be read, or holds what safetensors cannot; an `out`
+            that exists or cannot be written.
     """
     path = Path(path)
     of_folder = read_folder if path.is_dir() else None
@@ -54,6 +55,8 @@ def convert(
     about = _metadata(path, family, by_name=of_folder is None)
     try:
         save(out, tensors, about, dtype=None)
+    except FoleyError as error:
+        raise FoleyError(f"{path.name} cannot be converted. {error}") from error
     except Exception as error:
         raise FoleyError(
             f"{out.name} cannot be written to {out.parent}: make room, or name another folder."

@@ -14,9 +14,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from ..errors import FoleyError
 from .load import PICKLED, reading
 
 _CHUNK = 1 << 20
+# Of the header of a safetensors file.
+_RESERVED = "__metadata__"
+_SHOWN = 60
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
@@ -47,15 +51,34 @@ def save(
     metadata: Mapping[str, str],
     dtype: torch.dtype | None = torch.float16,
 ) -> None:
-    """Write a safetensors file; floats in `dtype`, None as they are."""
+    """Write a safetensors file; floats in `dtype`, None as they are.
+
+    Raises:
+        FoleyError: a name or a type of numbers that the format cannot hold.
+    """
     from safetensors.torch import save_file
 
+    _check_names_and_types(tensors)
     stored = {
         key: value.to(dtype or value.dtype) if value.is_floating_point() else value
         for key, value in tensors.items()
     }
     with _beside(Path(path)) as beside:
         save_file(_unshared(stored), beside, dict(sorted(metadata.items())))
+
+
+def _check_names_and_types(tensors: Mapping[str, Tensor]) -> None:
+    for key, value in tensors.items():
+        if key == _RESERVED or not key.isprintable():
+            raise FoleyError(
+                f"A tensor is named {ascii(key)[:_SHOWN]}, which safetensors files cannot hold: it "
+                "is no weight of a network here."
+            )
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            raise FoleyError(
+                f"The tensor {key[:_SHOWN]} is sparse, quantized or complex, which no network here "
+                "takes: get its plain version."
+            )
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ _PICKLES_AFTER_MAGIC = 4  # protocol, machine, the checkpoint, keys of its stora
 # Memory that a pickle may make objects in: so many times its file, of which a copy is read too.
 _TIMES, _FIXED = 3, 32 << 20
 _STOP = ord(".")
-_MOST_OPCODES = 5_000_000
+_MOST_OPCODES = 3_000_000
 _MOST_NESTED = 100
 _LONGEST_TEXT = 1 << 20
 _LONGEST_NAME = 200

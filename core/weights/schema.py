@@ -116,6 +116,8 @@ def _fitted(value: Any, wanted: Any, name: str) -> Any:
         return value
     if origin in (typing.Union, types.UnionType):
         return _one_of(value, arguments, name)
+    if origin is tuple and isinstance(value, str):
+        value = [value]  # one text is a list of one
     if origin is tuple and isinstance(value, (list, tuple)):
         return _several(value, arguments, name)
     if wanted is type(None) and value is None:

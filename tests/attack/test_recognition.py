@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 
-import case as golden
 import pytest
 from foleystage.core.catalog import SYSTEMS
 from foleystage.core.errors import FoleyError
@@ -21,72 +19,8 @@ from foleystage.core.recognition import detect, detect_shapes
 from foleystage.core.weights.files import read_metadata
 from foleystage.core.weights.load import read_shapes, read_weights
 from foleystage.core.weights.minis import mini_path
+from known import MINIS, keys_that_matter, known
 from safetensors.torch import save_file
-
-hypothesis = pytest.importorskip("hypothesis")
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as some  # noqa: E402
-
-MINIS = (
-    "ac_foley_mini",
-    "foleygenex_mini",
-    "mdsgen_mini",
-    "specmaskfoley_mini",
-    "stable_audio_mini",
-    "foley_control_mini",
-)
-PUBLIC = (
-    "mmaudio_net_small_16k_full",
-    "ac_foley_net_full",
-    "mdsgen_b2",
-    "dfn5b_clip",
-    "vjepa2_full",
-    "mmaudio_vae_16k_full",
-    "bigvgan_16k_full",
-    "hifigan_22k",
-    "specvqgan_melgan",
-    "specvqgan_codec",
-    "audioldm_vae",
-    "sd_vae_mel_full",
-    "oobleck_vae_full",
-)
-FAMILIES = (*MINIS, *(name for name in PUBLIC if (golden.HERE / f"{name}.json").is_file()))
-SHAPES = some.lists(some.sampled_from([0, 1, 2, 3, 64, 192, 1 << 20, 1 << 62]), max_size=6)
-QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-
-
-@functools.cache
-def known(name):
-    if name in MINIS:
-        path = mini_path(name)
-        return read_shapes(path), read_metadata(path)
-    return {key: tuple(shape) for key, shape in golden.load(name).shapes().items()}, {}
-
-
-def keys_that_matter(shapes):
-    """Those that are read: beside the first of a block, few are."""
-    return sorted(key for key in shapes if not any(f".{n}." in key for n in range(4, 40)))
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_shapes_that_are_another_s_are_known_or_not(name):
-    shapes, about = known(name)
-    checkpoints = {row.generator.checkpoint.family: row.generator for row in SYSTEMS.values()}
-
-    @QUICK
-    @given(some.dictionaries(some.sampled_from(keys_that_matter(shapes)), SHAPES, max_size=4))
-    def check(changed):
-        other = {**shapes, **{key: tuple(shape) for key, shape in changed.items()}}
-        without = {key: shape for key, shape in shapes.items() if key not in changed}
-        for given_shapes in (other, without, {**shapes, **dict.fromkeys(changed, ())}):
-            try:
-                detect_shapes(given_shapes)
-                for part in checkpoints.values():
-                    part.checkpoint.recognise(given_shapes, about)
-            except FoleyError as error:
-                assert str(error)
-
-    check()
 
 
 def every_key(name, changes):

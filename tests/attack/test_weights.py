@@ -151,8 +151,8 @@ PICKLES = {
         GROWS,
     ),
     "a million dicts": (beside(b"](" + b"}" * 1_000_000 + b"e"), GROWS),
-    "ten million nothings": (beside(b"](" + b"N" * 10_000_000 + b"e"), GROWS),
-    "protocols without end": (b"\x80\x02" * 6_000_000 + PLAIN, GROWS),
+    "millions of nothings": (beside(b"](" + b"N" * 4_000_000 + b"e"), GROWS),
+    "protocols without end": (b"\x80\x02" * 3_100_000 + PLAIN, GROWS),
     "marks without end": (b"(" * 100_000 + PLAIN, GROWS),
     "a million copies": (
         beside(

@@ -329,7 +329,7 @@ def test_figures_of_a_backbone_that_do_not_fit_are_refused(media, tmp_path, more
         ({"base": "ac_foley_mini"}, "network of AC-Foley; the branch needs a SpecMaskGIT"),
         ({"base": "nowhere.safetensors"}, "no weights file at nowhere"),
         ({"network": {"depth": 3}}, "'network' of this recipe may have: columns, control_depth"),
-        ({"network": {"alignment": "rows"}}, "no alignment 'rows'; choose one of: columns"),
+        ({"network": {"alignment": "rows"}}, "'alignment' must be one of 'columns'"),
         ({"network": {"control_depth": 4}}, "has 3 blocks, of which 4 cannot be copied"),
         ({"network": {**BRANCH, "columns": 20}}, "has 53 columns, and this run has 20"),
     ],

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,8 +18,10 @@ from torch import Tensor, nn
 from ...errors import FoleyError
 from ...media.files import write_beside
 from ...weights.files import save
+from ...weights.schema import Unfit, fitted_to, read_json
 from ..config import LoopConfig
 from ..loop import train
+from ..media_folders import is_of_folders
 from ..processes import processes
 
 FOLDER = Path(__file__).parent
@@ -28,9 +29,11 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of recipe: how its task is made, and what of the trained module is kept."""
+    """A sort of recipe: what figures it has (a dataclass, those of scenes first, then of folders),
+    how its task is made of them, and what of the trained module is kept."""
 
-    task: Callable[[dict[str, Any], LoopConfig, Path, torch.device], Any]
+    figures: tuple[type, ...]
+    task: Callable[[Any, LoopConfig, Path, torch.device], Any]
     tensors: Callable[[nn.Module], dict[str, Tensor]]
     metadata: Callable[[nn.Module], dict[str, str]]
 
@@ -46,12 +49,14 @@ def run_recipe(name: str, folder: Path, device: str = "cpu", *, accumulate: int 
     """
     recipe = read_recipe(name)
     stem = Path(name).stem
+    # All that a recipe says is checked before anything is read or rendered.
     kind, config, run = _kinds()[recipe["task"]], _loop_config(recipe, stem), folder / stem
+    figures = _figures(kind, recipe, stem)
     precision = config.precision if config.autocast else "no"
     with processes(device=device, precision=precision, accumulate=accumulate) as accelerator:
         # The first process renders or reads what the others then find in the cache.
         with accelerator.main_process_first():
-            task = kind.task(recipe["figures"], config, folder / "cache", accelerator.device)
+            task = kind.task(figures, config, folder / "cache", accelerator.device)
         model = train(task, config, run, accelerator).cpu()
         if not accelerator.is_main_process:
             return []
@@ -71,35 +76,47 @@ def _write(kind: Kind, family: str, model: nn.Module, config: LoopConfig, run: P
 
 
 def _loop_config(recipe: dict[str, Any], stem: str) -> LoopConfig:
-    loop: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in recipe["loop"].items()
-    }
     try:
-        return LoopConfig(**loop)
-    except TypeError as error:
+        return fitted_to(LoopConfig, recipe["loop"])
+    except Unfit as error:
         raise FoleyError(
-            f"The loop of the recipe {stem} needs 'steps' and 'learning_rate', and may have: "
-            f"{', '.join(field.name for field in fields(LoopConfig))}."
+            f"The loop of the recipe {stem} is not right: {error}. It needs 'steps' and "
+            f"'learning_rate', and may have: {_names(LoopConfig)}."
         ) from error
+
+
+def _figures(kind: Kind, recipe: dict[str, Any], stem: str) -> Any:
+    values = recipe["figures"]
+    of = kind.figures[-1] if isinstance(values, dict) and is_of_folders(values) else kind.figures[0]
+    try:
+        return fitted_to(of, values)
+    except Unfit as error:
+        raise FoleyError(
+            f"The figures of the recipe {stem} are not right: {error}. The figures of this recipe "
+            f"may be: {_names(of)}."
+        ) from error
+
+
+def _names(kind: Any) -> str:
+    return ", ".join(field.name for field in fields(kind))
 
 
 def read_recipe(name: str) -> dict[str, Any]:
     """A bundled recipe by name, or one's own by path."""
     path = Path(name) if name.endswith(".json") else FOLDER / f"{name}.json"
     try:
-        recipe = json.loads(path.read_text("utf-8"))
+        recipe = read_json(path)
     except FileNotFoundError as error:
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
         raise FoleyError(f"There is no recipe '{name}'; bundled ones are: {known}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, Unfit) as error:
+        why = f" ({error})" if isinstance(error, Unfit) else ""
         raise FoleyError(
-            f"The recipe {path.name} cannot be read as JSON; compare it with a bundled one."
+            f"The recipe {path.name} cannot be read as JSON{why}; compare it with a bundled one."
         ) from error
-    if (
-        not isinstance(recipe, dict)
-        or recipe.get("task") not in _kinds()
-        or not {"figures", "loop"} <= recipe.keys()
-    ):
+    if not isinstance(recipe, dict) or recipe.keys() != {"task", "figures", "loop"}:
+        recipe = {}
+    if not isinstance(recipe.get("task"), str) or recipe["task"] not in _kinds():
         raise FoleyError(
             f"The recipe {path.name} needs 'task' ({', '.join(_kinds())}), 'figures' and 'loop'."
         )
@@ -113,7 +130,7 @@ def _kinds() -> dict[str, Kind]:
     from ..foley_control import tensors as bridge_tensors
     from ..foley_control_folders import BridgeFolderFigures, BridgeFolderTask, half_on
     from ..foleygenex import GenExFigures, GenExTask, file_metadata, half_tensors
-    from ..foleygenex_folders import FolderFigures, FolderTask, is_of_folders
+    from ..foleygenex_folders import FolderFigures, FolderTask
     from ..masked_tokens import file_metadata as token_metadata
     from ..mdsgen import (
         MDSGenFigures,
@@ -129,76 +146,71 @@ def _kinds() -> dict[str, Kind]:
     from ..specvqgan import VQGANFigures, VQGANTask, codec_metadata, codec_tensors
     from ..vqgan import VQFigures, VQTask
 
-    def figures(kind, values):
-        try:
-            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-        except TypeError as error:
-            known = ", ".join(field.name for field in fields(kind))
-            raise FoleyError(f"The figures of this recipe may be: {known}.") from error
-
     return {
         "video_encoder": Kind(
-            lambda values, loop, cache, device: EncoderTask(figures(EncoderFigures, values), cache),
+            (EncoderFigures,),
+            lambda figures, loop, cache, device: EncoderTask(figures, cache),
             lambda model: model.state_dict(),
             lambda model: {},
         ),
         "mini_tokens": Kind(
-            lambda values, loop, cache, device: VQTask(
-                figures(VQFigures, values), loop.steps, cache
-            ),
+            (VQFigures,),
+            lambda figures, loop, cache, device: VQTask(figures, loop.steps, cache),
             lambda model: model.state_dict(),
             lambda model: {},
         ),
         "specvqgan": Kind(
-            lambda values, loop, cache, device: VQGANTask(figures(VQGANFigures, values), cache),
+            (VQGANFigures,),
+            lambda figures, loop, cache, device: VQGANTask(figures, cache),
             codec_tensors,
             codec_metadata,
         ),
         "specmaskfoley": Kind(
-            lambda values, loop, cache, device: (
-                TokenFolderTask(figures(TokenFolderFigures, values), cache, device)
-                if is_of_folders(values)
-                else TokenTask(figures(TokenFigures, values), cache)
+            (TokenFigures, TokenFolderFigures),
+            lambda figures, loop, cache, device: (
+                TokenFolderTask(figures, cache, device)
+                if isinstance(figures, TokenFolderFigures)
+                else TokenTask(figures, cache)
             ),
             lambda model: model.state_dict(),
             token_metadata,
         ),
         "foley_control": Kind(
-            lambda values, loop, cache, device: (
-                BridgeFolderTask(
-                    figures(BridgeFolderFigures, values), cache, device, half_on(device, loop)
-                )
-                if is_of_folders(values)
-                else BridgeTask(figures(BridgeFigures, values), cache)
+            (BridgeFigures, BridgeFolderFigures),
+            lambda figures, loop, cache, device: (
+                BridgeFolderTask(figures, cache, device, half_on(device, loop))
+                if isinstance(figures, BridgeFolderFigures)
+                else BridgeTask(figures, cache)
             ),
             bridge_tensors,
             bridge_metadata,
         ),
         "codec": Kind(
-            lambda values, loop, cache, device: CodecTask(figures(CodecFigures, values), cache),
+            (CodecFigures,),
+            lambda figures, loop, cache, device: CodecTask(figures, cache),
             lambda model: settle(model).state_dict(),
             lambda model: {},
         ),
         "mdsgen": Kind(
-            lambda values, loop, cache, device: MDSGenTask(
-                figures(MDSGenFigures, values),
-                training_data(figures(MDSGenFigures, values), cache, device),
+            (MDSGenFigures,),
+            lambda figures, loop, cache, device: MDSGenTask(
+                figures, training_data(figures, cache, device)
             ),
             inference_tensors,
             network_figures,
         ),
         "flow": Kind(
-            lambda values, loop, cache, device: FlowTask(
-                figures(FlowFigures, values), loop.steps, cache
-            ),
+            (FlowFigures,),
+            lambda figures, loop, cache, device: FlowTask(figures, loop.steps, cache),
             lambda model: model.state_dict(),
             lambda model: {"words": " ".join(model.text.words)},
         ),
         "foleygenex": Kind(
-            lambda values, loop, cache, device: (
-                FolderTask(figures(FolderFigures, values), cache, device)
-                if is_of_folders(values)
-                else GenExTask(figures(GenExFigures, values), cache)
+            (GenExFigures, FolderFigures),
+            lambda figures, loop, cache, device: (
+                FolderTask(figures, cache, device)
+                if isinstance(figures, FolderFigures)
+                else GenExTask(figures, cache)
             ),
             half_tensors,
             file_metadata,
