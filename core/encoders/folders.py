@@ -62,10 +62,13 @@ def _with_vocabulary(folders: list[Path]) -> Path:
 
 
 def _load_tokenizer(folder: Path, registered: str) -> Any:
-    """transformers' tokenizer of a model folder; never asks the network."""
+    """transformers' tokenizer of a model folder; asks no network and runs no code of it."""
     transformers = require_transformers()
     try:
-        return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        # Without the last, a folder that holds code has transformers ask whether to run it.
+        return transformers.AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:
         source = entry(registered).source
         raise FoleyError(

@@ -14,6 +14,7 @@ import torch
 from foleystage.cli import main
 from foleystage.core.encoders.base import Features
 from foleystage.core.encoders.cache import FeatureCache, content_key
+from foleystage.core.encoders.folders import _load_tokenizer
 from foleystage.core.errors import FoleyError
 from foleystage.core.recognition import detect_shapes
 from foleystage.core.training.recipes import FOLDER, read_recipe, run_recipe
@@ -278,3 +279,16 @@ def test_figures_of_an_evaluation_are_checked(tmp_path, capsys, options):
     wanted = ["evaluate", "mdsgen_mini", "--clips", "2", "--out", str(tmp_path / "out")]
     assert main([*wanted, *options]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_s_folder_runs_no_code(tmp_path, monkeypatch):
+    """transformers asks at the terminal whether to, unless it is told not to."""
+    pytest.importorskip("transformers")
+    monkeypatch.setattr("builtins.input", lambda *said: "y")
+    classes = {"auto_map": {"AutoTokenizer": ["own.Own", None], "AutoConfig": "own.Own"}}
+    for name in ("tokenizer_config.json", "config.json"):
+        (tmp_path / name).write_text(json.dumps({"model_type": "own", **classes}))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'hacked')!r}, 'w')\nclass Own: pass\n")
+    with pytest.raises(FoleyError, match="holds no tokenizer that can be read"):
+        _load_tokenizer(tmp_path, "t5_base")
+    assert not (tmp_path / "hacked").exists()

@@ -371,10 +371,7 @@ def test_folders_and_captions_that_are_missing_are_said_in_one_sentence(tmp_path
         ({"codec": "t5_base"}, "is t5 .*, not stable_audio: name the weights of stable_audio_cod"),
         ({"latents": "median"}, "latents are sampled or mean, not 'median'"),
         ({"network": {"depth": 3}}, "'network' of this recipe may have: adapter, positions"),
-        (
-            {"network": {"positions": "late"}},
-            "'positions' must be one of 'index'",
-        ),
+        ({"network": {"positions": "late"}}, "'positions' must be one of 'index'"),
         ({"network": {"rotary_dim": 66}}, "'rotary_dim' of the bridge, 66, must be even and"),
     ],
 )
