@@ -103,7 +103,7 @@ def test_noise_follows_the_scene_so_runs_compare_clip_by_clip(model, recorder):
         ("taste", {}, "no protocol 'taste'"),
         ("timbre", {"clips": 1}, "at least 2 clips"),
         ("timbre", {"seconds": 0.5}, "1 to 60 s"),
-        ("timbre", {"seconds": float("nan")}, "1 to 60 s"),
+        ("timbre", {"seconds": float("nan")}, "Scenes are from 0.1 to 120 s long, not nan s"),
         ("reference", {"steps": 0}, "number of steps"),
     ],
 )
