@@ -16,13 +16,13 @@ SEEDS = int(os.environ.get("FOLEYSTAGE_FUZZ", "60"))
 
 
 @pytest.fixture(scope="module")
-def fuzzed(folder):
+def fuzzed(media_folder):
     sound = {0: make.tone(RATE)}
     return [
-        make.clip(folder / "f.mp4", b_frames=2, sound=sound, sound_codec="aac"),
-        make.clip(folder / "f.mkv", sound=sound, sound_codec="flac"),
-        make.clip(folder / "f.avi", codec="mpeg4", sound=sound, sound_codec="mp3"),
-        make.wav(folder / "f.wav", struct.pack("<2000h", *range(2000)), rate=RATE, bits=16),
+        make.clip(media_folder / "f.mp4", b_frames=2, sound=sound, sound_codec="aac"),
+        make.clip(media_folder / "f.mkv", sound=sound, sound_codec="flac"),
+        make.clip(media_folder / "f.avi", codec="mpeg4", sound=sound, sound_codec="mp3"),
+        make.wav(media_folder / "f.wav", struct.pack("<2000h", *range(2000)), rate=RATE, bits=16),
     ]
 
 

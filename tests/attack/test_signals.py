@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -77,16 +76,14 @@ class Forked:
 def forked(tmp_path_factory):
     """With a hub that has the weights `small`."""
     pytest.importorskip("huggingface_hub")
-    place = Path(__file__).parents[1] / "weights" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("weights_fixtures", place)
-    fixtures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fixtures)
+    import fake_hub
+
     folder = tmp_path_factory.mktemp("forked")
-    hub = fixtures.FakeHub()
+    hub = fake_hub.FakeHub()
     hub.pace = 0.01
     save_file({"weight": torch.rand(1_000_000)}, folder / "n.safetensors")
     hub.add("a/b/n.safetensors", (folder / "n.safetensors").read_bytes())
-    handler = type("Handler", (fixtures._Handler,), {"hub": hub})
+    handler = type("Handler", (fake_hub._Handler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
