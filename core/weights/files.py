@@ -15,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import FoleyError
+from ..leftovers import sweep_once, temporary_folder
 from .load import PICKLED, reading
 
 _CHUNK = 1 << 20
@@ -91,12 +92,10 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def _beside(path: Path) -> Iterator[Path]:
     """A path in the same folder, which is made; what was written there is moved to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    sweep_once(path.parent)
+    with temporary_folder(path.parent) as folder:  # safetensors writes a second file beside its own
+        yield folder / path.name
+        os.replace(folder / path.name, path)
 
 
 def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from foleystage.core.media import files, mux, write_audio
 from foleystage.core.media.files import write_beside, write_together
 from foleystage.core.results import plot
 from foleystage.core.results.planning import plan_outputs
+from foleystage.core.weights.files import save
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
 CJK = "\u91d1"
@@ -243,16 +244,20 @@ def test_a_place_that_is_taken_meanwhile_keeps_all_others_free(folder):
 HOLDER = (
     "import sys, time, types; from pathlib import Path; package = types.ModuleType('foleystage'); "
     "package.__path__ = [sys.argv[1]]; sys.modules['foleystage'] = package; "
-    "from foleystage.core.leftovers import create_temporary; "
-    "path, file = create_temporary(Path('.')); file.write(b'half'); file.flush(); "
-    "print(path, flush=True); time.sleep(60)"
+    "from foleystage.core.leftovers import create_temporary, temporary_folder; "
 )
+HOLDERS = {
+    "file": "path, file = create_temporary(Path('.')); file.write(b'half'); file.flush(); ",
+    "folder": "held = temporary_folder(Path('.')); path = held.__enter__(); "
+    "(path / 'half').touch(); ",
+}
 
 
-@pytest.fixture
-def holder(folder):
-    """A process that is writing a file, and the file's name."""
-    command = [sys.executable, "-c", HOLDER, str(ROOT)]
+@pytest.fixture(params=HOLDERS)
+def holder(folder, request):
+    """A process that is writing a file, or files in a folder, and its name."""
+    wait = "print(path, flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", HOLDER + HOLDERS[request.param] + wait, str(ROOT)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     yield process, process.stdout.readline().strip()
     process.kill()
@@ -272,7 +277,7 @@ def test_what_a_dead_process_left_is_swept_and_nothing_that_lives(folder, holder
 
 
 @POSIX
-@pytest.mark.parametrize("way", ["generate", "write_audio", "scene"])
+@pytest.mark.parametrize("way", ["generate", "write_audio", "scene", "weights"])
 def test_every_way_to_write_sweeps_first(folder, holder, way):
     process, name = holder
     process.kill()
@@ -282,6 +287,8 @@ def test_every_way_to_write_sweeps_first(folder, holder, way):
         write_audio("o.wav", torch.zeros(1, 100), 8000)
     elif way == "generate":
         plan_outputs("o.wav", (".wav",))
+    elif way == "weights":
+        save("o.safetensors", {"a": torch.zeros(1)}, {})
     else:
         assert main(["scene", "1", "-o", "o.mp4", "--seconds", "0.5", "--height", "32"]) == 0
     assert not Path(name).exists()
