@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from ..core.printable import printable
+
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -43,4 +45,5 @@ def _convert(options: Namespace) -> None:
         read_folder=read_folder,
     )
     about = read_metadata(out)
-    print(f"{out}  ({about['family']}; source: {about['source']}; licence: {about['licence']})")
+    known = f"{about['family']}; source: {about['source']}; licence: {about['licence']}"
+    print(printable(f"{out}  ({known})"))

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from ..core.printable import printable
 from .terminal import Progress
 
 
@@ -34,7 +35,7 @@ def _download(options: Namespace) -> None:
                 lambda step, total, name=row.name: progress.bytes(name, step, total),
                 folder=options.folder,
             )
-        print(path)
+        print(printable(str(path)))
         if find(row.name) is None:
             print(
                 f"foleystage: to be found there, set FOLEYSTAGE_MODELS={options.folder}",

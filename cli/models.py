@@ -27,7 +27,7 @@ def _models(options: Namespace) -> None:
     if options.json:
         import json
 
-        print(json.dumps(listing, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(listing, indent=1, allow_nan=False))
         return
     from ..core.weights.store import download_folder
 

@@ -6,6 +6,8 @@ import logging
 from argparse import Namespace
 from pathlib import Path
 
+from ..core.printable import printable
+
 _MOST_THREADS = 1024
 
 
@@ -28,7 +30,9 @@ def add_command(commands) -> None:
         metavar="N",
         help="take each batch in N parts, where it does not fit (default: 1)",
     )
-    train.set_defaults(run=_train)
+    train.set_defaults(
+        run=_train, left="its last checkpoint is kept, and the same command goes on there"
+    )
 
 
 def _train(options: Namespace) -> None:
@@ -47,4 +51,4 @@ def _train(options: Namespace) -> None:
     logging.getLogger().setLevel(logging.INFO)
     device = pick_device(options.device)
     for path in run_recipe(options.recipe, options.folder, device, accumulate=options.accumulate):
-        print(path)
+        print(printable(str(path)))

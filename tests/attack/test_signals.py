@@ -142,7 +142,7 @@ def check_whole(path: Path) -> None:
 
 def is_under_way(name: str) -> bool:
     """Whether a name says that its file is not finished."""
-    return re.search(r"\.(tmp(\w{6})?|part|part\.json|part\.lock)$", name) is not None
+    return re.search(r"^(.*/)?\.foleystage-|\.part(\.json|\.lock)?$", name) is not None
 
 
 @pytest.mark.slow
@@ -175,8 +175,7 @@ def test_no_half_written_file_is_left_under_a_final_name(command, name, folder, 
     remove(whole - SOURCES, folder)
     assert forked.run(folder, COMMANDS[command]) == 0
     left = files_of(folder) - whole
-    # What convert leaves is named after its process, and nobody's to continue.
-    assert not left or command == "convert", left
+    assert not left, left
     sources = {path: hash_ for path, hash_ in contents(folder).items() if path in SOURCES}
     assert sources.items() <= before.items()
 
