@@ -28,6 +28,7 @@ _OVERSAMPLING = 4
 _PEAK_CHUNK = 1 << 18
 
 _LIMITER_SECONDS = 0.003
+_NOT_FINITE = "The sound holds NaN or infinite values: make or export it again."
 _PEAK = 10 ** (-1.0 / 20)  # true peak of a normalised sound
 
 # Surround channels weigh +1.5 dB, the bass channel nothing; FFmpeg's channel order.
@@ -159,6 +160,8 @@ def limit(waveform: torch.Tensor, sample_rate: int, ceiling: float = 0.98) -> to
     need = ceiling / waveform.abs().amax(dim=0).clamp_min(ceiling)  # [T], at most 1
     if not need.numel() or bool((need == 1).all()):
         return waveform
+    if not bool(torch.isfinite(need).all()) or not bool((need > 0).all()):
+        raise FoleyError(_NOT_FINITE)
     held = -functional.max_pool1d(-need[None], 2 * half + 1, stride=1, padding=half)
     window = torch.hann_window(2 * half + 3, periodic=False)[1:-1]
     padded = functional.pad(held[None], (half, half), mode="replicate")
@@ -170,4 +173,4 @@ def _check(waveform: torch.Tensor) -> None:
     if waveform.ndim != 2:
         raise FoleyError(f"A sound must be [channels, samples], not {list(waveform.shape)}.")
     if not torch.isfinite(waveform).all():
-        raise FoleyError("The sound holds NaN or infinite values: make or export it again.")
+        raise FoleyError(_NOT_FINITE)

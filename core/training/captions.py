@@ -138,16 +138,17 @@ def find_sound(folder: Path, row: Captioned) -> Path | None:
     (`NAME_START`, `YNAME`). None where there is none, or where the name leads out of the folder.
     """
     named = folder / row.file
-    if _inside(named, folder):
+    if is_inside(named, folder):
         return named
     starts = (row.start, row.start.zfill(6)) if row.start else ()
     stems = (row.file, *(f"{row.file}_{start}" for start in starts), f"Y{row.file}")
     candidates = (folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES)
-    return next((path for path in candidates if _inside(path, folder)), None)
+    return next((path for path in candidates if is_inside(path, folder)), None)
 
 
-def _inside(path: Path, folder: Path) -> bool:
-    """By name: a folder of links to files elsewhere is as good as one of files."""
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether it is a file of a folder, by name: a folder of links to files elsewhere is as good as
+    one of files."""
     try:
         return path.is_file() and relative(path, folder) is not None
     except (OSError, ValueError):  # too long a name, a null byte

@@ -9,7 +9,6 @@ WavCaps comes: "data", a list of "id" and "caption".
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import zlib
 from collections.abc import Sequence
@@ -19,12 +18,14 @@ from pathlib import Path
 from ..errors import FoleyError
 from ..media import probe
 from ..media.probe import sound_seconds
+from ..weights.schema import read_json
 from .captions import Captioned, find_sound, read_captions, relative
 from .video_folder import read_list
 
 log = logging.getLogger(__name__)
 
 MOST_PIECES = 5
+_LONGEST_TABLE = 256 << 20  # bytes of captions as JSON
 _TABLES = (".csv", ".tsv", ".json")
 _SPLITS = ("train", "test")
 _VALIDATION_ONE_IN = 100
@@ -110,7 +111,7 @@ def _rows(table: Path, folder: Path) -> list[tuple[Path | None, str]]:
 
 def _read_json(table: Path) -> list[Captioned]:
     try:
-        rows = json.loads(table.read_text("utf-8"))["data"]
+        rows = read_json(table, _LONGEST_TABLE)["data"]
         found = [Captioned(str(row["id"]), row["caption"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FoleyError(

@@ -24,6 +24,7 @@ from ..generators.mdsgen_config import MDSGenConfig
 from ..media import read_audio, read_frames
 from ..media.formats import VIDEO_FILES
 from ..weights.files import save
+from .captions import is_inside
 from .shards import write_in_shards
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def read_list(path: Path | str, videos: Path | str, split: str = "train") -> lis
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.reader(file) if len(row) >= 4 and row[3].strip() == split]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FoleyError(f"The list {path} cannot be read; check 'csv'.") from error
     if not rows:
         raise FoleyError(
@@ -79,7 +80,7 @@ def _video_of(folder: Path, name: str, start: str) -> Path | None:
     for stem in (f"{name}_{padded}", f"{name}_{start}", name):
         for suffix in VIDEO_FILES:
             path = folder / f"{stem}{suffix}"
-            if path.is_file():
+            if is_inside(path, folder):
                 return path
     return None
 

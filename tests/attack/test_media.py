@@ -15,6 +15,7 @@ from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.media import (
     FrameRequest,
     ImageFrames,
+    limit,
     mux,
     probe,
     read_audio,
@@ -283,6 +284,8 @@ def test_decoding_and_mixing_stop_when_told(tmp_path):
         (lambda file: read_audio(file, sample_rate=0), "sample rate"),
         (lambda file: read_audio(file, sample_rate=2**40), "sample rate"),
         (lambda file: mux(file, SOUND, 2**40, "o.mp4"), "sample rate"),
+        (lambda file: limit(torch.full((1, 100), float("nan")), RATE), "NaN or infinite"),
+        (lambda file: limit(torch.full((1, 100), float("inf")), RATE), "NaN or infinite"),
         (lambda file: mux(file, SOUND, RATE, "o.mp4", level_db=7000), "-120 to 24 dB"),
         (lambda file: mux(file, 1e30 * SOUND, RATE, "o.mp4"), "values up to"),
         (lambda file: ImageFrames(torch.zeros(2, 0, 4, 3), 25), "at least one frame and pixel"),
