@@ -144,3 +144,24 @@ def test_texts_for_a_page_hold_no_tags():
     assert "<" not in harmless("<img src=x onerror=alert(1)>.mkv") and "\x1b" not in harmless(
         "\x1b[2J"
     )
+
+
+def test_any_value_over_a_wire_is_a_result_or_one_sentence():
+    hypothesis = pytest.importorskip("hypothesis")
+    from hypothesis import strategies as some
+
+    plain = some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=5)
+    values = plain | some.lists(plain, max_size=2) | some.dictionaries(some.text(), plain)
+    names = [name for name in MIX if name != "original"]
+
+    @hypothesis.settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @hypothesis.given(some.dictionaries(some.sampled_from(names), values, max_size=3))
+    def mix(changes):
+        try:
+            made = Mix.execute(**{**MIX, **{k: v for k, v in changes.items() if v is not None}})
+        except FoleyError as error:
+            assert "\n" not in str(error)
+            return
+        assert torch.isfinite(made[0]["waveform"]).all() and made[0]["waveform"].abs().max() < 1
+
+    mix()
