@@ -11,7 +11,6 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..core.errors import FoleyError
-from .native.managed import Managed
 from .values import EncodedFeatures
 
 _MOST_LETTERS = 100_000
@@ -78,7 +77,8 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
 
 
 def _part(value: Any) -> bool:
-    return isinstance(value, Managed)
+    """Whether it is a row and its modules (`native.managed.Managed`)."""
+    return hasattr(value, "part") and hasattr(value, "ready")
 
 
 # By ComfyUI's name of a type; what is not here is checked where it is used.

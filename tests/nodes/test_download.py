@@ -22,6 +22,7 @@ _spec.loader.exec_module(_fake)
 hub = _fake.hub
 
 NAME, FILE, BESIDE = "published_codec", "net.safetensors", "beside.bin"
+NUMBERS = b"\x80\x02numbers"  # begins as a pickle does
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def published(hub, monkeypatch, tmp_path, weights):
     known = {}
     for name, file, content in (
         (NAME, FILE, mini_path("foley_mini_codec").read_bytes()),
-        ("published_beside", BESIDE, b"numbers"),
+        ("published_beside", BESIDE, NUMBERS),
     ):
         hub.add(f"someone/{name}/{file}", content)
         known[name] = Entry(
