@@ -151,7 +151,7 @@ def test_an_encoder_that_gives_no_numbers_is_one_sentence():
 @pytest.mark.parametrize(
     ("figures", "sentence"),
     [
-        ({"steps": 0}, "steps must be 1"),
+        ({"steps": 0}, "steps must be a whole number, 1"),
         ({"cfg": 1e6}, "guidance scale must be 0 to 100"),
         ({"cfg": float("nan")}, "guidance scale must be 0 to 100"),
     ],
