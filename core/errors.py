@@ -1,6 +1,8 @@
-"""The one exception for a user's mistake: a sentence that says what is wrong and what to do."""
+"""A user's mistake, a sentence that says what is wrong and what to do; and a user's stop."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 
 class FoleyError(ValueError):
@@ -9,3 +11,9 @@ class FoleyError(ValueError):
 
 class Cancelled(Exception):
     """The artist stopped the work; nothing was written."""
+
+
+def stop_if(cancelled: Callable[[], bool] | None) -> None:
+    """Raises Cancelled if it was asked for."""
+    if cancelled is not None and cancelled():
+        raise Cancelled

@@ -9,7 +9,7 @@ import torch
 
 from .context import KnownSound
 from .encoders.base import CancelCheck
-from .errors import Cancelled
+from .errors import stop_if
 from .generators import Conditions
 from .media import Source, finish, integrated_loudness
 from .plan import plan
@@ -88,8 +88,7 @@ def generate(
         cancelled=cancelled,
     )
     clock("sampling")
-    if cancelled is not None and cancelled():
-        raise Cancelled
+    stop_if(cancelled)
     rate = system.sample_rate
     waveforms = system.decode(latents)[..., round(planned.lead * rate) :]
     clock("decoding")

@@ -9,7 +9,7 @@ from comfy_api.latest import InputImpl, io
 
 from ..core.media import fit_length, limit, mux, normalize_loudness, resample
 from ..core.media.ducking import duck
-from ..core.media.limits import check_seconds
+from ..core.media.limits import check_length
 from ..core.media.mux import PictureMode
 from . import widgets
 from .border import (
@@ -118,7 +118,7 @@ class Mix(Node):
         cls, foley, foley_db, original_db, duck_db, start, normalize, loudness, original=None
     ) -> io.NodeOutput:
         new, rate = one_sound(foley, "new sound")
-        check_seconds(start + new.shape[-1] / rate, "A mix")
+        check_length(start + new.shape[-1] / rate, "A mix")
         new = torch.nn.functional.pad(new * _gain(foley_db), (round(start * rate), 0))
         found = original_sound(original)
         if found is not None:

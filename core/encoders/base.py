@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from ..media import FrameRequest
 from ..weights.fill import building, fill
 from ..weights.load import read_weights
@@ -176,8 +176,7 @@ class VideoEncoder(Encoder, abc.ABC):
         done: list[Tensor] = []
         first = 0
         while first < len(rows):
-            if cancelled is not None and cancelled():
-                raise Cancelled()
+            stop_if(cancelled)
             try:
                 batch = frames[rows[first : first + size]].to(self.device)
                 done.append(self.encode_batch(batch).float().cpu())

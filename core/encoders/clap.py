@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from ..media import resample
 from ..weights.families import Shapes
 from .base import CancelCheck, Progress
@@ -86,8 +86,7 @@ class Clap(FolderEncoder):
         pieces = _pieces(mono)
         parts = []
         for first in range(0, len(pieces), _BATCH):
-            if cancelled is not None and cancelled():
-                raise Cancelled()
+            stop_if(cancelled)
             parts.append(self._encode_pieces(pieces[first : first + _BATCH]))
             if progress is not None:
                 progress(min(first + _BATCH, len(pieces)), len(pieces))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import Cancelled
+from ..errors import stop_if
 from ..media import FrameRequest
 from .base import CancelCheck, EncodedVideo
 from .foley_mini import BIN_RATE, FRAME_RATE, FRAME_SIZE, MiniVideoEncoder, sync_from_events
@@ -76,8 +76,7 @@ def _event_chances(
     """Chances [2T, 3] of hit, strength and level, from eight views of frames [T, 64, 64]."""
     total = torch.zeros(())
     for view in _views(frames):
-        if cancelled is not None and cancelled():
-            raise Cancelled
+        stop_if(cancelled)
         total = total + _logits(encoder, view)
     return (total / 8).sigmoid()
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from .files import check_suffix, write_media
 from .formats import SOUND_FILES
 from .limits import LONGEST_PAUSE, MOST_SAMPLES, check_sample_rate, check_samples
@@ -101,12 +101,6 @@ def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rat
 def fit_length(waveform: torch.Tensor, samples: int) -> torch.Tensor:
     """float [..., T] cut, or followed by silence, to [..., samples]."""
     return functional.pad(waveform, (0, samples - waveform.shape[-1]))
-
-
-def stop_if(cancelled: Callable[[], bool] | None) -> None:
-    """Raises Cancelled if it was asked for."""
-    if cancelled is not None and cancelled():
-        raise Cancelled()
 
 
 def check_waveform(waveform: torch.Tensor) -> None:

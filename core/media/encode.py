@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,7 @@ import av
 import torch
 from av.video.reformatter import ColorRange, Colorspace
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from .audio import check_waveform
 from .files import check_suffix, write_media
 from .formats import ENCODED_FILES
@@ -67,10 +68,6 @@ def encode_frames(
     rate = Fraction(fps).limit_denominator(60000)
     total = len(frames) if isinstance(frames, Sized) else total
 
-    def check() -> None:
-        if cancelled is not None and cancelled():
-            raise Cancelled()
-
     with write_media(output, form.muxer) as container:
         pictures = _video_frames(frames, rate)
         first = next(pictures, None)
@@ -89,10 +86,12 @@ def encode_frames(
             sounds = [Sound(waveform, sample_rate, to_rate, at, level_db)]
             if original is not None:
                 sounds.append(PulledSound(original, to_rate, original_db))
-            mixer = Mixer(container, form.sound, to_rate, sounds, check, ceiling=ceiling)
+            mixer = Mixer(
+                container, form.sound, to_rate, sounds, partial(stop_if, cancelled), ceiling=ceiling
+            )
         count = 0
         for picture in chain([first], pictures):
-            check()
+            stop_if(cancelled)
             container.mux(stream.encode(picture))
             count += 1
             if mixer is not None:

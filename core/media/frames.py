@@ -16,7 +16,7 @@ import av
 import torch
 from av.video.reformatter import Colorspace
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from .limits import check_still
 from .probe import Orientation, average_fps, frame_orientation, shown_width
 from .request import FrameRequest, check_window
@@ -178,8 +178,7 @@ def _read(
     with closing(_shots(source, start)) as shots:
         previous: _Shot | None = None
         for shot in shots:
-            if cancelled is not None and cancelled():
-                raise Cancelled()
+            stop_if(cancelled)
             time = shot.time - start
             for name, reader in readers.items():
                 before, now = reader.picker.advance(time)

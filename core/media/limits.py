@@ -22,7 +22,7 @@ LEVELS = (-120.0, 24.0)  # dB
 LOUDEST = 1e5  # times full scale: what is beyond are no samples
 
 
-def check_seconds(seconds: float, what: str) -> None:
+def check_length(seconds: float, what: str) -> None:
     """FoleyError for a take that is too long."""
     if seconds > LONGEST_TAKE:
         raise FoleyError(

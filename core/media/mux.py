@@ -15,7 +15,7 @@ from typing import Literal
 import av
 import torch
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from .audio import check_waveform
 from .encode import encode_source
 from .files import check_suffix, refuse_same_file, write_media
@@ -164,8 +164,7 @@ class _Job:
         self.stamps = Stamps(self.media)
 
     def check(self) -> None:
-        if self.cancelled is not None and self.cancelled():
-            raise Cancelled()
+        stop_if(self.cancelled)
 
     def copy(self, codec: str, rate: int, sounds: list[Sound], ceiling: float) -> None:
         """Fills the container."""

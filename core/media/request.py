@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import FoleyError
-from .limits import LATEST_START, check_seconds
+from .limits import LATEST_START, check_length
 from .resize import Crop, Resample
 from .timing import FrameRule, Timing
 
@@ -61,7 +61,7 @@ def check_window(start: float, seconds: float | None) -> None:
         if value is not None and not math.isfinite(value):
             raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
     if seconds is not None:
-        check_seconds(seconds, "A window")
+        check_length(seconds, "A window")
     if not start <= LATEST_START:
         raise FoleyError(
             f"The window starts at {start:g} s, which no video reaches: start earlier."
@@ -89,7 +89,7 @@ def window_seconds(available: float, start: float = 0.0, seconds: float | None =
         )
     left = available - start
     left = left if seconds is None else min(seconds, left)
-    check_seconds(left, "A take")
+    check_length(left, "A take")
     return left
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from ..generators.base import Conditions, Generator
 from .dynamics import Dynamics, Noise, Run, dynamics_of, masked_ids
 from .euler import euler
@@ -150,8 +150,8 @@ def sample(
             x = edit(x, dynamics.to_flow_time(dynamics.network_time(levels[step])))
         if step and progress is not None:
             progress(step, steps)
-        if step < steps and cancelled is not None and cancelled():
-            raise Cancelled
+        if step < steps:
+            stop_if(cancelled)
         return x
 
     x = dynamics.integrate(solver, guided, x, run, hook)

@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..errors import Cancelled, FoleyError
+from ..errors import FoleyError, stop_if
 from .files import digests
 from .look import look_at
 from .schema import Unfit, read_json
@@ -146,8 +146,7 @@ class _Download:
         self.since, self.came = time.monotonic(), 0
 
     def _stop_if_cancelled(self) -> None:
-        if self.cancelled is not None and self.cancelled():
-            raise Cancelled()
+        stop_if(self.cancelled)
 
     def _show(self, came: int) -> None:
         now = time.monotonic()

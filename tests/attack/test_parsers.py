@@ -22,16 +22,10 @@ from foleystage.core.weights.schema import Unfit, Within, fitted_to, parse_json
 from known import FAMILIES, keys_that_matter, known
 
 hypothesis = pytest.importorskip("hypothesis")
-from hypothesis import example, given, settings  # noqa: E402
+from hypothesis import example, given  # noqa: E402
 from hypothesis import strategies as some  # noqa: E402
+from properties import CHECKED  # noqa: E402
 
-CHECKED = settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
 VALUES = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8),
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3),

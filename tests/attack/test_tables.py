@@ -12,16 +12,10 @@ from foleystage.core.training.genex_clips import is_list, read_folder
 from foleystage.core.training.video_folder import read_list
 
 hypothesis = pytest.importorskip("hypothesis")
-from hypothesis import given, settings  # noqa: E402
+from hypothesis import given  # noqa: E402
 from hypothesis import strategies as some  # noqa: E402
+from properties import CHECKED  # noqa: E402
 
-CHECKED = settings(
-    max_examples=100,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
 HEADS = ("file,caption\n", "file_name\tcaption\n", "youtube_id,start_time,caption\n", "")
 LONG = "x" * (csv.field_size_limit() + 1)
 
