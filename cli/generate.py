@@ -348,9 +348,11 @@ def _plan(options: Namespace, parts: Iterable[Path]):
 
 def _check_mix(options: Namespace, has_audio: bool, to_sound_file: bool) -> None:
     from ..core.errors import FoleyError
+    from ..core.media.limits import check_level
 
     if to_sound_file:
         raise FoleyError("--mix needs a video to write; a sound file holds the new sound alone.")
+    check_level(options.mix, "level of the original sound")
     if not has_audio:
         raise FoleyError(
             f"'{options.video}' has no sound of its own to mix with; leave --mix away."

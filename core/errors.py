@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+
+CancelCheck = Callable[[], bool]
 
 
 class FoleyError(ValueError):
@@ -13,7 +17,25 @@ class Cancelled(Exception):
     """The artist stopped the work; nothing was written."""
 
 
-def stop_if(cancelled: Callable[[], bool] | None) -> None:
-    """Raises Cancelled if it was asked for."""
-    if cancelled is not None and cancelled():
+_around: ContextVar[CancelCheck | None] = ContextVar("around", default=None)
+
+
+@contextlib.contextmanager
+def stoppable(cancelled: CancelCheck) -> Iterator[None]:
+    """Work that `cancelled` stops, where no function hands a check of its own down, as in loading.
+
+    Raises:
+        Cancelled: `cancelled()` said so.
+    """
+    before = _around.set(cancelled)
+    try:
+        yield
+    finally:
+        _around.reset(before)
+
+
+def stop_if(cancelled: CancelCheck | None = None) -> None:
+    """Raises Cancelled if it was asked for, by `cancelled` or by the work's `stoppable`."""
+    around = _around.get()
+    if (cancelled is not None and cancelled()) or (around is not None and around()):
         raise Cancelled

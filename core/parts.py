@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from .encoders.base import CancelCheck, EncodedVideo, VideoEncoder
+from .encoders.base import EncodedVideo, VideoEncoder
+from .errors import CancelCheck
 from .generators.base import CheckpointSpec, Generator, GeneratorConfig
 from .media import FrameRequest
 from .reference import ReferenceMethod

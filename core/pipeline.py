@@ -8,8 +8,7 @@ from functools import partial
 import torch
 
 from .context import KnownSound
-from .encoders.base import CancelCheck
-from .errors import stop_if
+from .errors import CancelCheck, stop_if
 from .generators import Conditions
 from .media import Source, finish, integrated_loudness
 from .plan import plan

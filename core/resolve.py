@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .context import KnownSound, Span
-from .encoders.base import CancelCheck, EncodedVideo, Progress
-from .errors import FoleyError
+from .encoders.base import EncodedVideo, Progress
+from .errors import CancelCheck, FoleyError
 from .generators.base import LENGTH_SLACK
 from .media import Source, fit_length, probe, read_audio, window_seconds
 from .media.probe import sound_seconds

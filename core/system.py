@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from .catalog import TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
 from .context import KnownSound
-from .encoders.base import CancelCheck, EncodedVideo, Features, Progress
+from .encoders.base import EncodedVideo, Features, Progress
 from .encoders.cache import FeatureCache, content_key
 from .encoders.video import LazyEncoder, encode_frames
 from .encoders.video import encode_video as encode_streams
-from .errors import FoleyError
+from .errors import CancelCheck, FoleyError
 from .generators import Conditions
 from .generators.base import LATENT, GeneratorConfig, Streams
 from .media import Source, Timing, kept_frames, made_seconds, read_frames

@@ -9,6 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from .checks import checked
+from .progress import interruptible
 
 CATEGORY = "FoleyStage"
 
@@ -51,7 +52,7 @@ class Node(io.ComfyNode):
         own = vars(cls).get("execute")
         # ComfyUI clones classes for each run, with what is checked already.
         if own is not None and not hasattr(own.__func__, "__wrapped__"):
-            cls.execute = classmethod(checked(own.__func__))  # type: ignore[method-assign]
+            cls.execute = classmethod(checked(interruptible(own.__func__)))  # type: ignore[method-assign]
 
     @classmethod
     def inputs(cls) -> list[io.Input]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import comfy.model_management
 import comfy.utils
+
+from ..core.errors import Cancelled, stoppable
 
 
 def stop_if_cancelled() -> bool:
@@ -22,6 +26,21 @@ def progress_bar() -> Callable[[int, int], None]:
         bar.update_absolute(step, max(total, 1))
 
     return show
+
+
+def interruptible(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """A node's `execute`, whose loading of weights the cancel button stops."""
+
+    @functools.wraps(execute)
+    def run(*given: Any, **named: Any) -> Any:
+        try:
+            with stoppable(comfy.model_management.processing_interrupted):
+                return execute(*given, **named)
+        except Cancelled:
+            stop_if_cancelled()
+            raise
+
+    return run
 
 
 def callbacks() -> dict[str, Callable]:

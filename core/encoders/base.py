@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import FoleyError, stop_if
+from ..errors import CancelCheck, FoleyError, stop_if
 from ..media import FrameRequest
 from ..weights.fill import building, fill
 from ..weights.load import read_weights
@@ -20,7 +20,6 @@ from ..weights.load import read_weights
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-CancelCheck = Callable[[], bool]
 Self = TypeVar("Self", bound="Encoder")
 
 _CPU_MEMORY = 1 << 30

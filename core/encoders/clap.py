@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import FoleyError, stop_if
+from ..errors import CancelCheck, FoleyError, stop_if
 from ..media import resample
 from ..weights.families import Shapes
-from .base import CancelCheck, Progress
+from .base import Progress
 from .clap_keys import is_laion, sizes, transformers_names
 from .folders import FolderEncoder, require_transformers
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import stop_if
+from ..errors import CancelCheck, stop_if
 from ..media import FrameRequest
-from .base import CancelCheck, EncodedVideo
+from .base import EncodedVideo
 from .foley_mini import BIN_RATE, FRAME_RATE, FRAME_SIZE, MiniVideoEncoder, sync_from_events
 from .motion import fastest_motion, measure_motion, stop_curve
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import FoleyError
-from .base import CancelCheck, Features, VideoEncoder
+from ..errors import CancelCheck, FoleyError
+from .base import Features, VideoEncoder
 from .cache import FeatureCache, content_key, fingerprint
 
 # Frames of the windows that are encoded, and cached, together.

@@ -8,8 +8,9 @@ from functools import partial
 
 from torch import Tensor
 
+from ..errors import CancelCheck
 from ..media import Source, Timing, pour_frames
-from .base import CancelCheck, Features, Progress, VideoEncoder, check_frames
+from .base import Features, Progress, VideoEncoder, check_frames
 from .cache import FeatureCache
 from .streaming import CHUNK, LazyEncoder, StreamingEncoder
 

@@ -199,6 +199,7 @@ def _read(
                 f"The window starts at {start:g} s, but {clip} ends at {end:.3f} s: start earlier."
             )
         left = end - start if seconds is None else min(seconds, end - start)
+        check_still(start + left - previous.time, previous.time, clip)
         for name, reader in readers.items():
             if after := reader.picker.finish(left):
                 yield name, reader.fit(previous), after

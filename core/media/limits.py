@@ -9,7 +9,7 @@ import torch
 
 from ..errors import FoleyError
 
-LONGEST_TAKE = 3600.0  # seconds
+SHORTEST_TAKE, LONGEST_TAKE = 0.01, 3600.0  # seconds
 LATEST_START = 1e6  # seconds of a file where a window may start
 LONGEST_STILL = 60.0  # seconds from one picture to the next
 LONGEST_PAUSE = 600.0  # seconds that time stamps may add to a sound, all together
@@ -23,7 +23,11 @@ LOUDEST = 1e5  # times full scale: what is beyond are no samples
 
 
 def check_length(seconds: float, what: str) -> None:
-    """FoleyError for a take that is too long."""
+    """FoleyError for a take that is too long or too short."""
+    if seconds < SHORTEST_TAKE:
+        raise FoleyError(
+            f"{what} of {seconds:.6g} s is too short: at least {SHORTEST_TAKE:g} s are made."
+        )
     if seconds > LONGEST_TAKE:
         raise FoleyError(
             f"{what} of {seconds:.6g} s is too long: at most {LONGEST_TAKE:g} s are made at a "

@@ -9,7 +9,6 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 import av
@@ -149,8 +148,8 @@ def _copy(
 
 @dataclass
 class _Job:
-    """One pass over `media`: video packets across, sound beside them. count, end: the pictures up
-    to now, and when they end, in seconds."""
+    """One pass over `media`: video packets across, sound beside them. count: the pictures up
+    to now."""
 
     media: Media
     container: av.container.OutputContainer
@@ -158,7 +157,6 @@ class _Job:
     progress: Callable[[int, int], None] | None
     cancelled: Callable[[], bool] | None
     count: int = 0
-    end: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
         self.stamps = Stamps(self.media)
@@ -198,7 +196,7 @@ class _Job:
             )
         for original in originals.values():
             original.feed(None)
-        mixer.finish(float(self.end))
+        mixer.finish(float(self.stamps.finish() - media.zero))
         if self.progress is not None:
             self.progress(self.count, self.count)
 
@@ -233,13 +231,11 @@ class _Job:
 
     def _count(self, packet: av.Packet) -> float:
         """Counts a picture packet; returns its time in seconds of the picture."""
-        video, zero = self.media.picture, self.media.zero
         now = self.stamps.set(packet)
-        self.end = max(self.end, (packet.pts + packet.duration) * packet.time_base - zero)
         self.count += 1
         if self.progress is not None:
-            self.progress(self.count, max(self.count, video.frames or 0))
-        return now - float(zero)
+            self.progress(self.count, max(self.count, self.media.picture.frames or 0))
+        return now - float(self.media.zero)
 
 
 def _not_held(video: av.VideoStream, suffix: str) -> FoleyError:

@@ -60,11 +60,9 @@ def check_window(start: float, seconds: float | None) -> None:
     for value, name in ((start, "start"), (seconds, "length")):
         if value is not None and not math.isfinite(value):
             raise FoleyError(f"The {name} of the window must be a number of seconds, not {value}.")
-    if seconds is not None:
-        check_length(seconds, "A window")
     if not start <= LATEST_START:
         raise FoleyError(
-            f"The window starts at {start:g} s, which no video reaches: start earlier."
+            f"The window starts at {start:g} s, which no video or sound reaches: start earlier."
         )
     if start < 0:
         raise FoleyError(
@@ -72,6 +70,8 @@ def check_window(start: float, seconds: float | None) -> None:
         )
     if seconds is not None and seconds <= 0:
         raise FoleyError(f"The window must be longer than 0 s, not {seconds:g} s.")
+    if seconds is not None:
+        check_length(seconds, "A window")
 
 
 def window_seconds(available: float, start: float = 0.0, seconds: float | None = None) -> float:

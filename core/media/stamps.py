@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 
 from .limits import check_still
@@ -21,6 +23,7 @@ class Stamps:
         self._shown = round(media.zero / video.time_base) - self.step
         self._now: int | None = None  # when the picture before is decoded
         self._counted: bool | None = None  # whether the first picture has none
+        self.end = self._shown  # of the picture that ends last, in units of the time base
 
     def set(self, packet: av.Packet) -> float:
         """Sets the stamps; returns that of decoding, in seconds. Raises FoleyError where the order
@@ -48,5 +51,12 @@ class Stamps:
         packet.pts, packet.dts = shown, decoded
         packet.duration = packet.duration or self.step
         self._shown = max(shown, self._shown)
+        self.end = max(self.end, shown + packet.duration)
         self._now = decoded if decoded is not None else self._now
         return float(now * self._base)
+
+    def finish(self) -> Fraction:
+        """When the last picture ends, in seconds. Raises FoleyError where it stands too long."""
+        last = self.end - self._shown
+        check_still(float(last * self._base), float(self._shown * self._base), self._name)
+        return self.end * self._base

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..errors import FoleyError
+from ..weights.pickles import check_pickled
 from .config import LoopConfig
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class RunState:
         if not path.exists():
             return 0
         try:
+            check_pickled(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds on a file that is not its own
             raise FoleyError(f"{path} cannot be read; remove it to start again.") from error

@@ -24,6 +24,7 @@ from ..scenes.materials import MATERIALS
 from ..scenes.pairs import REFERENCE_SECONDS, scene_sound
 from ..scenes.scene import Split
 from ..weights.files import read_metadata
+from ..weights.fill import building
 from ..weights.load import read_weights
 from ..weights.schema import Count, Natural, Seconds, Share
 from ..weights.store import locate
@@ -77,7 +78,8 @@ class MiniSystem(nn.Module):
         self.generator.input_embed.pass_through()
         self.text = MiniTextEncoder(vocabulary_with_adverbs())
         if base:
-            self._begin_with(read_weights(locate(base)), base)
+            with building(f"The base {base}"):
+                self._begin_with(read_weights(locate(base)), base)
 
     @torch.no_grad()
     def _begin_with(self, stored: dict[str, Tensor], base: str) -> None:

@@ -10,12 +10,14 @@ from typing import Any, TypeVar, get_type_hints
 
 from ..errors import FoleyError
 from ..media.formats import VIDEO_FILES
-from ..weights.schema import Unfit, fitted
+from ..weights.schema import Depth, Size, Unfit, fitted
 from .captions import SUFFIXES, relative
 from .genex_clips import CaptionedClip, find_table, is_list
 from .video_folder import read_list
 
 Config = TypeVar("Config")
+
+_DEEP = ("depth", "control_depth", "blocks")
 
 
 def as_folders(named: str | Sequence[str]) -> tuple[str, ...]:
@@ -95,7 +97,11 @@ def resized(config: Config, network: Mapping[str, Any], known: Sequence[str]) ->
         raise FoleyError(f"The figure 'network' of this recipe may have: {', '.join(known)}.")
     schema = get_type_hints(type(config), include_extras=True)
     try:
-        sizes = fitted(network, {name: schema[name] for name in known})
+        sizes = fitted(network, {name: _bounded(name, schema[name]) for name in known})
     except Unfit as error:
         raise FoleyError(f"The 'network' of this recipe is not right: {error}.") from error
     return replace(config, **sizes)  # type: ignore[type-var]
+
+
+def _bounded(name: str, kind: Any) -> Any:
+    return kind if kind is not int else Depth if name in _DEEP else Size

@@ -20,6 +20,7 @@ from ..encoders.foley_mini import sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.specmaskfoley import Aligned, SpecMaskFoley, specmaskfoley_mini
 from ..scenes.materials import MATERIALS
+from ..weights.fill import building
 from ..weights.load import read_weights
 from ..weights.schema import Count, Natural
 from ..weights.store import locate
@@ -77,7 +78,8 @@ class TokenTask(MaskedTokenTask):
         if base:
             stored = read_weights(_path(base))
             own = {k: v for k, v in stored.items() if ".control." not in k and ".aligner." not in k}
-            system.load_state_dict({**system.state_dict(), **own})
+            with building(f"The base {Path(base).name}"):
+                system.load_state_dict({**system.state_dict(), **own})
             train_branch_alone(system)
         return system
 

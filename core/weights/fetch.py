@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..errors import FoleyError, stop_if
+from ..errors import CancelCheck, FoleyError, stop_if
 from .files import digests
 from .look import look_at
 from .schema import Unfit, read_json
@@ -33,7 +33,6 @@ from .schema import Unfit, read_json
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-CancelCheck = Callable[[], bool]
 
 # Seconds of silence after which a connection counts as broken.
 TIMEOUT = 30.0

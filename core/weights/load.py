@@ -18,7 +18,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import FoleyError
+from ..errors import Cancelled, FoleyError, stop_if
 from .pickle_calls import RUNS
 from .pickles import check_pickled, is_archive
 
@@ -110,7 +110,7 @@ def reading(path: Path, name: str = "") -> Iterator[None]:
     _check_file(path, name)
     try:
         yield
-    except FoleyError:
+    except (FoleyError, Cancelled):
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise FoleyError(f"There is not enough memory to load {name}.") from error
@@ -128,6 +128,7 @@ def _read_safetensors(
     for group in groups:
         with safe_open(path, "pt") as file:
             for key in group:
+                stop_if()
                 tensors[key] = _as(_unscaled(file, key, scales, dtype), dtype, device)
     return tensors
 
@@ -186,17 +187,23 @@ def _read_checkpoint(
     )
     if not changes or not is_archive(path):
         # Each original is let go as soon as its copy exists.
-        return {key: _as(tensors.pop(key), dtype, device) for key in names}
+        return {key: _as(_next(tensors, key), dtype, device) for key in names}
     sizes = {key: tensors[key].numel() * tensors[key].element_size() for key in names}
     tensors.clear()
     read: dict[str, Tensor] = {}
     for group in _groups(sizes):
+        stop_if()
         mapped = _read_pickled(path)
         read.update({key: _as(mapped[key], dtype, device) for key in group})
         # What needed no change would keep the whole file mapped.
         mapped = {key: mapped[key].data_ptr() for key in group}
         read.update({k: read[k].clone() for k in group if read[k].data_ptr() == mapped[k]})
     return read
+
+
+def _next(tensors: dict[str, Tensor], key: str) -> Tensor:
+    stop_if()
+    return tensors.pop(key)
 
 
 def _read_pickled(path: Path, device: str = "cpu") -> dict[str, Tensor]:

@@ -41,6 +41,7 @@ Share = Annotated[float, Within(0, 1)]
 Natural = Annotated[int, Within(0, 1 << 53)]
 # Of one network: more of them than any has.
 Size = Annotated[int, Within(1, 1 << 16)]
+Depth = Annotated[int, Within(1, 256)]
 Hertz = Annotated[int, Within(1, 1 << 20)]
 _ANY_INT, _ANY_FLOAT = Within(-(1 << 53), 1 << 53), Within(-1e30, 1e30)
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import FoleyError
+from ..errors import CancelCheck, FoleyError
 from .advice import download_advice
 from .entries import Entry, Hub, Source
-from .fetch import CancelCheck, NotThere, Progress, Remote, Unreachable, fetch, refusal
+from .fetch import NotThere, Progress, Remote, Unreachable, fetch, refusal
 from .files import write_json
 from .minis import FOLDER as MINIS
 from .registry import entry

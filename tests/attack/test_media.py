@@ -46,6 +46,16 @@ def jump(form: str, suffix: str, seconds: float):
     return made
 
 
+def slow_clock(folder: Path) -> Path:
+    """Whose picture track counts in units of a second: its first picture stands 40 minutes."""
+    data = bytearray(make.clip(folder / "plain.mp4").read_bytes())
+    place = data.index(b"mdhd") + 16
+    data[place : place + 4] = (1).to_bytes(4, "big")
+    path = folder / "slow.mp4"
+    path.write_bytes(data)
+    return path
+
+
 def blocks(time):
     def made(folder: Path) -> Path:
         return make.with_block_times(make.clip(folder / "s.mkv"), folder / "stamps.mkv", time)
@@ -103,6 +113,7 @@ CASES = {
     "mp4, jump of hours": (jump("mp4", ".mp4", 20_000), "too long|stands still for 20,000 s"),
     "mp4, jump of two minutes": (jump("mp4", ".mp4", 120), "stands still for 120 s"),
     "mp4, jump of ten seconds": (jump("mp4", ".mp4", 10), None),
+    "mp4, a last picture of 40 minutes": (slow_clock, "stands still for 2,400 s"),
     "mkv, negative stamps": (blocks(lambda n, code: -40 * n), None),
     "mkv, backward stamps": (blocks(lambda n, code: code - 500 * (20 <= n < 25)), None),
     "mkv, equal stamps": (blocks(lambda n, code: 0), None),
@@ -279,7 +290,7 @@ def test_decoding_and_mixing_stop_when_told(tmp_path):
     ("use", "sentence"),
     [
         (lambda file: read_audio(file, seconds=1e300), "too long"),
-        (lambda file: read_audio(file, start=1e300), "no video reaches"),
+        (lambda file: read_audio(file, start=1e300), "no video or sound reaches"),
         (lambda file: read_audio(file, start=float("nan")), "number of seconds"),
         (lambda file: read_audio(file, sample_rate=0), "sample rate"),
         (lambda file: read_audio(file, sample_rate=2**40), "sample rate"),

@@ -88,3 +88,14 @@ def test_a_hub_that_is_not_reached_is_one_sentence(published, call, monkeypatch)
     with pytest.raises(FoleyError, match="could not be reached") as caught:
         call("LoadCodec", name=NAME, download=True)
     assert "\n" not in str(caught.value) and FILE in str(caught.value)
+
+
+@pytest.mark.parametrize("loader", ["LoadModel", "LoadVideoEncoder", "LoadCodec"])
+def test_cancel_stops_the_loading_of_weights(call, loader):
+    given = {"weight_dtype": "default"} if loader == "LoadModel" else {}
+    names = {"LoadModel": "ac_foley_mini", "LoadCodec": "foley_mini_codec"}
+    given["name"] = names.get(loader, "mini_video_encoder")
+    comfy.model_management.interrupt_current_processing(True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        call(loader, **given)
+    assert call(loader, **given)[0] is not None

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foleystage.core.errors import FoleyError
+from foleystage.core.errors import Cancelled, FoleyError, stoppable
 from foleystage.core.weights.load import read_shapes, read_weights
 from safetensors.torch import save_file
 
@@ -253,3 +253,12 @@ def test_small_weights_do_not_keep_the_file_of_large_ones_mapped(tmp_path):
     assert mapped(), "large weights are views of the file"
     del tensors["weight"]
     assert not mapped() and tensors["bias"].sum() == 8
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("dtype", [None, torch.float64])
+def test_loading_stops_when_told(tmp_path, suffix, dtype):
+    path = written(tmp_path / f"w{suffix}")
+    with pytest.raises(Cancelled), stoppable(lambda: True):
+        read_weights(path, dtype=dtype)
+    assert read_weights(path, dtype=dtype).keys() == TENSORS.keys()
