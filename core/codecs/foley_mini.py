@@ -54,15 +54,16 @@ class FoleyMiniCodec(Codec):
         generator = generator or torch.Generator().manual_seed(0)
         size = (len(latent), latent.shape[1] * SAMPLES_PER_LATENT)
         # Random signs: white as normal noise is, but of even level, so that attacks stand out.
-        noise = torch.randn(size, generator=generator).sign().to(latent.device)
-        blocks = []
+        signs = torch.randn(size, generator=generator).sign_().to(torch.int8)
+        waveform = torch.empty(size, device=latent.device)
         for start in range(0, latent.shape[1], BLOCK):
             first, stop = max(start - _MARGIN, 0), start + BLOCK + _MARGIN
             window = slice(first * SAMPLES_PER_LATENT, stop * SAMPLES_PER_LATENT)
-            block = self._decode_block(latent[:, first:stop].float(), noise[:, window])
-            inner = (start - first) * SAMPLES_PER_LATENT
-            blocks.append(block[:, inner : inner + BLOCK * SAMPLES_PER_LATENT])
-        return limit(torch.cat(blocks, dim=1))[:, None]
+            noise = signs[:, window].to(latent.device, torch.float32)
+            block = self._decode_block(latent[:, first:stop].float(), noise)
+            made = waveform[:, start * SAMPLES_PER_LATENT :][:, : BLOCK * SAMPLES_PER_LATENT]
+            made[:] = block[:, (start - first) * SAMPLES_PER_LATENT :][:, : made.shape[1]]
+        return limit(waveform)[:, None]
 
     def _decode_block(self, latent: Tensor, noise: Tensor) -> Tensor:
         targets = split_features(self.analysis.inverse(latent))

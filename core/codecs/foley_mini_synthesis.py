@@ -8,12 +8,15 @@ latent.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .foley_mini_analysis import LATENT_DIM, LONG, SAMPLES_PER_LATENT, SHORT, View
 from .spectral import istft, stft
+from .tiling import tiled
 
 N_FFT, HOP = SHORT.n_fft, SHORT.hop
 N_BINS = N_FFT // 2 + 1
@@ -26,6 +29,7 @@ _AROUND = 49  # points: 24 ms
 _GATHER = 1.3  # a little more than the network gives: frames smeared the attacks it was trained on
 _STEADY = 0.4  # the same for the tonal part
 _WAVER = 0.3  # log units
+_LIMITED_AT_ONCE = 1 << 21  # samples
 _MAX_CORRECTION = 3.0  # natural log units a projection may change a band
 
 
@@ -140,6 +144,9 @@ def project(waveform: Tensor, target: Tensor, view: View) -> Tensor:
 
 def limit(waveform: Tensor, peak: float = 0.99, window: int = 129) -> Tensor:
     """Turn `[B, T]` down for a few milliseconds around whatever would exceed `peak`."""
+    if waveform.shape[1] > _LIMITED_AT_ONCE:
+        run = partial(limit, peak=peak, window=window)
+        return tiled(run, waveform, tile=_LIMITED_AT_ONCE // 2, context=window)
     loudest = F.max_pool1d(waveform.abs()[:, None], window, 1, window // 2)
     gain = F.pad(peak / loudest.clamp(min=peak), (window // 2, window // 2), mode="replicate")
     return waveform * F.avg_pool1d(gain, window, 1)[:, 0].clamp(max=1.0)

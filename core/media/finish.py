@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from ..errors import FoleyError
 from .audio import fit_length
+from .limits import peak_of
 from .loudness import integrated_loudness, limit, normalize_loudness
 
 LOUDNESS = -20.0  # LUFS of a take
@@ -31,7 +34,7 @@ def finish(
     Raises:
         FoleyError: it holds values that are not numbers.
     """
-    if not torch.isfinite(waveform).all():
+    if not math.isfinite(peak_of(waveform)):
         raise FoleyError(
             "The generated sound left the finite numbers; try another seed or a smaller "
             "guidance scale."

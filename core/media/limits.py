@@ -75,9 +75,17 @@ def check_level(decibels: float, what: str) -> None:
         raise FoleyError(f"The {what} must be {low:g} to {high:g} dB, not {decibels:g}.")
 
 
+def peak_of(samples: torch.Tensor) -> float:
+    """Largest absolute value of a sound, NaN where one is; needs no memory of its own."""
+    if not samples.numel():
+        return 0.0
+    low, high = samples.aminmax()
+    return float(torch.maximum(-low, high))
+
+
 def check_samples(samples: torch.Tensor, name: str) -> None:
     """FoleyError for a float sound with values that are no samples."""
-    peak = float(samples.abs().amax()) if samples.numel() else 0.0
+    peak = peak_of(samples)
     if not math.isfinite(peak):
         raise FoleyError(f"{name} holds NaN or infinite values: make or export it again.")
     if peak > LOUDEST:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from ..errors import FoleyError
+from .limits import peak_of
 from .resample import resample_span
 
 # Analogue prototype of the K weighting (BS.1770-4, annex 1): the figures that give the published
@@ -28,6 +29,7 @@ _OVERSAMPLING = 4
 _PEAK_CHUNK = 1 << 18
 
 _LIMITER_SECONDS = 0.003
+_LIMITED_AT_ONCE = 1 << 21  # samples
 _NOT_FINITE = "The sound holds NaN or infinite values: make or export it again."
 _PEAK = 10 ** (-1.0 / 20)  # true peak of a normalised sound
 
@@ -72,17 +74,30 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
         return -math.inf
     samples = waveform.detach().cpu().numpy()
     weights = np.array(_WEIGHTS.get(len(samples), (1.0,) * len(samples)))
-    power = [weights @ part**2 for part in k_weighted(samples, sample_rate)]
-    total = np.concatenate([[0.0], np.cumsum(np.concatenate(power))])
-    length = min(round(_BLOCK_SECONDS * sample_rate), len(total) - 1)
+    power = (weights @ part**2 for part in k_weighted(samples, sample_rate))
+    length = min(round(_BLOCK_SECONDS * sample_rate), samples.shape[-1])
     step = max(1, length // _BLOCK_OVERLAP)
-    starts = np.arange(0, len(total) - length, step)
-    blocks = (total[starts + length] - total[starts]) / length
+    starts = np.arange(0, samples.shape[-1] - length + 1, step)
+    ends, begins = _sums_before(power, (starts + length, starts))
+    blocks = (ends - begins) / length
     blocks = blocks[blocks > 10 ** ((_ABSOLUTE_GATE + 0.691) / 10)]
     if not len(blocks):
         return -math.inf
     gated = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
     return float(-0.691 + 10 * np.log10(gated.mean()))
+
+
+def _sums_before(parts: Iterable[np.ndarray], places: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Sums of all numbers before each place, which grow, of a sequence that comes in parts."""
+    sums = [np.zeros(len(row)) for row in places]
+    first, carry = 0, 0.0
+    for part in parts:
+        total = np.cumsum(np.concatenate([[carry], part]))
+        for row, found in zip(places, sums, strict=True):
+            here = slice(*np.searchsorted(row, (first, first + len(total))))
+            found[here] = total[row[here] - first]
+        first, carry = first + len(part), total[-1]
+    return sums
 
 
 def k_weighted(samples: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
@@ -109,7 +124,7 @@ def true_peak(waveform: torch.Tensor, sample_rate: int) -> float:
     waveform: float [C, T]; 1.0 is full scale.
     """
     _check(waveform)
-    peak = float(waveform.abs().amax()) if waveform.numel() else 0.0
+    peak = peak_of(waveform)
     length = waveform.shape[-1] * _OVERSAMPLING
     for start in range(0, length, _PEAK_CHUNK):
         stop = min(start + _PEAK_CHUNK, length)
@@ -142,7 +157,7 @@ def normalize_loudness(
         return waveform * gain
     gain = min(gain, _PEAK / peak * 10 ** (limit_db / 20))
     limited = limit(waveform * gain, sample_rate, _PEAK)
-    return limited * min(1.0, _PEAK / true_peak(limited, sample_rate))
+    return limited.mul_(min(1.0, _PEAK / true_peak(limited, sample_rate)))
 
 
 def limiter_reach(sample_rate: int) -> int:
@@ -156,7 +171,22 @@ def limit(waveform: torch.Tensor, sample_rate: int, ceiling: float = 0.98) -> to
     The gain is the lowest one needed within 3 ms before and after and is smoothed over the same
     time, alike for all channels, so nothing is clipped and the picture of the channels stays.
     """
-    half = limiter_reach(sample_rate) // 2
+    reach, length = limiter_reach(sample_rate), waveform.shape[-1]
+    if length <= _LIMITED_AT_ONCE:
+        return _limited(waveform, reach // 2, ceiling)
+    limited = waveform
+    for start in range(0, length, _LIMITED_AT_ONCE):
+        low, stop = max(0, start - reach), min(start + _LIMITED_AT_ONCE, length)
+        part = waveform[:, low : stop + reach]
+        made = _limited(part, reach // 2, ceiling)
+        if made is not part:
+            limited = waveform.clone() if limited is waveform else limited
+            limited[:, start:stop] = made[:, start - low : stop - low]
+    return limited
+
+
+def _limited(waveform: torch.Tensor, half: int, ceiling: float) -> torch.Tensor:
+    """As `limit`, all at once. half: samples of 3 ms."""
     need = ceiling / waveform.abs().amax(dim=0).clamp_min(ceiling)  # [T], at most 1
     if not need.numel() or bool((need == 1).all()):
         return waveform
@@ -172,5 +202,5 @@ def limit(waveform: torch.Tensor, sample_rate: int, ceiling: float = 0.98) -> to
 def _check(waveform: torch.Tensor) -> None:
     if waveform.ndim != 2:
         raise FoleyError(f"A sound must be [channels, samples], not {list(waveform.shape)}.")
-    if not torch.isfinite(waveform).all():
+    if not math.isfinite(peak_of(waveform)):
         raise FoleyError(_NOT_FINITE)
