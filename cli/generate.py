@@ -131,10 +131,11 @@ def _add_window(group) -> None:
     )
     group.add_argument(
         "--long",
-        choices=("windows", "one-pass"),
-        help="takes beyond the trained length: joined windows, each of the trained length, "
-        " or one pass, which costs less (default: one pass up to 20 s, or always with "
-        "--timing published; MDSGen: windows)",
+        choices=("windows", "one-pass", "sequential"),
+        help="takes beyond the trained length: joined windows, each of the trained length, or one "
+        "pass, which costs less; sequential: windows one after another, each in the context of the "
+        "one before, for many minutes in little memory (default: one pass up to 20 s, or always "
+        "with --timing published; MDSGen: windows)",
     )
 
 

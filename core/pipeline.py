@@ -10,9 +10,10 @@ import torch
 from .context import KnownSound
 from .errors import CancelCheck, stop_if
 from .generators import Conditions
+from .long_take import generate_long
 from .media import Source, finish, integrated_loudness
 from .plan import plan
-from .request import Clock, Request, Takes
+from .request import SEQUENTIAL, Clock, Request, Takes
 from .resolve import encode, read_known, task_of
 from .system import System
 from .tasks import TASKS
@@ -42,6 +43,9 @@ def generate(
     """
     request.check()
     task = task_of(system, source, request)
+    if request.long == SEQUENTIAL:
+        made = progress and partial(progress, "sampling")
+        return generate_long(source, system, request, task, progress=made, cancelled=cancelled)
     in_context = system.row.takes_context
     clock = Clock()
     rng = torch.Generator().manual_seed(request.seed)

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
@@ -20,6 +20,8 @@ from .sampling import Inversion, Long
 from .tasks import TASKS, Surrogate
 
 _LONGEST_SHOWN = 60  # characters of a wrong value in a message
+SEQUENTIAL = "sequential"
+LongTake = Long | Literal["sequential"]
 Sound = str | os.PathLike[str] | tuple[Tensor, int]
 """A file, or a waveform [C, T] and its rate."""
 
@@ -32,8 +34,9 @@ class Request:
     counts lengths, ignores pixel aspect ratios, draws the reference's noise and guides below 1 as
     the published code does ("reference" is its old name). long: how a take beyond the trained
     length is made, in joined windows or in one pass, which a system of one length (MDSGen) makes
-    that long and no longer; None is one pass with published timing, and what suits the length
-    otherwise (`sampling.windows_for`). loudness: LUFS; None leaves the level as it is made.
+    that long and no longer, or sequential, each window in the context of the one before and all in
+    constant memory (`long_take`); None is one pass with published timing, and what suits the
+    length otherwise (`sampling.windows_for`). loudness: LUFS; None leaves the level as it is made.
     ignore_look: what the picture shows has no effect (the `still` streams of its encoder), only
     when it moves. seconds: None is all of a video, and as long as was trained for a picture or
     none. steps, cfg: None is the system's own. task: of `tasks.TASKS`; "" is what follows from what
@@ -56,7 +59,7 @@ class Request:
     pick: ReferencePick = ReferencePick()
     timing: Timing = "nearest"
     ignore_look: bool = False
-    long: Long | None = None
+    long: LongTake | None = None
     task: str = ""
     context: Sound | None = None
     known: tuple[float, float] | None = None
@@ -76,6 +79,8 @@ class Request:
     @property
     def long_takes(self) -> Long | None:
         """How a take beyond the trained length is made; None: as suits its length."""
+        if self.long == "sequential":
+            return "windows"
         return "one pass" if self.published and self.long is None else self.long
 
     def check(self) -> None:
@@ -120,8 +125,10 @@ class Request:
     def _check_words(self) -> None:
         if self.timing not in get_args(Timing):
             raise FoleyError(f"The timing must be nearest or published, not '{self.timing}'.")
-        if self.long is not None and self.long not in get_args(Long):
-            raise FoleyError(f"Long takes are made in windows or in one pass, not '{self.long}'.")
+        if self.long is not None and self.long not in (*get_args(Long), SEQUENTIAL):
+            raise FoleyError(
+                f"Long takes are made in windows, in one pass or sequential, not '{self.long}'."
+            )
         if self.task and self.task not in tuple(TASKS):
             raise FoleyError(f"There is no task '{self.task}'; choose one of: {', '.join(TASKS)}.")
         for name, word, words in (

@@ -15,7 +15,7 @@ from .encoders.base import EncodedVideo, Progress
 from .errors import CancelCheck, FoleyError
 from .generators.base import LENGTH_SLACK
 from .media import Source, fit_length, probe, read_audio, window_seconds
-from .media.probe import sound_seconds
+from .media.probe import VideoInfo, sound_seconds
 from .media.source import describe
 from .request import Request
 from .system import System
@@ -110,16 +110,12 @@ def encode(
         FoleyError: a window that cannot be, a picture for a system that follows motion alone.
     """
     info = None if source is None else probe(source)
+    seconds = system.longest(_seconds(info, system, request), request.long_takes)
     if source is None or info is None or info.is_picture:
-        asked = sound_asked(request)
-        asked = system.config.trained_seconds if asked is None else asked
-        seconds = system.longest(window_seconds(asked, seconds=asked), request.long_takes)
         if source is None or task == "tta" or not system.row.video:
             return EncodedVideo({}, seconds, lead + seconds)
-        left_out = _left_out(system, request, task)
+        left_out = left_out_of(system, request, task)
         return system.encode_image(source, seconds=seconds, left_out=left_out)
-    seconds = window_seconds(info.seconds, request.start, request.seconds)
-    seconds = system.longest(seconds, request.long_takes)
     if lead > seconds - LENGTH_SLACK:
         raise FoleyError(
             f"The reference of {lead:.2f} s stands before the take, and has to be shorter than its "
@@ -134,13 +130,26 @@ def encode(
         to_end=request.seconds is None,
         timing=request.timing,
         lead=lead,
-        left_out=_left_out(system, request, task),
+        left_out=left_out_of(system, request, task),
         progress=progress,
         cancelled=cancelled,
     )
 
 
-def _left_out(system: System, request: Request, task: str) -> Sequence[str]:
+def take_seconds(source: Source | None, system: System, request: Request) -> float:
+    """How long a take is; FoleyError for a window that cannot be."""
+    return _seconds(None if source is None else probe(source), system, request)
+
+
+def _seconds(info: VideoInfo | None, system: System, request: Request) -> float:
+    if info is not None and not info.is_picture:
+        return window_seconds(info.seconds, request.start, request.seconds)
+    asked = sound_asked(request)
+    asked = system.config.trained_seconds if asked is None else asked
+    return window_seconds(asked, seconds=asked)
+
+
+def left_out_of(system: System, request: Request, task: str) -> Sequence[str]:
     """Streams of the picture that do not count."""
     look = counts_look(task, request.prompt, system.row.takes_context) and not request.ignore_look
     return () if look else tuple(system.video_encoder.still)

@@ -6,8 +6,8 @@ The functions work on single parts, wherever they live; `System` binds those of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,6 +25,7 @@ from .generators import Conditions
 from .generators.base import LATENT, GeneratorConfig, Streams
 from .media import Source, Timing, kept_frames, made_seconds, read_frames
 from .media.masking import hide, hold_last, led_by_itself
+from .media.windowed import read_windows
 from .parts import TextEncoderPart, VideoEncoderPart
 from .plan import KnownLatent
 from .reference import ReferencePick
@@ -105,18 +106,61 @@ def encode_video(
             frames = {k: hide(f, hold_last(masks[k], len(f))[: len(f)]) for k, f in frames.items()}
         counts = fit({name: len(value) for name, value in frames.items()})
         frames = {k: hold_last(f, counts[k])[: counts[k]] for k, f in frames.items()}
-        padded += lead
         frames = {k: led_by_itself(f, round(lead * wanted[k].fps)) for k, f in frames.items()}
-        if part.encode is not None:
-            with store.using("video") as module:
-                encoded = part.encode(module, frames, cancelled)
-            chance = encoded.chance
-            if chance is not None:
-                chance = chance[round(lead / encoded.seconds * len(chance)) :]
-            return replace(encoded, seconds=span, chance=chance)
-        encode = partial(encode_frames, cache=cache, cancelled=cancelled)
-        features = {k: encode(f, lazy_encoder(part, store, k)) for k, f in frames.items()}
+        encoded = _encode_held(part, store, frames, span, padded + lead, cache, cancelled)
+        chance = encoded.chance
+        if chance is not None and lead:
+            chance = chance[round(lead / encoded.padded * len(chance)) :]
+        return replace(encoded, chance=chance)
     return EncodedVideo({name: one.values for name, one in features.items()}, span, padded)
+
+
+def encode_windows(
+    part: VideoEncoderPart,
+    store: Store,
+    source: Source,
+    times: Sequence[tuple[float, float]],
+    *,
+    timing: Timing = "nearest",
+    left_out: Sequence[str] = (),
+    cache: FeatureCache | None = None,
+    cancelled: CancelCheck | None = None,
+) -> Iterator[EncodedVideo]:
+    """The streams of overlapping windows of a video, each as of a clip of its own; the video is
+    decoded once, as they are asked for.
+
+    times: as of `read_windows`. A window that reaches past the end holds its last frame.
+
+    Raises:
+        FoleyError: what cannot be read or encoded. Cancelled: as asked.
+    """
+    wanted = {n: one.timed(timing) for n, one in part.requests.items() if n not in left_out}
+    with closing(read_windows(source, wanted, times, cancelled=cancelled)) as windows:
+        for (start, stop), frames in zip(times, windows):
+            there = {name: len(value) for name, value in frames.items()}
+            span = min(stop - start, max(n / wanted[k].fps for k, n in there.items()))
+            padded = part.round_up_seconds(stop - start)
+            counts = kept_frames(there, wanted, padded, made=padded)
+            held = {k: hold_last(f, counts[k])[: counts[k]] for k, f in frames.items()}
+            yield _encode_held(part, store, held, span, padded, cache, cancelled)
+
+
+def _encode_held(
+    part: VideoEncoderPart,
+    store: Store,
+    frames: Mapping[str, Tensor],
+    seconds: float,
+    padded: float,
+    cache: FeatureCache | None,
+    cancelled: CancelCheck | None,
+) -> EncodedVideo:
+    """The streams of frames in memory."""
+    if part.encode is not None:
+        with store.using("video") as module:
+            return replace(part.encode(module, frames, cancelled), seconds=seconds)
+    encode = partial(encode_frames, cache=cache, cancelled=cancelled)
+    features = {k: encode(f, lazy_encoder(part, store, k)) for k, f in frames.items()}
+    return EncodedVideo({name: one.values for name, one in features.items()}, seconds, padded)
 
 
 def encode_image(
@@ -204,6 +248,12 @@ class System:
         return self.row.config
 
     @property
+    def dynamics(self) -> str:
+        """Of its generator."""
+        with self.store.using("generator") as generator:
+            return generator.dynamics
+
+    @property
     def sample_rate(self) -> int:
         """Of its sound."""
         return self.row.sample_rate
@@ -216,6 +266,13 @@ class System:
     def encode_video(self, source: Source, **options) -> EncodedVideo:
         """See `encode_video`."""
         return encode_video(self.video_encoder, self.store, source, cache=self.cache, **options)
+
+    def encode_windows(
+        self, source: Source, times: Sequence[tuple[float, float]], **options
+    ) -> Iterator[EncodedVideo]:
+        """See `encode_windows`."""
+        part = self.video_encoder
+        return encode_windows(part, self.store, source, times, cache=self.cache, **options)
 
     def encode_image(self, source: Source, **options) -> EncodedVideo:
         """See `encode_image`."""

@@ -157,7 +157,16 @@ LAYERS = (
     ("root", "cli", "nodes"),
     ("nodes.native",),
     ("nodes.values",),
-    ("pipeline", "request", "resolve", "listing", "results", "evaluation", "training"),
+    (
+        "pipeline",
+        "long_take",
+        "request",
+        "resolve",
+        "listing",
+        "results",
+        "evaluation",
+        "training",
+    ),
     (
         "system",
         "loading",

@@ -18,6 +18,13 @@ _FULL = 0.9999  # what a take that keeps its level may reach
 _SILENT = -45.0
 
 
+def not_finite() -> FoleyError:
+    """What to raise for a sound that was made of values that are not numbers."""
+    return FoleyError(
+        "The generated sound left the finite numbers; try another seed or a smaller guidance scale."
+    )
+
+
 def finish(
     waveform: Tensor,
     rate: int,
@@ -35,10 +42,7 @@ def finish(
         FoleyError: it holds values that are not numbers.
     """
     if not math.isfinite(peak_of(waveform)):
-        raise FoleyError(
-            "The generated sound left the finite numbers; try another seed or a smaller "
-            "guidance scale."
-        )
+        raise not_finite()
     shift = round(offset / 1000 * rate)
     waveform = torch.nn.functional.pad(waveform, (shift, 0)) if shift > 0 else waveform[:, -shift:]
     waveform = fit_length(waveform, round(seconds * rate))

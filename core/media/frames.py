@@ -38,7 +38,7 @@ _MOST_THREADS = 8
 
 
 @dataclass
-class _Shot:
+class Shot:
     """One source frame. time, seconds: when it starts in the file, and its length; aspect: shown
     width of a stored pixel; make: its pixels, uint8 [H, W, 3] as shown."""
 
@@ -59,7 +59,7 @@ class FrameReader:
         self.request = request
         self.picker = PICKERS[request.timing](request.fps, seconds)
 
-    def fit(self, shot: _Shot) -> torch.Tensor:
+    def fit(self, shot: Shot) -> torch.Tensor:
         """uint8 [height, width, 3], or [height, width] in gray."""
         request, image = self.request, shot.pixels
         height, width = image.shape[:2]
@@ -76,7 +76,7 @@ class FrameReader:
         return image
 
 
-class _Collector:
+class Collector:
     """Frames in memory that grows with them."""
 
     def __init__(self, request: FrameRequest, seconds: float | None) -> None:
@@ -113,7 +113,7 @@ def read_frames(
     Returns uint8 [T, H, W, 3], or [T, H, W] for a gray request. options: start, progress and
     cancelled; these and the rest are as in `pour_frames`.
     """
-    sinks = {name: _Collector(request, seconds) for name, request in requests.items()}
+    sinks = {name: Collector(request, seconds) for name, request in requests.items()}
     counts = pour_frames(source, requests, sinks, seconds=seconds, **options)
     return {name: sink.result(counts[name]) for name, sink in sinks.items()}
 
@@ -175,8 +175,8 @@ def _read(
 ) -> Generator[tuple[str, torch.Tensor, int], None, None]:
     """Frames as they come: name of the reader, frame, how often it is taken in a row."""
     clip = describe(source)
-    with closing(_shots(source, start)) as shots:
-        previous: _Shot | None = None
+    with closing(read_shots(source, start)) as shots:
+        previous: Shot | None = None
         for shot in shots:
             stop_if(cancelled)
             time = shot.time - start
@@ -215,19 +215,19 @@ def _read(
         )
 
 
-def _shots(source: Source, start: float) -> Generator[_Shot, None, None]:
+def read_shots(source: Source, start: float) -> Generator[Shot, None, None]:
     """The frames of `source` from the one shown at `start`, or an earlier one, on."""
     if isinstance(source, ImageFrames):
         count = len(source.images)
         for index in range(max(0, min(math.floor(start * source.fps), count) - 1), count):
             make = partial(to_bytes, source.images[index], f"Frame {index} of the image batch")
-            yield _Shot(index / source.fps, 1 / source.fps, make)
+            yield Shot(index / source.fps, 1 / source.fps, make)
         return
     with open_media(source) as media:
         yield from _file_shots(media, start)
 
 
-def _file_shots(media: Media, start: float) -> Iterator[_Shot]:
+def _file_shots(media: Media, start: float) -> Iterator[Shot]:
     """Frames from the last keyframe at or before `start` on, or from an earlier one."""
     stream, container = media.picture, media.container
     stream.codec_context.thread_type = "AUTO"  # several frames at once
@@ -250,7 +250,7 @@ def _file_shots(media: Media, start: float) -> Iterator[_Shot]:
     yield from _walk(media, timed)
 
 
-def _walk(media: Media, timed: bool) -> Iterator[_Shot]:
+def _walk(media: Media, timed: bool) -> Iterator[Shot]:
     """Frames from the present position on. timed: by their own time stamps."""
     stream = media.picture
     spacing, width = 1 / average_fps(stream), stream.codec_context.width
@@ -271,7 +271,7 @@ def _walk(media: Media, timed: bool) -> Iterator[_Shot]:
             check_still(now - time, time, media.name)
         time = now
         length = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
-        yield _Shot(now, length or spacing, partial(_to_rgb, frame, turn), aspect)
+        yield Shot(now, length or spacing, partial(_to_rgb, frame, turn), aspect)
     stated = float((stream.duration or 0) * stream.time_base)
     if time is not None and stated > time + spacing + _SHORT_OF:
         log.warning(

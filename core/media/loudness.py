@@ -80,11 +80,16 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
     starts = np.arange(0, samples.shape[-1] - length + 1, step)
     ends, begins = _sums_before(power, (starts + length, starts))
     blocks = (ends - begins) / length
+    return gated(blocks)
+
+
+def gated(blocks: np.ndarray) -> float:
+    """LUFS of the mean power of blocks, by both gates; -inf where all are silent."""
     blocks = blocks[blocks > 10 ** ((_ABSOLUTE_GATE + 0.691) / 10)]
     if not len(blocks):
         return -math.inf
-    gated = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
-    return float(-0.691 + 10 * np.log10(gated.mean()))
+    counted = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
+    return float(-0.691 + 10 * np.log10(counted.mean()))
 
 
 def _sums_before(parts: Iterable[np.ndarray], places: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -1,0 +1,112 @@
+"""A sound that comes in pieces, at its loudness and under full scale; nothing that comes later
+changes what was before."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .loudness import gated, k_weighted, limit, limiter_reach, true_peak
+
+_STEP_SECONDS = 0.1  # by which the blocks of BS.1770 move on
+_STEPS = 4  # of a block
+_MEMORY_SECONDS = 0.25  # after which the K filter has forgotten
+_MOST_GAIN_DB = 40.0
+_LIMIT_DB = 3.0  # that the limiter takes off peaks at the most
+_SILENT = -45.0  # LUFS below which a sound keeps its level
+_PEAK = 10 ** (-1.2 / 20)  # of samples, so that the true peak stays below -1 dBFS as a rule
+
+
+class LoudnessMeter:
+    """The integrated loudness (BS.1770-4, annex 1) of a mono or stereo sound that comes in pieces,
+    of all that came so far; within 0.01 LU of `integrated_loudness` of the whole."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._step = round(_STEP_SECONDS * sample_rate)
+        self._memory = math.ceil(_MEMORY_SECONDS * sample_rate)
+        self._past = np.zeros((1, 0), np.float32)
+        self._rest = np.zeros(0)  # power of samples that are no whole step yet
+        self._steps: list[np.ndarray] = []  # mean power of each
+
+    def add(self, piece: Tensor) -> None:
+        """The next piece, float [C, n]."""
+        samples = piece.detach().cpu().numpy()
+        past = self._past if self._past.shape[1] else samples[:, :0]
+        samples = np.concatenate([past, samples], 1)
+        power = [(part**2).sum(0) for part in k_weighted(samples, self._rate)]
+        fresh = np.concatenate([self._rest, np.concatenate([np.zeros(0), *power])[past.shape[1] :]])
+        whole = len(fresh) // self._step * self._step
+        self._steps.append(fresh[:whole].reshape(-1, self._step).mean(1))
+        self._rest, self._past = fresh[whole:], samples[:, -self._memory :].copy()
+
+    @property
+    def integrated(self) -> float:
+        """LUFS, -inf for silence."""
+        steps = np.concatenate([*self._steps, np.zeros(0)])
+        if len(steps) < _STEPS:
+            power = [*steps, *([self._rest.mean()] if len(self._rest) else [])]
+            return gated(np.array([np.mean(power)])) if power else -math.inf
+        sums = np.cumsum(np.concatenate([[0.0], steps]))
+        return gated((sums[_STEPS:] - sums[:-_STEPS]) / _STEPS)
+
+
+class Leveller:
+    """Scales pieces so that all up to them has a loudness. The gain moves within a piece, so a long
+    sound is heard at one level, and a part of it does not depend on what follows.
+
+    loudness: LUFS; None leaves the level.
+    """
+
+    def __init__(self, sample_rate: int, loudness: float | None) -> None:
+        self._rate, self._loudness = sample_rate, loudness
+        self._meter = LoudnessMeter(sample_rate)
+        self._peak = 0.0
+        self._gain: float | None = None  # None: nothing was heard yet
+
+    def __call__(self, piece: Tensor) -> Tensor:
+        """The next piece, float [C, n], scaled."""
+        if self._loudness is None or not piece.shape[-1]:
+            return piece
+        self._meter.add(piece)
+        self._peak = max(self._peak, true_peak(piece, self._rate))
+        before, measured = self._gain, self._meter.integrated
+        if measured <= _SILENT:
+            return piece
+        gain = 10 ** (min(self._loudness - measured, _MOST_GAIN_DB) / 20)
+        self._gain = min(gain, _PEAK / self._peak * 10 ** (_LIMIT_DB / 20))
+        length = piece.shape[-1]
+        if before is not None:
+            ramp = torch.linspace(0, 1, length + 1)[1:]
+            return piece * torch.lerp(torch.tensor(before), torch.tensor(self._gain), ramp)
+        return piece * self._gain
+
+
+class PieceLimiter:
+    """`limit` of a sound that comes in pieces. What comes out is some milliseconds behind."""
+
+    def __init__(self, sample_rate: int, ceiling: float = _PEAK) -> None:
+        self._rate, self._ceiling = sample_rate, ceiling
+        self._reach = limiter_reach(sample_rate)
+        self._held: Tensor | None = None  # what the gain of the next samples depends on, and these
+        self._given = 0  # samples of it that are given out already
+
+    def __call__(self, piece: Tensor) -> Tensor:
+        """Samples that no later one can change."""
+        return self._give(piece, self._reach)
+
+    def finish(self) -> Tensor:
+        """The rest."""
+        held = self._held if self._held is not None else torch.zeros(1, 0)
+        return self._give(held[:, :0], 0)
+
+    def _give(self, piece: Tensor, keep: int) -> Tensor:
+        held = piece if self._held is None else torch.cat([self._held, piece], 1)
+        stop = max(held.shape[1] - keep, self._given)
+        made = limit(held, self._rate, self._ceiling)[:, self._given : stop]
+        drop = max(stop - self._reach, 0)
+        self._held, self._given = held[:, drop:].clone(), stop - drop
+        return made
