@@ -135,7 +135,7 @@ def _add_window(group) -> None:
         help="takes beyond the trained length: joined windows, each of the trained length, or one "
         "pass, which costs less; sequential: windows one after another, each in the context of the "
         "one before, for many minutes in little memory (default: one pass up to 20 s, or always "
-        "with --timing published; MDSGen: windows)",
+        "with --timing published; MDSGen: windows; over 10 minutes: sequential)",
     )
 
 

@@ -28,7 +28,7 @@ from .media.levelling import Leveller, LoudnessMeter, PieceLimiter
 from .media.limits import peak_of
 from .media.spool import Spool
 from .plan import KnownLatent, plan
-from .request import Clock, Request, Takes
+from .request import SEQUENTIAL, Clock, Request, Takes
 from .resolve import left_out_of, take_seconds
 from .sampling.dynamics import Noise, dynamics_of, joined
 from .system import System
@@ -37,6 +37,7 @@ from .tasks import TASKS
 OVERLAP = 0.25  # of a window: what it knows of the one before
 EDGE_SECONDS = 0.25  # at the end of a window, where neither picture nor sound goes on
 FADE_SECONDS = 0.02  # from one window's sound to the next's
+LONGEST_AT_ONCE = 600.0  # seconds of a take whose windows are made together by themselves
 _SHORT_OF = 0.2  # seconds that a window may reach past the end of the picture, by rounding
 
 
@@ -224,6 +225,19 @@ def _known(section: Section, before: Section, made: Tensor | None) -> KnownLaten
     return KnownLatent(latent, torch.arange(section.length) < section.known)
 
 
+def is_sequential(source: Source | None, system: System, request: Request, task: str) -> bool:
+    """Whether a take is made section by section: where that is asked for, and where it is so long
+    that it would fill the memory."""
+    if request.long is not None or request.published or not _able(system, request, task):
+        return request.long == SEQUENTIAL
+    return take_seconds(source, system, request) > LONGEST_AT_ONCE
+
+
+def _able(system: System, request: Request, task: str) -> bool:
+    leads = request.reference is not None and system.row.takes_context
+    return not (TASKS[task].known or leads)
+
+
 def generate_long(
     source: Source | None,
     system: System,
@@ -237,7 +251,7 @@ def generate_long(
 
     The level is that of `media.levelling`: what is made later does not change it.
     """
-    if TASKS[task].known or (request.reference is not None and system.row.takes_context):
+    if not _able(system, request, task):
         raise FoleyError(
             f"The task {task} is made in windows or in one pass: leave --long sequential away."
         )

@@ -10,10 +10,10 @@ import torch
 from .context import KnownSound
 from .errors import CancelCheck, stop_if
 from .generators import Conditions
-from .long_take import generate_long
+from .long_take import generate_long, is_sequential
 from .media import Source, finish, integrated_loudness
 from .plan import plan
-from .request import SEQUENTIAL, Clock, Request, Takes
+from .request import Clock, Request, Takes
 from .resolve import encode, read_known, task_of
 from .system import System
 from .tasks import TASKS
@@ -43,7 +43,7 @@ def generate(
     """
     request.check()
     task = task_of(system, source, request)
-    if request.long == SEQUENTIAL:
+    if is_sequential(source, system, request, task):
         made = progress and partial(progress, "sampling")
         return generate_long(source, system, request, task, progress=made, cancelled=cancelled)
     in_context = system.row.takes_context

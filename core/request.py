@@ -36,7 +36,8 @@ class Request:
     length is made, in joined windows or in one pass, which a system of one length (MDSGen) makes
     that long and no longer, or sequential, each window in the context of the one before and all in
     constant memory (`long_take`); None is one pass with published timing, and what suits the
-    length otherwise (`sampling.windows_for`). loudness: LUFS; None leaves the level as it is made.
+    length otherwise (`sampling.windows_for`, over ten minutes sequential). loudness: LUFS; None
+    leaves the level as it is made.
     ignore_look: what the picture shows has no effect (the `still` streams of its encoder), only
     when it moves. seconds: None is all of a video, and as long as was trained for a picture or
     none. steps, cfg: None is the system's own. task: of `tasks.TASKS`; "" is what follows from what

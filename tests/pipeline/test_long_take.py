@@ -16,6 +16,7 @@ from foleystage.core.long_take import (
     Seams,
     Section,
     generate_sections,
+    is_sequential,
     sections_of,
     take_seeds,
 )
@@ -135,3 +136,17 @@ def test_it_stops_when_told_and_says_what_it_cannot_do(long_clip, model):
     tone = torch.sin(torch.arange(96000) * 0.05)[None]
     with pytest.raises(FoleyError, match="leave --long sequential away"):
         generate(None, model, replace(LONG, context=(tone, 32000), known=(0.0, 2.0), seconds=12.0))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sequential"),
+    [
+        ({"seconds": 601.0}, True),
+        ({"seconds": 599.0}, False),
+        ({"seconds": 601.0, "long": "windows"}, False),
+        ({"seconds": 601.0, "timing": "published"}, False),
+        ({"seconds": 1.0, "long": SEQUENTIAL}, True),
+    ],
+)
+def test_over_ten_minutes_a_take_is_sequential_by_itself(model, asked, sequential):
+    assert is_sequential(None, model, Request(prompt="metal hit", **asked), "tta") is sequential
