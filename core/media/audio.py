@@ -99,8 +99,9 @@ def write_audio(path: str | os.PathLike[str], waveform: torch.Tensor, sample_rat
 
 
 def fit_length(waveform: torch.Tensor, samples: int) -> torch.Tensor:
-    """float [..., T] cut, or followed by silence, to [..., samples]."""
-    return functional.pad(waveform, (0, samples - waveform.shape[-1]))
+    """float [..., T] cut, as a view, or followed by silence, to [..., samples]."""
+    missing = samples - waveform.shape[-1]
+    return functional.pad(waveform, (0, missing)) if missing > 0 else waveform[..., :samples]
 
 
 def check_waveform(waveform: torch.Tensor) -> None:
