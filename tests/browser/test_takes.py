@@ -221,7 +221,7 @@ def test_takes_of_a_run_play_under_their_video(page, server, look):
     page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")
     page.wait_for_function(
         "window.app.graph.nodes.find(n => n.type === 'FoleyStageTakes')"
-        ".foleyTakes.clock.sounds.length === 2",
+        "?.foleyTakes?.clock.sounds.length === 2",
         timeout=120_000,
     )
     page.evaluate("""() => {
