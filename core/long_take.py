@@ -26,11 +26,12 @@ from .media import Source, probe
 from .media.finish import not_finite
 from .media.levelling import Leveller, LoudnessMeter, PieceLimiter
 from .media.limits import peak_of
+from .media.probe import VideoInfo
 from .media.spool import Spool
 from .plan import KnownLatent, plan
 from .request import SEQUENTIAL, Clock, Request, Takes
 from .resolve import left_out_of, take_seconds
-from .sampling.dynamics import Noise, dynamics_of, joined
+from .sampling.dynamics import Dynamics, Noise
 from .system import System
 from .tasks import TASKS
 
@@ -78,17 +79,20 @@ def sections_of(
 
 
 def noise_of(
-    config: GeneratorConfig, dynamics: str, section: Section, seeds: Sequence[int], steps: int
+    config: GeneratorConfig,
+    dynamics: Dynamics,
+    section: Section,
+    seeds: Sequence[int],
+    steps: int,
 ) -> Noise:
     """What is drawn for a section of each take; it follows from the take's seed and the section's
     place alone."""
-    drawn = []
+    rngs = []
     for seed in seeds:
         text = f"{seed} {section.start} {section.new}"
         own = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-        rng = torch.Generator().manual_seed(own)
-        drawn.append(dynamics_of(dynamics).draw(rng, config.latent, 1, section.length, steps))
-    return joined(drawn)
+        rngs.append(torch.Generator().manual_seed(own))
+    return dynamics.draw_each(rngs, config.latent, section.length, steps)
 
 
 class Seams:
@@ -115,7 +119,7 @@ class Seams:
 def take_seeds(seed: int, takes: int) -> list[int]:
     """One for each take, the same however many there are."""
     rng = torch.Generator().manual_seed(seed)
-    return [int(torch.randint(2**62, (1,), generator=rng)) for _ in range(takes)]
+    return torch.randint(2**62, (takes,), generator=rng).tolist()
 
 
 def generate_sections(
@@ -140,6 +144,7 @@ def generate_sections(
         FoleyError: as `pipeline.generate`. Cancelled: as asked.
     """
     config, own = system.config, system.row.sampling
+    dynamics = system.dynamics  # found once: a network that is not kept would load each time
     steps = own.steps if request.steps is None else request.steps
     sections = sections_of(config, seconds, borders)
     window = min(config.trained_seconds, config.round_up_seconds(seconds))
@@ -171,7 +176,7 @@ def generate_sections(
             published=request.published,
             long="one pass",
             known=planned.known,
-            noise=noise_of(config, system.dynamics, section, seeds, steps),
+            noise=noise_of(config, dynamics, section, seeds, steps),
             takes=request.takes,
             progress=step,
             cancelled=cancelled,
@@ -225,12 +230,12 @@ def _known(section: Section, before: Section, made: Tensor | None) -> KnownLaten
     return KnownLatent(latent, torch.arange(section.length) < section.known)
 
 
-def is_sequential(source: Source | None, system: System, request: Request, task: str) -> bool:
+def is_sequential(info: VideoInfo | None, system: System, request: Request, task: str) -> bool:
     """Whether a take is made section by section: where that is asked for, and where it is so long
-    that it would fill the memory."""
+    that it would fill the memory. info: of the source, if any."""
     if request.long is not None or request.published or not _able(system, request, task):
         return request.long == SEQUENTIAL
-    return take_seconds(source, system, request) > LONGEST_AT_ONCE
+    return take_seconds(info, system, request) > LONGEST_AT_ONCE
 
 
 def _able(system: System, request: Request, task: str) -> bool:
@@ -240,6 +245,7 @@ def _able(system: System, request: Request, task: str) -> bool:
 
 def generate_long(
     source: Source | None,
+    info: VideoInfo | None,
     system: System,
     request: Request,
     task: str,
@@ -247,7 +253,7 @@ def generate_long(
     progress: Callable[[int, int], None] | None = None,
     cancelled: CancelCheck | None = None,
 ) -> Takes:
-    """As `pipeline.generate`, section by section; the sound lies on the disk.
+    """As `pipeline.generate`, section by section; the sound lies on the disk. info: of the source.
 
     The level is that of `media.levelling`: what is made later does not change it.
     """
@@ -256,7 +262,7 @@ def generate_long(
             f"The task {task} is made in windows or in one pass: leave --long sequential away."
         )
     clock, rate = Clock(), system.sample_rate
-    seconds = take_seconds(source, system, request)
+    seconds = take_seconds(info, system, request)
     outputs: list[_Output] = []
     spool: Spool | None = None
 

@@ -11,7 +11,7 @@ from .context import KnownSound
 from .errors import CancelCheck, stop_if
 from .generators import Conditions
 from .long_take import generate_long, is_sequential
-from .media import Source, finish, integrated_loudness
+from .media import Source, finish, integrated_loudness, probe
 from .plan import plan
 from .request import Clock, Request, Takes
 from .resolve import encode, read_known, task_of
@@ -43,9 +43,12 @@ def generate(
     """
     request.check()
     task = task_of(system, source, request)
-    if is_sequential(source, system, request, task):
+    info = None if source is None else probe(source)
+    if is_sequential(info, system, request, task):
         made = progress and partial(progress, "sampling")
-        return generate_long(source, system, request, task, progress=made, cancelled=cancelled)
+        return generate_long(
+            source, info, system, request, task, progress=made, cancelled=cancelled
+        )
     in_context = system.row.takes_context
     clock = Clock()
     rng = torch.Generator().manual_seed(request.seed)
@@ -58,7 +61,7 @@ def generate(
         reference = system.encode_reference(request.reference, request.pick, noise)
     clock("reference")
     looked = progress and partial(progress, "encoding")
-    video = encode(source, system, request, task, lead, looked, cancelled)
+    video = encode(source, system, request, task, lead, looked, cancelled, info)
     clock("video")
     words, negative = system.encode_words(request.prompt, request.negative)
     clock("text")

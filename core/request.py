@@ -128,7 +128,7 @@ class Request:
             raise FoleyError(f"The timing must be nearest or published, not '{self.timing}'.")
         if self.long is not None and self.long not in (*get_args(Long), SEQUENTIAL):
             raise FoleyError(
-                f"Long takes are made in windows, in one pass or sequential, not '{self.long}'."
+                f"Long takes are made in windows or in one pass, or sequential, not '{self.long}'."
             )
         if self.task and self.task not in tuple(TASKS):
             raise FoleyError(f"There is no task '{self.task}'; choose one of: {', '.join(TASKS)}.")

@@ -101,16 +101,19 @@ def encode(
     lead: float = 0.0,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
+    info: VideoInfo | None = None,
 ) -> EncodedVideo:
     """What a take is conditioned on of a source; for words alone its length.
 
-    lead: seconds that are made before the take, see `encode_video`.
+    info: of the source, where it is known. lead: seconds that are made before the take, see
+    `encode_video`.
 
     Raises:
         FoleyError: a window that cannot be, a picture for a system that follows motion alone.
     """
-    info = None if source is None else probe(source)
-    seconds = system.longest(_seconds(info, system, request), request.long_takes)
+    if info is None and source is not None:
+        info = probe(source)
+    seconds = system.longest(take_seconds(info, system, request), request.long_takes)
     if source is None or info is None or info.is_picture:
         if source is None or task == "tta" or not system.row.video:
             return EncodedVideo({}, seconds, lead + seconds)
@@ -136,12 +139,8 @@ def encode(
     )
 
 
-def take_seconds(source: Source | None, system: System, request: Request) -> float:
-    """How long a take is; FoleyError for a window that cannot be."""
-    return _seconds(None if source is None else probe(source), system, request)
-
-
-def _seconds(info: VideoInfo | None, system: System, request: Request) -> float:
+def take_seconds(info: VideoInfo | None, system: System, request: Request) -> float:
+    """How long a take is, of a source if there is one; FoleyError for a window that cannot be."""
     if info is not None and not info.is_picture:
         return window_seconds(info.seconds, request.start, request.seconds)
     asked = sound_asked(request)

@@ -37,6 +37,7 @@ from .sampling import (
     sample,
     windows_for,
 )
+from .sampling.dynamics import Dynamics, dynamics_of
 from .sounds import encode_known, encode_lead, encode_reference, reference_spec
 from .stores import Store
 
@@ -248,10 +249,10 @@ class System:
         return self.row.config
 
     @property
-    def dynamics(self) -> str:
-        """Of its generator."""
+    def dynamics(self) -> Dynamics:
+        """Of its generator, which is loaded for it."""
         with self.store.using("generator") as generator:
-            return generator.dynamics
+            return dynamics_of(generator.dynamics)
 
     @property
     def sample_rate(self) -> int:

@@ -14,7 +14,7 @@ from ..encoders.base import EncodedVideo
 from ..errors import FoleyError
 from ..generators import Conditions
 from ..media.files import write_beside
-from ..sampling.dynamics import Noise, dynamics_of, joined
+from ..sampling.dynamics import Noise
 from ..scenes import CONTINUOUS, KINDS, Scene
 from ..scenes.materials import IMPACT_MATERIALS
 from ..system import System
@@ -219,11 +219,9 @@ def _streams(system: System, cases: Sequence[Case], run: str) -> dict[str, Tenso
 
 def noise_of(system: System, seeds: Sequence[int], seconds: float, steps: int) -> Noise:
     """What takes of `seconds` draw, each by its own seed."""
-    length, latent = system.latent_length(seconds), system.config.latent
-    with system.store.using("generator") as generator:
-        draw = dynamics_of(generator.dynamics).draw
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return joined([draw(rng, latent, 1, length, steps) for rng in rngs])
+    length, latent = system.latent_length(seconds), system.config.latent
+    return system.dynamics.draw_each(rngs, latent, length, steps)
 
 
 def _level_match(sound: Tensor, scene: Scene, rate: int) -> float:

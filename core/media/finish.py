@@ -15,7 +15,7 @@ from .loudness import integrated_loudness, limit, normalize_loudness
 LOUDNESS = -20.0  # LUFS of a take
 _FULL = 0.9999  # what a take that keeps its level may reach
 # LUFS below which a take is left as quiet as it is: what would be raised is noise.
-_SILENT = -45.0
+SILENT = -45.0
 
 
 def not_finite() -> FoleyError:
@@ -48,6 +48,6 @@ def finish(
     waveform = fit_length(waveform, round(seconds * rate))
     if loudness is None:
         return limit(waveform, rate, _FULL)
-    if integrated_loudness(waveform, rate) > _SILENT:
+    if integrated_loudness(waveform, rate) > SILENT:
         return normalize_loudness(waveform, rate, loudness)
     return limit(waveform, rate)

@@ -9,14 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .loudness import gated, k_weighted, limit, limiter_reach, true_peak
+from .finish import SILENT
+from .loudness import (
+    BLOCK_OVERLAP,
+    BLOCK_SECONDS,
+    LIMIT_DB,
+    MAX_GAIN_DB,
+    MEMORY_SECONDS,
+    gated,
+    k_weighted,
+    limit,
+    limiter_reach,
+    true_peak,
+)
 
-_STEP_SECONDS = 0.1  # by which the blocks of BS.1770 move on
-_STEPS = 4  # of a block
-_MEMORY_SECONDS = 0.25  # after which the K filter has forgotten
-_MOST_GAIN_DB = 40.0
-_LIMIT_DB = 3.0  # that the limiter takes off peaks at the most
-_SILENT = -45.0  # LUFS below which a sound keeps its level
 _PEAK = 10 ** (-1.2 / 20)  # of samples, so that the true peak stays below -1 dBFS as a rule
 
 
@@ -26,8 +32,8 @@ class LoudnessMeter:
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
-        self._step = round(_STEP_SECONDS * sample_rate)
-        self._memory = math.ceil(_MEMORY_SECONDS * sample_rate)
+        self._step = round(BLOCK_SECONDS / BLOCK_OVERLAP * sample_rate)
+        self._memory = math.ceil(MEMORY_SECONDS * sample_rate)
         self._past = np.zeros((1, 0), np.float32)
         self._rest = np.zeros(0)  # power of samples that are no whole step yet
         self._steps: list[np.ndarray] = []  # mean power of each
@@ -47,11 +53,11 @@ class LoudnessMeter:
     def integrated(self) -> float:
         """LUFS, -inf for silence."""
         steps = np.concatenate([*self._steps, np.zeros(0)])
-        if len(steps) < _STEPS:
+        if len(steps) < BLOCK_OVERLAP:
             power = [*steps, *([self._rest.mean()] if len(self._rest) else [])]
             return gated(np.array([np.mean(power)])) if power else -math.inf
         sums = np.cumsum(np.concatenate([[0.0], steps]))
-        return gated((sums[_STEPS:] - sums[:-_STEPS]) / _STEPS)
+        return gated((sums[BLOCK_OVERLAP:] - sums[:-BLOCK_OVERLAP]) / BLOCK_OVERLAP)
 
 
 class Leveller:
@@ -74,10 +80,10 @@ class Leveller:
         self._meter.add(piece)
         self._peak = max(self._peak, true_peak(piece, self._rate))
         before, measured = self._gain, self._meter.integrated
-        if measured <= _SILENT:
+        if measured <= SILENT:
             return piece
-        gain = 10 ** (min(self._loudness - measured, _MOST_GAIN_DB) / 20)
-        self._gain = min(gain, _PEAK / self._peak * 10 ** (_LIMIT_DB / 20))
+        gain = 10 ** (min(self._loudness - measured, MAX_GAIN_DB) / 20)
+        self._gain = min(gain, _PEAK / self._peak * 10 ** (LIMIT_DB / 20))
         length = piece.shape[-1]
         if before is not None:
             ramp = torch.linspace(0, 1, length + 1)[1:]

@@ -18,10 +18,10 @@ from .resample import resample_span
 _SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 _SHELF_POWER = 0.4996667741545416
 _HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
-_MEMORY_SECONDS = 0.25
+MEMORY_SECONDS = 0.25
 
-_BLOCK_SECONDS = 0.4
-_BLOCK_OVERLAP = 4
+BLOCK_SECONDS = 0.4
+BLOCK_OVERLAP = 4
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
 
@@ -29,6 +29,7 @@ _OVERSAMPLING = 4
 _PEAK_CHUNK = 1 << 18
 
 _LIMITER_SECONDS = 0.003
+MAX_GAIN_DB, LIMIT_DB = 40.0, 3.0  # see `normalize_loudness`
 _LIMITED_AT_ONCE = 1 << 21  # samples
 _NOT_FINITE = "The sound holds NaN or infinite values: make or export it again."
 _PEAK = 10 ** (-1.0 / 20)  # true peak of a normalised sound
@@ -75,8 +76,8 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
     samples = waveform.detach().cpu().numpy()
     weights = np.array(_WEIGHTS.get(len(samples), (1.0,) * len(samples)))
     power = (weights @ part**2 for part in k_weighted(samples, sample_rate))
-    length = min(round(_BLOCK_SECONDS * sample_rate), samples.shape[-1])
-    step = max(1, length // _BLOCK_OVERLAP)
+    length = min(round(BLOCK_SECONDS * sample_rate), samples.shape[-1])
+    step = max(1, length // BLOCK_OVERLAP)
     starts = np.arange(0, samples.shape[-1] - length + 1, step)
     ends, begins = _sums_before(power, (starts + length, starts))
     blocks = (ends - begins) / length
@@ -109,9 +110,9 @@ def k_weighted(samples: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
     """Samples [C, T] through the K filter, in parts of float64 [C, n].
 
     By the Fourier transform, as exact as the recursion: what the filter remembers falls below 1e-16
-    within `_MEMORY_SECONDS`. scipy.signal would do, but takes half a second to import.
+    within `MEMORY_SECONDS`. scipy.signal would do, but takes half a second to import.
     """
-    memory = math.ceil(_MEMORY_SECONDS * sample_rate)
+    memory = math.ceil(MEMORY_SECONDS * sample_rate)
     block, hop = 8 * memory, 7 * memory
     powers = np.exp(-2j * np.pi * np.outer(np.arange(3), np.arange(block // 2 + 1)) / block)
     sections = k_weighting(sample_rate)
@@ -143,8 +144,8 @@ def normalize_loudness(
     sample_rate: int,
     target_lufs: float = -20.0,
     *,
-    max_gain_db: float = 40.0,
-    limit_db: float = 3.0,
+    max_gain_db: float = MAX_GAIN_DB,
+    limit_db: float = LIMIT_DB,
 ) -> torch.Tensor:
     """Scales float [C, T] to `target_lufs`, by one gain for the whole sound but its sharpest peaks.
 

@@ -96,6 +96,12 @@ class Dynamics(abc.ABC):
         """Noise of as many takes; take k is the same however many there are."""
         return Noise(draw_noise(rng, takes, length, latent.dim))
 
+    def draw_each(
+        self, rngs: Sequence[torch.Generator], latent: LatentSpec, length: int, steps: int
+    ) -> Noise:
+        """Noise of one take a generator."""
+        return joined([self.draw(rng, latent, 1, length, steps) for rng in rngs])
+
     def times(self, steps: int, start: float = 0.0) -> list[float]:
         """`steps + 1` of the solver's times, from flow time `start` to data; FoleyError for no
         steps."""

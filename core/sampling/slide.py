@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..generators.base import GeneratorConfig, LatentSpec
-from .dynamics import Noise, dynamics_of, joined
+from .dynamics import Noise, dynamics_of
 
 Progress = Callable[[int, int], None]
 Make = Callable[[int, Tensor, Noise, Progress], Tensor]
@@ -47,11 +47,11 @@ def slide(
     counts = [steps, *(math.ceil(steps * count / max(new)) for count in new)]
     for index, (span, count) in enumerate(zip(spans, counts, strict=True)):
         length, before = span.stop - span.start, sum(counts[:index])
-        drawn = [dynamics_of("tokens").draw(rng, latent, 1, length, count) for rng in own]
+        noise = dynamics_of("tokens").draw_each(own, latent, length, count)
 
         def tell(step: int, _: int, before: int = before) -> None:
             if progress is not None:
                 progress(before + step, sum(counts))
 
-        ids[:, span] = make(index, ids[:, span], joined(drawn), tell)
+        ids[:, span] = make(index, ids[:, span], noise, tell)
     return ids
