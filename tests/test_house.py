@@ -161,6 +161,7 @@ LAYERS = (
         "pipeline",
         "long_take",
         "request",
+        "cues",
         "resolve",
         "listing",
         "results",
