@@ -52,13 +52,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser():
-    from . import augment, convert, download, evaluate, generate, models, scene, train
+    from . import augment, convert, cues, download, evaluate, generate, models, scene, train
     from .terminal import Parser
 
     parser = Parser("foleystage", description="Gives silent video its sound.")
     parser.add_argument("--verbose", action="store_true", help="say what is done")
     parser.set_defaults(left="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (generate, models, download, convert, train, augment, evaluate, scene):
+    for command in (generate, cues, models, download, convert, train, augment, evaluate, scene):
         command.add_command(commands)
     return parser

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.printable import printable
+from .resume import forget_sections, kept_sections
 from .terminal import Progress
 
 
@@ -48,6 +49,12 @@ def _add_wishes(group) -> None:
         default=1,
         metavar="N",
         help="parts of it, spread to its end, that are averaged (default: 1)",
+    )
+    group.add_argument(
+        "--cues",
+        metavar="JSON",
+        help="cue sheet: prompts, hits, mutes, takes and levels at times; the command `cues` "
+        "writes one of what is seen",
     )
     group.add_argument(
         "--ignore-look",
@@ -214,7 +221,8 @@ def _generate(options: Namespace) -> None:
 
         system = load_model(options.model, pick_device(options.device), loading)
         _suit_threads(system)
-        takes = generate(options.video, system, request, progress=progress)
+        with kept_sections(options) as store:
+            takes = generate(options.video, system, request, store=store, progress=progress)
         with write_together():
             for index, path in enumerate(plan.takes):
                 progress("writing", index, len(plan.takes))
@@ -222,6 +230,7 @@ def _generate(options: Namespace) -> None:
             for index, path in enumerate(plan.plots):
                 progress("drawing", index, len(plan.plots))
                 _plot(options, takes, index, path)
+    forget_sections(options)
     options.left = "all files are written"
     for path, loudness in zip(plan.takes, takes.loudness, strict=True):
         print(printable(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)"))
@@ -236,6 +245,7 @@ def _suit_threads(system) -> None:
 
 
 def _request(options: Namespace):
+    from ..core.cues import read_cues
     from ..core.errors import FoleyError
     from ..core.reference import ReferencePick
     from ..core.request import Request
@@ -269,6 +279,7 @@ def _request(options: Namespace):
         inversion=options.inversion,
         surrogate=options.surrogate,
         summation=options.summation,
+        cues=None if options.cues is None else read_cues(options.cues),
     )
     request.check()
     return request
@@ -337,7 +348,7 @@ def _plan(options: Namespace, parts: Iterable[Path]):
         _check_mix(options, info.has_audio, output in SOUND_FILES)
     if info is not None and output in VIDEO_FILES and options.picture == "copy":
         check_copy(options.video, options.output)
-    named = (options.video, options.reference, options.context, options.model, *parts)
+    named = (options.video, options.reference, options.context, options.cues, options.model, *parts)
     return plan_outputs(
         options.output,
         suffixes,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..core.printable import printable
 
 _WIDTH = 24
 _LINE = 78
+_WORTH_SAYING = 10.0  # seconds
 
 
 @contextlib.contextmanager
@@ -83,11 +85,12 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._shown = sys.stderr.isatty()
+        self._stage, self._first, self._since = "", 0, 0.0
         return self
 
     def __call__(self, stage: str, step: int, total: int) -> None:
         """`step` of `total`, whatever they count."""
-        self._draw(f"{stage:<10}", step, total, f"{step}/{total}")
+        self._draw(f"{stage:<10}", step, total, f"{step}/{total}{self._left(stage, step, total)}")
 
     def bytes(self, stage: str, step: int, total: int) -> None:
         """Bytes done of all bytes; 0 when their number is not known."""
@@ -98,12 +101,28 @@ class Progress:
         if self._shown:
             print("\r" + " " * _LINE + "\r", end="", file=sys.stderr, flush=True)
 
+    def _left(self, stage: str, step: int, total: int) -> str:
+        """How long the stage will still take, where that is worth saying."""
+        now = time.monotonic()
+        if stage != self._stage or step < self._first:
+            self._stage, self._first, self._since = stage, step, now
+        made = step - self._first
+        left = (now - self._since) * (total - step) / made if made else 0.0
+        return f", {time_text(left)} left" if left >= _WORTH_SAYING else ""
+
     def _draw(self, stage: str, step: int, total: int, figures: str) -> None:
         if self._shown:
             filled = round(_WIDTH * step / max(total, 1)) if total else 0
             bar = "#" * filled + "." * (_WIDTH - filled)
             line = f"{stage} [{bar}] {figures}"[:_LINE]
             print(f"\r{line:<{_LINE}}", end="", file=sys.stderr, flush=True)
+
+
+def time_text(seconds: float) -> str:
+    """A time as a person reads it."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 def size_text(size: int) -> str:

@@ -58,6 +58,8 @@ add(
         made=("sync",),
         made_rate=BIN_RATE,
         round_up_seconds=mini_video.round_up_seconds,
+        place_hits=mini_video.place_hits,
+        seen_hits=mini_video.seen_hits,
     ),
     VideoEncoderPart(
         name="cavp",

@@ -145,6 +145,9 @@ class VideoEncoderPart(Part):
         round_up_seconds: how much of a video a take of so many seconds is encoded from.
         still: the streams that a single picture has; still_seconds: how long its take is unless
             asked otherwise.
+        place_hits: place_hits(video, times, strengths): what is encoded, with hits at `times` in
+            seconds in the place of those that were seen; None where the streams cannot say it.
+        seen_hits: seen_hits(video): times and strengths of those that were seen.
     """
 
     encoders: Mapping[str, StreamEncoder] = field(default_factory=dict)
@@ -158,6 +161,15 @@ class VideoEncoderPart(Part):
     round_up_seconds: Callable[[float], float] = lambda seconds: seconds
     still: tuple[str, ...] = ()
     still_seconds: float = 8.0
+    place_hits: Callable[[EncodedVideo, Sequence[float], Sequence[float]], EncodedVideo] | None = (
+        None
+    )
+    seen_hits: Callable[[EncodedVideo], tuple[list[float], list[float]]] | None = None
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Of its networks in a store."""
+        return ("video",) if self.load is not None else tuple(self.encoders)
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from .context import KnownSound
+from .encoders.cache import FeatureCache
 from .errors import CancelCheck, stop_if
 from .generators import Conditions
 from .long_take import generate_long, is_sequential
@@ -26,6 +27,7 @@ def generate(
     system: System,
     request: Request = Request(),  # noqa: B008 - frozen
     *,
+    store: FeatureCache | None = None,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
 ) -> Takes:
@@ -34,7 +36,8 @@ def generate(
     source: a video, a single picture for systems that make something of one, or None for words
     alone. Noise comes from one CPU generator seeded with `seed`; take k of a batch is the same
     whatever the batch. On one device and library version the result is bit-exact; elsewhere it is
-    the same take up to rounding. Of a sound that is extended or edited every sample outside of what
+    the same take up to rounding. store: where finished sections of a long take are kept, and looked
+    for by one that goes on. Of a sound that is extended or edited every sample outside of what
     is made is returned as it is, at its own rate and with its own channels.
 
     Raises:
@@ -47,7 +50,7 @@ def generate(
     if is_sequential(info, system, request, task):
         made = progress and partial(progress, "sampling")
         return generate_long(
-            source, info, system, request, task, progress=made, cancelled=cancelled
+            source, info, system, request, task, store=store, progress=made, cancelled=cancelled
         )
     in_context = system.row.takes_context
     clock = Clock()

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
+from .cues import CueSheet
 from .errors import FoleyError
 from .media import Timing, current_word
 from .media.finish import LOUDNESS
@@ -43,7 +44,8 @@ class Request:
     none. steps, cfg: None is the system's own. task: of `tasks.TASKS`; "" is what follows from what
     is given. context: a sound that is extended or edited, None is the video's own; known, edit: the
     span of it that stays, or that is made anew, in seconds of the take. inversion, surrogate,
-    summation: see `plan`.
+    summation: see `plan`. cues: what is heard when, in seconds of the video; where it says nothing
+    the rest of the request holds.
     """
 
     prompt: str = ""
@@ -68,6 +70,7 @@ class Request:
     inversion: Inversion = ""
     surrogate: Surrogate = "video"
     summation: bool = False
+    cues: CueSheet | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timing", current_word(self.timing))

@@ -275,6 +275,18 @@ class System:
         part = self.video_encoder
         return encode_windows(part, self.store, source, times, cache=self.cache, **options)
 
+    @property
+    def places_hits(self) -> bool:
+        """Whether hits of one's own can be put in the place of those that it sees."""
+        return bool(self.row.video) and self.video_encoder.place_hits is not None
+
+    def place_hits(
+        self, video: EncodedVideo, times: Sequence[float], strengths: Sequence[float]
+    ) -> EncodedVideo:
+        """See `VideoEncoderPart.place_hits`, without which nothing changes."""
+        place = self.video_encoder.place_hits if self.row.video else None
+        return video if place is None else place(video, times, strengths)
+
     def encode_image(self, source: Source, **options) -> EncodedVideo:
         """See `encode_image`."""
         return encode_image(self.video_encoder, self.store, source, cache=self.cache, **options)

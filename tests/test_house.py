@@ -160,6 +160,11 @@ LAYERS = (
     (
         "pipeline",
         "long_take",
+        "mixdown",
+        "section_run",
+        "section_store",
+        "sections",
+        "seen_cues",
         "request",
         "cues",
         "resolve",

@@ -60,25 +60,52 @@ class FeatureCache:
 
         rows: how many there must be along their first axis, where that is known.
         """
-        with self._lock:
-            found = self._kept.get(key)
-        found = found or self._from_disk(key)
+        found = self.find(key)
         if found is not None and rows not in (None, len(found.values)):
             found = None
         if found is None:
             found = compute()
-            self._to_disk(key, found)
+            self.keep(key, found)
+        return found
+
+    def find(self, key: str) -> Features | None:
+        """The features of `key`, None where they are not there. Never change what it returns."""
         with self._lock:
-            self._kept[key] = found
+            found = self._kept.get(key)
+        if found is None:
+            found = self._from_disk(key)
+        if found is not None:
+            self._remember(key, found)
+        return found
+
+    def keep(self, key: str, features: Features) -> None:
+        """Keeps features by `key`, for as long as there is room."""
+        self._to_disk(key, features)
+        self._remember(key, features)
+
+    def _remember(self, key: str, features: Features) -> None:
+        with self._lock:
+            self._kept[key] = features
             self._kept.move_to_end(key)
             while self._kept and self.used > self.room:
                 self._kept.popitem(last=False)
-        return found
 
     def clear(self) -> None:
         """Empties the memory; files stay."""
         with self._lock:
             self._kept.clear()
+
+    def remove(self) -> None:
+        """Deletes its own files, and its folder where nothing else lies in it."""
+        if self.folder is None:
+            return
+        for path in self.folder.glob("??/*.safetensors"):
+            if _OWN_FILE.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        for folder in [*self.folder.glob("??"), self.folder]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _from_disk(self, key: str) -> Features | None:
         if self.folder is None:

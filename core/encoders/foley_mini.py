@@ -23,6 +23,11 @@ def sync_from_events(chances: Tensor) -> Tensor:
     return 4 * chances - 1
 
 
+def events_of_sync(sync: Tensor) -> Tensor:
+    """Chances of a `sync` stream of any shape."""
+    return (sync + 1) / 4
+
+
 class _Residual(nn.Module):
     """x + a convolution of its norm, [B, C, ...]; where there is a `mix`, it comes last."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,14 @@ from torch import Tensor
 from ..errors import CancelCheck, stop_if
 from ..media import FrameRequest
 from .base import EncodedVideo
-from .foley_mini import BIN_RATE, FRAME_RATE, FRAME_SIZE, MiniVideoEncoder, sync_from_events
+from .foley_mini import (
+    BIN_RATE,
+    FRAME_RATE,
+    FRAME_SIZE,
+    MiniVideoEncoder,
+    events_of_sync,
+    sync_from_events,
+)
 from .motion import fastest_motion, measure_motion, stop_curve
 
 log = logging.getLogger(__name__)
@@ -70,6 +78,29 @@ def encode_events(
     return EncodedVideo({"sync": sync}, seconds, seconds, chances[:, 0])
 
 
+def place_hits(
+    video: EncodedVideo, times: Sequence[float], strengths: Sequence[float]
+) -> EncodedVideo:
+    """What was encoded, with hits at `times` in the place of those that were seen; continuous
+    sounds stay."""
+    chances = bumps(times, strengths, round(video.padded * BIN_RATE))
+    seen = video.streams.get("sync")
+    if seen is not None:
+        chances[:, 2] = events_of_sync(seen[0, :, 2].cpu())
+        chances = chances.to(seen.device)
+    sync = sync_from_events(chances[None])
+    return replace(video, streams={**video.streams, "sync": sync}, chance=chances[:, 0])
+
+
+def seen_hits(video: EncodedVideo) -> tuple[list[float], list[float]]:
+    """Times in seconds and strengths of the hits that were seen; `place_hits` of them changes
+    nothing."""
+    events = events_of_sync(video.streams["sync"][0].cpu())
+    times = peaks(events[:, 0].numpy(), _SURE)
+    bins = (times * BIN_RATE).astype(int)
+    return times.tolist(), events[bins, 1].tolist()
+
+
 def _event_chances(
     encoder: MiniVideoEncoder, frames: Tensor, cancelled: CancelCheck | None
 ) -> Tensor:
@@ -103,7 +134,7 @@ def events_of_curve(curve: Tensor) -> Tensor:
     return bumps(times.tolist(), strength.tolist(), 2 * len(curve)).to(curve.device)
 
 
-def bumps(times: list[float], strengths: list[float], bins: int) -> Tensor:
+def bumps(times: Sequence[float], strengths: Sequence[float], bins: int) -> Tensor:
     """Chances [bins, 3] as in training: a Gaussian of 20 ms at each hit, and its strength."""
     centres = (torch.arange(bins) + 0.5) / BIN_RATE
     chances = torch.zeros(bins, 3)

@@ -13,7 +13,7 @@ from .limits import peak_of
 from .loudness import integrated_loudness, limit, normalize_loudness
 
 LOUDNESS = -20.0  # LUFS of a take
-_FULL = 0.9999  # what a take that keeps its level may reach
+FULL = 0.9999  # what a take that keeps its level may reach
 # LUFS below which a take is left as quiet as it is: what would be raised is noise.
 SILENT = -45.0
 
@@ -47,7 +47,7 @@ def finish(
     waveform = torch.nn.functional.pad(waveform, (shift, 0)) if shift > 0 else waveform[:, -shift:]
     waveform = fit_length(waveform, round(seconds * rate))
     if loudness is None:
-        return limit(waveform, rate, _FULL)
+        return limit(waveform, rate, FULL)
     if integrated_loudness(waveform, rate) > SILENT:
         return normalize_loudness(waveform, rate, loudness)
     return limit(waveform, rate)

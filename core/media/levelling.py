@@ -23,7 +23,7 @@ from .loudness import (
     true_peak,
 )
 
-_PEAK = 10 ** (-1.2 / 20)  # of samples, so that the true peak stays below -1 dBFS as a rule
+PEAK = 10 ** (-1.2 / 20)  # of samples, so that the true peak stays below -1 dBFS as a rule
 
 
 class LoudnessMeter:
@@ -61,8 +61,9 @@ class LoudnessMeter:
 
 
 class Leveller:
-    """Scales pieces so that all up to them has a loudness. The gain moves within a piece, so a long
-    sound is heard at one level, and a part of it does not depend on what follows.
+    """Scales pieces so that all before them has a loudness. The gain moves within a piece, so a
+    long sound is heard at one level, and a part of it does not depend on what follows. The first
+    piece, and the first in which something is heard, are scaled by their own loudness.
 
     loudness: LUFS; None leaves the level.
     """
@@ -77,24 +78,32 @@ class Leveller:
         """The next piece, float [C, n], scaled."""
         if self._loudness is None or not piece.shape[-1]:
             return piece
+        if self._gain is None:
+            self._add(piece)
+            self._gain = self._wanted()
+            return piece if self._gain is None else piece * self._gain
+        before, self._gain = self._gain, self._wanted() or self._gain
+        self._add(piece)
+        ramp = torch.linspace(0, 1, piece.shape[-1] + 1)[1:]
+        return piece * torch.lerp(torch.tensor(before), torch.tensor(self._gain), ramp)
+
+    def _add(self, piece: Tensor) -> None:
         self._meter.add(piece)
         self._peak = max(self._peak, true_peak(piece, self._rate))
-        before, measured = self._gain, self._meter.integrated
-        if measured <= SILENT:
-            return piece
+
+    def _wanted(self) -> float | None:
+        """The gain for what was heard so far."""
+        measured = self._meter.integrated
+        if self._loudness is None or measured <= SILENT:
+            return None
         gain = 10 ** (min(self._loudness - measured, MAX_GAIN_DB) / 20)
-        self._gain = min(gain, _PEAK / self._peak * 10 ** (LIMIT_DB / 20))
-        length = piece.shape[-1]
-        if before is not None:
-            ramp = torch.linspace(0, 1, length + 1)[1:]
-            return piece * torch.lerp(torch.tensor(before), torch.tensor(self._gain), ramp)
-        return piece * self._gain
+        return min(gain, PEAK / self._peak * 10 ** (LIMIT_DB / 20))
 
 
 class PieceLimiter:
     """`limit` of a sound that comes in pieces. What comes out is some milliseconds behind."""
 
-    def __init__(self, sample_rate: int, ceiling: float = _PEAK) -> None:
+    def __init__(self, sample_rate: int, ceiling: float = PEAK) -> None:
         self._rate, self._ceiling = sample_rate, ceiling
         self._reach = limiter_reach(sample_rate)
         self._held: Tensor | None = None  # what the gain of the next samples depends on, and these

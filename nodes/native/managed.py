@@ -38,6 +38,10 @@ class Managed:
         """The module of a role, on its device."""
         yield self.ready(role)
 
+    def keeping(self) -> contextlib.AbstractContextManager[None]:
+        """ComfyUI keeps them."""
+        return contextlib.nullcontext()
+
     def weights(self, role: str) -> str:
         """A name for a part's weights."""
         return fingerprint(self.patcher.model[role])

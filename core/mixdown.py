@@ -1,0 +1,156 @@
+"""From the sound of the sections to takes: which take is heard when, layers, level and place.
+
+It goes through the sound once, in pieces, so that the length costs no memory, and nothing that
+comes later changes what is before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cues import CueSheet
+from .media import finish, limit
+from .media.finish import FULL, not_finite
+from .media.levelling import PEAK, Leveller, LoudnessMeter, PieceLimiter
+from .media.limits import peak_of
+from .media.spool import Spool
+from .request import Request
+
+FADE_SECONDS = 0.02  # from one take to another, and into silence
+FIRST_SECONDS = 8.0  # that are brought to the loudness by themselves
+_PIECE_SECONDS = 1.0
+
+
+class Raw:
+    """The sound of a layer on its way to the disk. seconds: as long as it may become."""
+
+    def __init__(self, rate: int, seconds: float) -> None:
+        self._samples = round(seconds * rate)
+        self._spool: Spool | None = None
+        self.length = 0
+
+    def add(self, sound: Tensor) -> None:
+        """The next samples `[takes, C, n]`. Raises FoleyError for values that are no numbers."""
+        if not math.isfinite(peak_of(sound)):
+            raise not_finite()
+        if self._spool is None:
+            self._spool = Spool(len(sound), sound.shape[1], self._samples)
+        for take, one in enumerate(sound):
+            self._spool.write(take, self.length, one)
+        self.length = min(self.length + sound.shape[-1], self._samples)
+
+    @property
+    def waveforms(self) -> Tensor:
+        """`[takes, C, length]`, read where they are looked at."""
+        assert self._spool is not None
+        return self._spool.waveforms(self.length)
+
+
+def mixdown(
+    layers: Sequence[Tensor], rate: int, numbers: Sequence[int], request: Request, sheet: CueSheet
+) -> tuple[Tensor, tuple[float, ...]]:
+    """Takes `[takes, C, T]` of layers `[numbers, C, T]`, mapped, and their loudness in LUFS.
+
+    numbers: of the takes in the layers; where the sheet chooses among them, one take comes out.
+    """
+    length = min(layer.shape[-1] for layer in layers)
+    chosen = [None] if sheet.takes else list(range(len(numbers)))
+    spool = Spool(len(chosen), layers[0].shape[1], length)
+    first = min([FIRST_SECONDS, *(border for border in sheet.borders if border > 0)])
+    meters = []
+    for take, index in enumerate(chosen):
+        track = _Track(spool, take, rate, request, sheet)
+        for start, stop in _pieces(length, round(first * rate), round(_PIECE_SECONDS * rate)):
+            whole = [layer[..., start:stop] for layer in layers]
+            if index is None:
+                gains = take_gains(sheet, numbers, rate, start, stop - start)
+                piece = sum((gains[:, None] * one).sum(0) for one in whole)
+            else:
+                piece = sum(one[index] for one in whole)
+            track.add(torch.as_tensor(piece), start, is_all=stop - start == length)
+        track.finish()
+        meters.append(track.meter.integrated)
+    return spool.waveforms(), tuple(meters)
+
+
+class _Track:
+    """One take on its way to the disk, at its place and level."""
+
+    def __init__(
+        self, spool: Spool, take: int, rate: int, request: Request, sheet: CueSheet
+    ) -> None:
+        self._spool, self._take, self._rate, self._sheet = spool, take, rate, sheet
+        self._loudness = request.loudness
+        self._leveller = Leveller(rate, request.loudness)
+        self._limiter = PieceLimiter(rate, FULL if request.loudness is None else PEAK)
+        self._place = round(request.offset / 1000 * rate)
+        self.meter = LoudnessMeter(rate)
+
+    def add(self, sound: Tensor, start: int, *, is_all: bool) -> None:
+        """The next samples `[C, n]`, from sample `start` on. is_all: there are no others."""
+        curve = level_gain(self._sheet, self._rate, start, sound.shape[-1])
+        if is_all:
+            # As of a take that is made at once.
+            seconds = sound.shape[-1] / self._rate
+            sound = finish(sound, self._rate, seconds, loudness=self._loudness)
+            self._write(sound if curve is None else limit(sound * curve, self._rate, PEAK))
+            return
+        levelled = self._leveller(sound)
+        self._write(self._limiter(levelled if curve is None else levelled * curve))
+
+    def finish(self) -> None:
+        """The last samples."""
+        self._write(self._limiter.finish())
+
+    def _write(self, sound: Tensor) -> None:
+        self._spool.write(self._take, self._place, sound)
+        self._place += sound.shape[-1]
+        if sound.shape[-1]:
+            self.meter.add(sound)
+
+
+def _pieces(length: int, first: int, step: int) -> list[tuple[int, int]]:
+    edges = [0, *range(min(first, length), length, step), length]
+    return [(one, other) for one, other in zip(edges, edges[1:]) if other > one]
+
+
+def take_gains(
+    sheet: CueSheet, numbers: Sequence[int], rate: int, first: int, count: int
+) -> Tensor:
+    """Gain of each take by its number, `[numbers, count]`, from sample `first` on; where it
+    changes, one fades into the other at equal power."""
+    time = (np.arange(first, first + count) + 0.5) / rate
+    shares = np.zeros((len(numbers), count))
+    for one in sheet.takes:
+        shares[list(numbers).index(one.take)] += _inside(time, one.start, one.end)
+    shares[list(numbers).index(1)] += np.clip(1 - shares.sum(0), 0, 1)
+    return torch.from_numpy(np.sqrt(shares)).float()
+
+
+def level_gain(sheet: CueSheet, rate: int, first: int, count: int) -> Tensor | None:
+    """Gain of the level curve and the mutes, `[count]`, from sample `first` on; None: all is 1."""
+    if not (sheet.levels or sheet.mutes):
+        return None
+    time = (np.arange(first, first + count) + 0.5) / rate
+    gain = np.ones(count)
+    if sheet.levels:
+        decibels = np.interp(
+            time, [one.time for one in sheet.levels], [one.gain for one in sheet.levels]
+        )
+        gain = 10 ** (decibels / 20)
+    for one in sheet.mutes:
+        # It is silent from its start on, so the fades lie around it.
+        half = FADE_SECONDS / 2
+        gain = gain * (1 - _inside(time, one.start - half, one.end + half))
+    return torch.from_numpy(gain).float()
+
+
+def _inside(time: np.ndarray, start: float, end: float) -> np.ndarray:
+    """1 from start to end, 0 elsewhere, in straight lines of `FADE_SECONDS` across both."""
+    rise = np.clip((time - start) / FADE_SECONDS + 0.5, 0, 1) if start > 0 else 1.0
+    return np.clip(rise - np.clip((time - end) / FADE_SECONDS + 0.5, 0, 1), 0, 1)
