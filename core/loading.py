@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .catalog import SYSTEMS, TEXT_ENCODERS, SystemSpec, system_of_file
+from .catalog import SYSTEMS, SystemSpec, system_of_file
 from .encoders.cache import cache_of, file_fingerprint
 from .errors import FoleyError
 from .generators.packed import can_pack
@@ -86,16 +86,20 @@ def load_model(
     paths = row.generator.paths(files)
     network = partial(load_network, row.generator, *paths, loading=loading, **made)
     loaders: dict[str, Any] = {"generator": network}
+    held = {"generator": paths}
     for part in row.parts().values():
-        loaders.update(part.loaders(files, **made))
+        made_of = part.loaders(files, **made)
+        loaders.update(made_of)
+        for role in made_of:
+            # An encoder of one stream has a file of its own, a codec has all of them.
+            alone = role in part.files and role != "codec"
+            held[role] = tuple(files[name] for name in ((role,) if alone else part.files))
     logged = {role: partial(_logged, name, role, load) for role, load in loaders.items()}
-    if row.text:
-        files["text"] = files[next(iter(TEXT_ENCODERS[row.text].files))]
 
     # When it is asked for: a large file takes a second.
     @functools.cache
     def name_of(role: str) -> str:
-        return f"{file_fingerprint(files[role])} {dtype} {device}"
+        return " ".join([*map(file_fingerprint, held[role]), str(dtype), str(device)])
 
     kind = Resident if loading.keep or row.bundled else Staged
     cache = None if row.bundled else cache_of(loading.feature_cache)

@@ -250,7 +250,7 @@ class _Run:
         source = source_key(layer.source)
         if source is None:
             return []
-        roles = ["generator", "decoder"] + (["text"] if system.row.text else [])
+        roles = ["generator", "codec"] + (["text"] if system.row.text else [])
         if layer.source is not None and system.row.video:
             roles += system.video_encoder.roles
         key = content_key(

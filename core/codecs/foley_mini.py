@@ -52,10 +52,12 @@ class FoleyMiniCodec(Codec):
     @torch.no_grad()
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
         generator = generator or torch.Generator().manual_seed(0)
-        size = (len(latent), latent.shape[1] * SAMPLES_PER_LATENT)
-        # Random signs: white as normal noise is, but of even level, so that attacks stand out.
-        signs = torch.randn(size, generator=generator).sign_().to(torch.int8)
-        waveform = torch.empty(size, device=latent.device)
+        takes, length = len(latent), latent.shape[1] * SAMPLES_PER_LATENT
+        # Random signs: white as normal noise is, but of even level, so that attacks stand out. The
+        # same for all, so that a take does not depend on those beside it.
+        signs = torch.randn(1, length, generator=generator).sign_().to(torch.int8)
+        signs = signs.expand(takes, -1)
+        waveform = torch.empty(takes, length, device=latent.device)
         for start in range(0, latent.shape[1], BLOCK):
             first, stop = max(start - _MARGIN, 0), start + BLOCK + _MARGIN
             window = slice(first * SAMPLES_PER_LATENT, stop * SAMPLES_PER_LATENT)
