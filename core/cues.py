@@ -149,6 +149,21 @@ class CueSheet:
                         f"at {_stop(one):g} s: move it, or take the sheet of this video."
                     )
 
+    def moved(self, by: float) -> CueSheet:
+        """The same sheet for a video that begins `by` seconds into another, in seconds of that."""
+        if not by:
+            return self
+
+        def later(entry: Any) -> Any:
+            if hasattr(entry, "time"):
+                return replace(entry, time=entry.time + by)
+            return replace(entry, start=entry.start + by, end=entry.end + by)
+
+        hits = None if self.hits is None else tuple(map(later, self.hits))
+        rest = (self.mutes, self.takes, self.levels)
+        prompts = tuple(map(later, self.prompts))
+        return CueSheet(None, prompts, hits, *(tuple(map(later, entries)) for entries in rest))
+
     def shifted(self, start: float, seconds: float) -> CueSheet:
         """The part of it for a take of `seconds` that begins at `start`, in seconds of the take."""
         stop = start + seconds

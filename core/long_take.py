@@ -16,7 +16,7 @@ from .media.probe import VideoInfo
 from .mixdown import Raw, mixdown
 from .request import SEQUENTIAL, Clock, Request, Takes
 from .resolve import take_seconds
-from .section_run import Layer, generate_sections
+from .section_run import Layer, generate_sections, padded_seconds
 from .system import System
 from .tasks import TASKS
 
@@ -45,7 +45,8 @@ def _check(system: System, request: Request, task: str) -> None:
         if sheet is not None:
             raise FoleyError(f"The task {task} follows no cue sheet: leave one of them away.")
         raise FoleyError(
-            f"The task {task} is made in windows or in one pass: leave --long sequential away."
+            f"The task {task} is not made section by section: leave --long sequential away, or use "
+            "Foley Task."
         )
     if sheet is None:
         return
@@ -84,6 +85,7 @@ def generate_long(
     seconds = take_seconds(info, system, request)
     sheet = _sheet(request, info, seconds)
     layers = layers_of(source, system, request, task, sheet)
+    padded = padded_seconds(system, source, seconds)
     sounds: list[Tensor] = []
     chance: Tensor | None = None
     for number, layer in enumerate(layers):
@@ -94,7 +96,7 @@ def generate_long(
 
         raw = Raw(rate, seconds)
         found = generate_sections(
-            layer, system, seconds, raw.add, store=store, progress=show, cancelled=cancelled
+            layer, system, padded, raw.add, store=store, progress=show, cancelled=cancelled
         )
         chance = chance if number else found
         sounds.append(raw.waveforms)

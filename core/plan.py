@@ -71,7 +71,8 @@ def plan(
     if not takes_context:
         return Plan(conditions, Known(latent, frames, inverted=inversion))
     streams: dict[str, Tensor] = dict(conditions.positive)
-    streams[CONTEXT] = torch.cat((latent, frames[None, :, None].to(latent)), -1)
+    where = frames[None, :, None].to(latent).expand(len(latent), -1, -1)
+    streams[CONTEXT] = torch.cat((latent, where), -1)
     if reference is not None and surrogate == "zero":
         streams[VIDEO_MASK] = (torch.arange(length) < reference.shape[1])[None, :, None].float()
     added = summation and name != "edit"

@@ -20,7 +20,7 @@ from .generators.base import Streams
 from .media import Source, probe
 from .plan import plan
 from .request import Request, Sound
-from .resolve import left_out_of
+from .resolve import encode, left_out_of
 from .section_store import Made, SectionStore, sound_key, source_key
 from .sections import Seams, Section, known_of, noise_of, sections_of
 from .system import System
@@ -100,6 +100,7 @@ def generate_sections(
 ) -> Tensor | None:
     """Makes a take of `seconds` section by section, and hands on the sound of each.
 
+    seconds: with what an encoder pads, see `padded_seconds`.
     The source may be a video, a single picture, or None; a video that ends before it says ends the
     take. keep(sound): the next samples `[takes, C, n]`. store: where sections are kept and looked
     for. Returns the chance of a hit, 50 a second, where the encoder tells it.
@@ -126,6 +127,13 @@ def generate_sections(
     return torch.cat(chances) if chances else None
 
 
+def padded_seconds(system: System, source: Source | None, seconds: float) -> float:
+    """What is made for a take of so many seconds, on the grid of its encoder."""
+    if source is None or not system.row.video:
+        return seconds
+    return system.video_encoder.round_up_seconds(seconds)
+
+
 class _Run:
     """The sections of a layer with what is made of them. window: seconds of a section."""
 
@@ -142,7 +150,9 @@ class _Run:
         self._layer, self._system, self._cancelled = layer, system, cancelled
         self._dynamics = system.dynamics
         self._steps = system.row.sampling.steps if own is None else own
-        self.window = min(config.trained_seconds, config.round_up_seconds(seconds))
+        made = config.round_up_seconds(seconds)
+        self.window = min(config.trained_seconds, made)
+        self._all_at_once = self.window == made
         self._rate = config.latent.rate
         self._sections = sections_of(config, seconds, layer.sheet.borders)
         self._script = _Script(system, layer.request, layer.sheet)
@@ -232,6 +242,9 @@ class _Run:
         source, request = layer.source, layer.request
         if source is None or not (TASKS[layer.task].motion and system.row.video):
             return repeat(EncodedVideo({}, window, window))
+        if self._all_at_once:
+            # As for a take without sections.
+            return repeat(encode(source, system, request, layer.task, cancelled=self._cancelled))
         left_out = left_out_of(system, request, layer.task)
         if probe(source).is_picture:
             return repeat(system.encode_image(source, seconds=window, left_out=left_out))

@@ -35,8 +35,9 @@ def seen_cues(
         raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
     length = window_seconds(info.seconds, start, seconds)
     config, rate = system.config, system.config.latent.rate
-    sections = sections_of(config, length)
-    window = min(config.trained_seconds, config.round_up_seconds(length))
+    padded = config.round_up_seconds(system.video_encoder.round_up_seconds(length))
+    sections = sections_of(config, padded)
+    window = min(config.trained_seconds, padded)
     times = [(start + one.start / rate, start + one.start / rate + window) for one in sections]
     hits: list[Hit] = []
     windows = system.encode_windows(source, times, cancelled=cancelled)

@@ -13,6 +13,7 @@ from .choices import require
 from .common import Node
 from .native.latents import latent_value, sound_of_latent, sound_to_decode, with_range
 from .native.managed import Managed
+from .native.tokens import ids_of
 from .progress import progress_bar, stop_if_cancelled
 from .values import Sound
 
@@ -118,12 +119,6 @@ class EncodeAudio(Node):
         if regenerate_to > 0:
             latent = with_range(latent, regenerate_from, regenerate_to)
         return io.NodeOutput(latent)
-
-
-def ids_of(latent: torch.Tensor) -> torch.Tensor:
-    """The ids [B, T] or [B, T, rows] of a latent [B, T, rows]."""
-    ids = latent.round().long()
-    return ids[..., 0] if ids.shape[-1] == 1 else ids
 
 
 NODES = [Decode, EncodeAudio]

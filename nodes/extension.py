@@ -12,6 +12,7 @@ from . import (
     example,
     guide,
     load,
+    long_take,
     mux,
     quick,
     sample,
@@ -28,5 +29,5 @@ class FoleyStageExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         begin, middle = (quick, example, load, encode), (condition, task, bridge, guide)
-        themes = (*begin, *middle, sample, decode, mux, view)
+        themes = (*begin, *middle, sample, long_take, decode, mux, view)
         return [node for theme in themes for node in theme.NODES]

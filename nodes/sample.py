@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import comfy.samplers
 import comfy.utils
 import latent_preview
@@ -142,12 +144,11 @@ class MaskGITSampler(Node):
 
 def noise_of(model, samples: torch.Tensor, steps: int, seed: int) -> Noise:
     """The noise of takes [B, C, T], as the command line draws it, so seeds agree."""
-    takes, channels, length = samples.shape
+    takes, _, length = samples.shape
     rng, inner = torch.Generator().manual_seed(seed), foley_model(model)
     spec = inner.row.config.latent
     if spec.codes:
-        # Tokens start masked, and their sampler draws for itself.
-        return Noise(torch.zeros(takes, length, channels))
+        return Noise(None)
     return dynamics_of(inner.kind.name).draw(rng, spec, takes, length, steps)
 
 
@@ -161,7 +162,7 @@ def sampler_of(model, name: str, noise: Noise) -> comfy.samplers.Sampler:
                 f"The sampler '{name}' removes noise, but {inner.row.name} makes tokens: choose "
                 f"{OWN}."
             )
-        return TokenSampler(inner.row.sampling.temperature)
+        return TokenSampler(inner.row.sampling.temperature, noise if noise.steps else None)
     if name == OWN and noise.later is not None:
         return sampler_with(noise)
     if name == OWN:
@@ -190,22 +191,29 @@ def sampled(
     sigmas: torch.Tensor,
     seed: int,
     noise: Noise,
+    callback: Callable[..., None] | None = None,
 ) -> torch.Tensor:
-    """Takes [B, C, T] of a guider. Raises FoleyError when the model leaves the finite numbers."""
+    """Takes [B, C, T] of a guider. Raises FoleyError when the model leaves the finite numbers.
+
+    callback(step, denoised, x, steps): None shows the steps on the running node.
+    """
     samples, stays = latent["samples"], sound_of_latent(latent).stays
-    assert noise.first is not None
+    # Tokens start masked, and their sampler draws for itself.
+    first = samples * 0 if noise.first is None else noise.first.transpose(1, 2).contiguous()
     mask = latent.get("noise_mask")
     if stays is not None:
         sampler = Knowing(sampler, stays)
         if stays.kept == "end" and mask is not None and torch.equal(mask, mask_of(stays)):
             mask = None
+    if callback is None:
+        callback = latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1)
     done = guider.sample(
-        noise.first.transpose(1, 2).contiguous(),
+        first,
         samples,
         sampler,
         sigmas,
         denoise_mask=mask,
-        callback=latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1),
+        callback=callback,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
     )

@@ -23,10 +23,11 @@ RUNNING = "foley_tokens"
 
 
 class TokenSampler(comfy.samplers.Sampler):
-    """MaskGIT's loop. temperature: see `core.sampling.maskgit`."""
+    """MaskGIT's loop. temperature: see `core.sampling.maskgit`. noise: what is drawn for a take in
+    one window; None draws it by the seed."""
 
-    def __init__(self, temperature: float) -> None:
-        self.temperature = temperature
+    def __init__(self, temperature: float, noise: Noise | None = None) -> None:
+        self.temperature, self.noise = temperature, noise
 
     def sample(
         self,
@@ -84,11 +85,18 @@ class TokenSampler(comfy.samplers.Sampler):
         if len(spans) > 1:
             ids = slide(make, spans, ids, latent, steps, rng, tell)
         else:
-            ids = make(0, ids, dynamics.draw(rng, latent, takes, length, steps), tell)
+            drawn = self.noise or dynamics.draw(rng, latent, takes, length, steps)
+            ids = make(0, ids, drawn, tell)
         return ids.reshape(takes, length, channels).transpose(1, 2).float()
 
     def max_denoise(self, model_wrap, sigmas) -> bool:
         return True
+
+
+def ids_of(latent: Tensor) -> Tensor:
+    """The ids [B, T] or [B, T, rows] of a latent [B, T, rows]."""
+    ids = latent.round().long()
+    return ids[..., 0] if ids.shape[-1] == 1 else ids
 
 
 def _spans(config: GeneratorConfig, length: int) -> list[slice]:
