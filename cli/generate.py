@@ -154,6 +154,12 @@ def _add_output(group) -> None:
         "--mix", type=float, metavar="DB", help="keep the original sound at this level in dB"
     )
     group.add_argument(
+        "--stems",
+        action="store_true",
+        help="hits that have a material or reference of their own in the cue sheet also in tracks "
+        "of their own (.mkv, .mov)",
+    )
+    group.add_argument(
         "--picture",
         default="copy",
         choices=("copy", "h264"),
@@ -280,6 +286,7 @@ def _request(options: Namespace):
         surrogate=options.surrogate,
         summation=options.summation,
         cues=None if options.cues is None else read_cues(options.cues),
+        stems=options.stems,
     )
     request.check()
     return request
@@ -344,6 +351,8 @@ def _plan(options: Namespace, parts: Iterable[Path]):
                 f"{source} alone cannot be mixed, plotted or started in; leave --mix, --plot and "
                 "--start away."
             )
+    if options.stems:
+        _check_stems(options)
     if options.mix is not None and info is not None:
         _check_mix(options, info.has_audio, output in SOUND_FILES)
     if info is not None and output in VIDEO_FILES and options.picture == "copy":
@@ -356,6 +365,15 @@ def _plan(options: Namespace, parts: Iterable[Path]):
         plot=options.plot,
         reads=[name for name in named if name is not None],
     )
+
+
+def _check_stems(options: Namespace) -> None:
+    from ..core.errors import FoleyError
+    from ..core.media.mixing import check_stem_file
+
+    if options.cues is None:
+        raise FoleyError("--stems is about the hits of a cue sheet: name one with --cues.")
+    check_stem_file(options.output)
 
 
 def _check_mix(options: Namespace, has_audio: bool, to_sound_file: bool) -> None:

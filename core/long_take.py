@@ -3,7 +3,8 @@ the disk, then mixed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from .cues import CueSheet, Hit
 from .encoders.cache import FeatureCache
 from .errors import CancelCheck, FoleyError
 from .media import Source
+from .media.mixing import MIX_TITLE
 from .media.probe import VideoInfo
 from .mixdown import Raw, mixdown
 from .request import SEQUENTIAL, Clock, Request, Takes
@@ -60,6 +62,11 @@ def _check(system: System, request: Request, task: str) -> None:
             f"The cue sheet names reference sounds, which {system.name} cannot follow at times: "
             "use another system, such as ac_foley_mini."
         )
+    if request.stems and not system.places_hits:
+        raise FoleyError(
+            f"{system.name} makes its hits in one sound, so there are no stems: leave them away, "
+            "or use a system such as ac_foley_mini."
+        )
     if sheet.takes and request.takes > 1:
         raise FoleyError("The cue sheet chooses among takes, so one is made: ask for no more.")
 
@@ -101,10 +108,24 @@ def generate_long(
         chance = chance if number else found
         sounds.append(raw.waveforms)
     clock("sections")
-    waveforms, loudness = mixdown(sounds, rate, layers[0].numbers, request, sheet)
+    mixed = mixdown(sounds, rate, layers[0].numbers, request, sheet)
     clock("finishing")
-    made = waveforms.shape[-1] / rate
-    return Takes(waveforms, rate, request.start, made, chance, loudness, clock.stages)
+    made = mixed.waveforms.shape[-1] / rate
+    stems = dict(zip(_titles(layers), mixed.stems))
+    return Takes(
+        mixed.waveforms, rate, request.start, made, chance, mixed.loudness, clock.stages, stems
+    )
+
+
+def _titles(layers: Sequence[Layer]) -> list[str]:
+    """What the layers are called, each otherwise, and none as the mix."""
+    titles = [MIX_TITLE]
+    for layer in layers:
+        title, number = layer.title, 2
+        while title in titles:
+            title, number = f"{layer.title} {number}", number + 1
+        titles.append(title)
+    return titles[1:]
 
 
 def _sheet(request: Request, info: VideoInfo | None, seconds: float) -> CueSheet:
@@ -139,5 +160,6 @@ def layers_of(
             reference=reference or request.reference,
         )
         alone = CueSheet(sheet.seconds, hits=tuple(hits))
-        layers.append(Layer(None, told, task, alone, numbers, sparse=True))
+        title = material or os.path.splitext(os.path.basename(reference))[0]
+        layers.append(Layer(None, told, task, alone, numbers, title, sparse=True))
     return layers

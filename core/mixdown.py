@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -51,57 +52,80 @@ class Raw:
         return self._spool.waveforms(self.length)
 
 
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """waveforms: takes `[takes, C, T]`, mapped. loudness: of each, in LUFS. stems: each layer as it
+    is in them, but for the limiter."""
+
+    waveforms: Tensor
+    loudness: tuple[float, ...]
+    stems: tuple[Tensor, ...]
+
+
 def mixdown(
     layers: Sequence[Tensor], rate: int, numbers: Sequence[int], request: Request, sheet: CueSheet
-) -> tuple[Tensor, tuple[float, ...]]:
-    """Takes `[takes, C, T]` of layers `[numbers, C, T]`, mapped, and their loudness in LUFS.
+) -> Mixed:
+    """Takes of layers `[numbers, C, T]`.
 
     numbers: of the takes in the layers; where the sheet chooses among them, one take comes out.
     """
     length = min(layer.shape[-1] for layer in layers)
     chosen = [None] if sheet.takes else list(range(len(numbers)))
-    spool = Spool(len(chosen), layers[0].shape[1], length)
+    size = len(chosen), layers[0].shape[1], length
+    spool, stems = Spool(*size), [Spool(*size) for _ in layers] if request.stems else []
     first = min([FIRST_SECONDS, *(border for border in sheet.borders if border > 0)])
     meters = []
     for take, index in enumerate(chosen):
-        track = _Track(spool, take, rate, request, sheet)
+        track = _Track(spool, stems, take, rate, request, sheet)
         for start, stop in _pieces(length, round(first * rate), round(_PIECE_SECONDS * rate)):
             whole = [layer[..., start:stop] for layer in layers]
             if index is None:
                 gains = take_gains(sheet, numbers, rate, start, stop - start)
-                piece = sum((gains[:, None] * one).sum(0) for one in whole)
+                pieces = [(gains[:, None] * one).sum(0) for one in whole]
             else:
-                piece = sum(one[index] for one in whole)
-            track.add(torch.as_tensor(piece), start, is_all=stop - start == length)
+                pieces = [one[index] for one in whole]
+            track.add(pieces, start, is_all=stop - start == length)
         track.finish()
         meters.append(track.meter.integrated)
-    return spool.waveforms(), tuple(meters)
+    return Mixed(spool.waveforms(), tuple(meters), tuple(stem.waveforms() for stem in stems))
 
 
 class _Track:
     """One take on its way to the disk, at its place and level."""
 
     def __init__(
-        self, spool: Spool, take: int, rate: int, request: Request, sheet: CueSheet
+        self,
+        spool: Spool,
+        stems: Sequence[Spool],
+        take: int,
+        rate: int,
+        request: Request,
+        sheet: CueSheet,
     ) -> None:
-        self._spool, self._take, self._rate, self._sheet = spool, take, rate, sheet
+        self._spool, self._stems = spool, stems
+        self._take, self._rate, self._sheet = take, rate, sheet
         self._loudness = request.loudness
         self._leveller = Leveller(rate, request.loudness)
         self._limiter = PieceLimiter(rate, FULL if request.loudness is None else PEAK)
-        self._place = round(request.offset / 1000 * rate)
+        self._place = self._first = round(request.offset / 1000 * rate)
         self.meter = LoudnessMeter(rate)
 
-    def add(self, sound: Tensor, start: int, *, is_all: bool) -> None:
-        """The next samples `[C, n]`, from sample `start` on. is_all: there are no others."""
+    def add(self, layers: Sequence[Tensor], start: int, *, is_all: bool) -> None:
+        """The next samples `[C, n]` of each layer, from sample `start` on. is_all: there are no
+        others."""
+        sound = torch.stack(list(layers)).sum(0)
         curve = level_gain(self._sheet, self._rate, start, sound.shape[-1])
+        gains = self._leveller.gains(sound)
+        gains = gains if curve is None else gains * curve
+        for stem, layer in zip(self._stems, layers):
+            stem.write(self._take, self._first + start, layer * gains)
         if is_all:
             # As of a take that is made at once.
             seconds = sound.shape[-1] / self._rate
             sound = finish(sound, self._rate, seconds, loudness=self._loudness)
             self._write(sound if curve is None else limit(sound * curve, self._rate, PEAK))
             return
-        levelled = self._leveller(sound)
-        self._write(self._limiter(levelled if curve is None else levelled * curve))
+        self._write(self._limiter(sound * gains))
 
     def finish(self) -> None:
         """The last samples."""

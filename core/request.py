@@ -45,7 +45,8 @@ class Request:
     is given. context: a sound that is extended or edited, None is the video's own; known, edit: the
     span of it that stays, or that is made anew, in seconds of the take. inversion, surrogate,
     summation: see `plan`. cues: what is heard when, in seconds of the video; where it says nothing
-    the rest of the request holds.
+    the rest of the request holds; stems: hits that have a sound of their own there are also given
+    apart.
     """
 
     prompt: str = ""
@@ -71,6 +72,7 @@ class Request:
     surrogate: Surrogate = "video"
     summation: bool = False
     cues: CueSheet | None = None
+    stems: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timing", current_word(self.timing))
@@ -193,7 +195,8 @@ def _check_sound(name: str, waveform: Any = None, rate: Any = None, *more: Any) 
 @dataclass(frozen=True)
 class Takes:
     """`waveforms` [takes, C, T] float32, each as long as the window of the video. chance: of a hit,
-    50 a second, where the encoder tells it. loudness: LUFS of each. stages: seconds spent."""
+    50 a second, where the encoder tells it. loudness: LUFS of each. stages: seconds spent. stems:
+    by title, as `waveforms`; where the takes have some."""
 
     waveforms: Tensor
     sample_rate: int
@@ -202,6 +205,7 @@ class Takes:
     chance: Tensor | None
     loudness: tuple[float, ...]
     stages: dict[str, float] = field(default_factory=dict)
+    stems: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Clock:

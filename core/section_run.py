@@ -42,17 +42,24 @@ class Layer:
     task: str
     sheet: CueSheet
     numbers: Sequence[int]
+    title: str = "picture"
     sparse: bool = False
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a section is told besides the picture."""
+    """What a section is told besides the picture. cfg: the guidance scale."""
 
     prompt: str
     negative: str
     cfg: float | None
     reference: Sound | None
+
+    def sounds_like(self, other: Told) -> bool:
+        """Whether a sound goes on from one to the other."""
+        same = (self.prompt, self.negative) == (other.prompt, other.negative)
+        one, two = self.reference, other.reference
+        return same and (one is two or (isinstance(one, str) and one == two))
 
 
 class _Script:
@@ -112,7 +119,8 @@ def generate_sections(
         run = _Run(layer, system, seconds, store, progress, cancelled)
         seams, rate, chances = Seams(system.sample_rate), system.config.latent.rate, []
         for section, made in run:
-            sound, kept = seams.join(section, made.sound), section.stop - section.start
+            kept = section.stop - section.start
+            sound = seams.join(section, made.sound, changed=not run.goes_on(section))
             ends = rate * made.seconds  # of the window, in latent frames
             short = made.seconds < run.window - _SHORT_OF and ends < kept
             if short:
@@ -180,6 +188,11 @@ class _Run:
             yield section, made
             before = made
 
+    def goes_on(self, section: Section) -> bool:
+        """Whether a section goes on from the one before, not told otherwise."""
+        index = self._sections.index(section)
+        return bool(index) and self._told[index].sounds_like(self._told[index - 1])
+
     def _show(self, index: int, step: int) -> None:
         if self._progress is not None:
             total = self._steps * len(self._sections)
@@ -194,7 +207,9 @@ class _Run:
             video = system.place_hits(video, *hits)
         words, negative = self._script.streams(told)
         known = None
-        if section.known and before is not None and before.latent is not None:
+        # What is told otherwise would be drowned by what was told before.
+        goes_on = section.known and self.goes_on(section)
+        if goes_on and before is not None and before.latent is not None:
             known = known_of(section, self._sections[index - 1], before.latent)
         planned = plan(
             "extend" if known else layer.task,

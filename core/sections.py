@@ -23,6 +23,7 @@ from .sampling.dynamics import Dynamics, Noise, joined
 OVERLAP = 0.25  # of a section: what it knows of the one before
 EDGE_SECONDS = 0.25  # at the end of a section, where neither picture nor sound goes on
 FADE_SECONDS = 0.02  # from one section's sound to the next's
+RING = 0.1  # seconds that a sound goes on under another that is told otherwise
 BORDER_SECONDS = 0.006  # by which a change is late: what a limiter looks ahead
 
 
@@ -110,18 +111,20 @@ class Seams:
     """Sound of sections to sound without seams."""
 
     def __init__(self, sample_rate: int) -> None:
-        self._fade = round(FADE_SECONDS * sample_rate)
+        self._fade, self._ring = round(FADE_SECONDS * sample_rate), round(RING * sample_rate)
         self._tail: Tensor | None = None
 
-    def join(self, section: Section, sound: Tensor) -> Tensor:
+    def join(self, section: Section, sound: Tensor, *, changed: bool = False) -> Tensor:
         """The part of a section's sound `[B, C, T]` that is kept; its first samples lead over from
-        those that the section before would have gone on with."""
+        those that the section before would have gone on with. changed: it is told otherwise than
+        that, whose sound rings out under it."""
         step = sound.shape[-1] // section.length
         first, last = section.known * step, (section.stop - section.start) * step
         kept = sound[..., first:last].clone()
         if self._tail is not None:
-            size = min(self._tail.shape[-1], kept.shape[-1])
-            ramp = (torch.arange(size) + 0.5) / size
-            kept[..., :size] = torch.lerp(self._tail[..., :size], kept[..., :size], ramp)
-        self._tail = sound[..., last : last + self._fade].clone()
+            size = min(self._tail.shape[-1], kept.shape[-1], self._ring if changed else self._fade)
+            rise, fall = (((torch.arange(size) + 0.5) / n).clamp(max=1) for n in (self._fade, size))
+            fall = fall if changed else rise
+            kept[..., :size] = kept[..., :size] * rise + self._tail[..., :size] * (1 - fall)
+        self._tail = sound[..., last : last + self._ring].clone()
         return kept

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 from functools import partial
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -20,7 +21,7 @@ from .files import check_suffix, write_media
 from .formats import ENCODED_FILES
 from .frames import stream_frames
 from .limits import check_frame_rate, check_sample_rate
-from .mixing import Mixer, PulledSound, Sound, sound_to_mix
+from .mixing import PulledSound, Sound, Stems, Tracks, check_stems, sound_to_mix
 from .probe import probe
 from .request import FrameRequest
 from .source import Media, Source, open_media, to_bytes
@@ -38,6 +39,7 @@ def encode_frames(
     level_db: float = 0.0,
     original: Media | None = None,
     original_db: float = 0.0,
+    stems: Stems = MappingProxyType({}),
     ceiling: float = CEILING,
     crf: int = 18,
     keyframe_every: int = 250,
@@ -50,8 +52,9 @@ def encode_frames(
     frames: a tensor [T, H, W, 3], uint8 or float 0..1, or an iterable of such pictures [H, W, 3];
     odd sides gain one pixel that repeats the border. waveform: float [C, T] at `sample_rate`, from
     `at` seconds on, scaled by `level_db`, cut or filled with silence to the picture's length.
-    original: a file, open for this alone, whose sound is mixed in at `original_db`. ceiling: under
-    which the sum is limited. crf: 0 (lossless) to 51. keyframe_every: frames from one to the next
+    original: a file, open for this alone, whose sound is mixed in at `original_db`. stems: parts of
+    the sound, at its rate and place, each in a track of its own. ceiling: under which the sum is
+    limited. crf: 0 (lossless) to 51. keyframe_every: frames from one to the next
     at most. total: frames of an iterable, 0 when unknown. progress(step, total): frames.
     The file appears whole or not at all.
 
@@ -65,6 +68,7 @@ def encode_frames(
     if waveform is not None:
         check_waveform(waveform)
         check_sample_rate(sample_rate or 0, "The new sound")
+    check_stems(stems, output)
     rate = Fraction(fps).limit_denominator(60000)
     total = len(frames) if isinstance(frames, Sized) else total
 
@@ -86,9 +90,9 @@ def encode_frames(
             sounds = [Sound(waveform, sample_rate, to_rate, at, level_db)]
             if original is not None:
                 sounds.append(PulledSound(original, to_rate, original_db))
-            mixer = Mixer(
-                container, form.sound, to_rate, sounds, partial(stop_if, cancelled), ceiling=ceiling
-            )
+            apart = {k: Sound(one, sample_rate, to_rate, at, level_db) for k, one in stems.items()}
+            check = partial(stop_if, cancelled)
+            mixer = Tracks(container, form.sound, to_rate, sounds, apart, check, ceiling=ceiling)
         count = 0
         for picture in chain([first], pictures):
             stop_if(cancelled)

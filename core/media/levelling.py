@@ -76,16 +76,21 @@ class Leveller:
 
     def __call__(self, piece: Tensor) -> Tensor:
         """The next piece, float [C, n], scaled."""
+        return piece * self.gains(piece)
+
+    def gains(self, piece: Tensor) -> Tensor:
+        """What the next piece, float [C, n], is scaled by, [n] or a single number."""
+        one = torch.tensor(1.0)
         if self._loudness is None or not piece.shape[-1]:
-            return piece
+            return one
         if self._gain is None:
             self._add(piece)
             self._gain = self._wanted()
-            return piece if self._gain is None else piece * self._gain
+            return one if self._gain is None else torch.tensor(self._gain)
         before, self._gain = self._gain, self._wanted() or self._gain
         self._add(piece)
         ramp = torch.linspace(0, 1, piece.shape[-1] + 1)[1:]
-        return piece * torch.lerp(torch.tensor(before), torch.tensor(self._gain), ramp)
+        return torch.lerp(torch.tensor(before), torch.tensor(self._gain), ramp)
 
     def _add(self, piece: Tensor) -> None:
         self._meter.add(piece)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import av
 import torch
 
 from ..errors import FoleyError
-from .audio import Placer
+from .audio import Placer, check_waveform
 from .limits import MOST_SAMPLES, check_sample_rate
 from .loudness import limit, limiter_reach
 from .resample import kernel_reach, rate_ratio, resample_span
 from .source import Decoder, Media
 from .track import CEILING, SoundTrack
+
+Stems = Mapping[str, torch.Tensor]
+"""Parts of a sound by their titles, float [C, T] of one or two channels."""
+
+STEM_FILES = (".mkv", ".mov")
+MOST_STEMS = 16
+MIX_TITLE = "mix"
 
 # Seconds of sound that are made at a time.
 _STEP_SECONDS = 2.0
@@ -152,7 +160,7 @@ class Mixer:
     """Sums sounds, keeps them under full scale and encodes them into a track of `container`, in
     step with the picture.
 
-    codec, rate, first, ceiling: as in `SoundTrack`. check() may raise to stop the work.
+    codec, rate, first, ceiling, title: as in `SoundTrack`. check() may raise to stop the work.
     """
 
     def __init__(
@@ -164,9 +172,10 @@ class Mixer:
         check: Callable[[], None],
         first: Fraction = Fraction(0),
         ceiling: float = CEILING,
+        title: str = "",
     ) -> None:
         self._channels = max(sound.channels for sound in sounds)
-        self._track = SoundTrack(container, codec, rate, self._channels, first, ceiling)
+        self._track = SoundTrack(container, codec, rate, self._channels, first, ceiling, title)
         self._ceiling = ceiling
         self._rate, self._sounds, self._check = rate, sounds, check
         self._written = 0
@@ -197,3 +206,62 @@ class Mixer:
         limited = limit(mixed, self._rate, self._ceiling)
         self._track.write(limited[:, margin : margin + stop - start])
         self._written = stop
+
+
+class Tracks:
+    """The sound tracks of a container: the mix of all sounds first, then each stem by itself.
+
+    stems: by title. The rest is as of `Mixer`.
+    """
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        codec: str,
+        rate: int,
+        sounds: list[Sound],
+        stems: Mapping[str, Sound],
+        check: Callable[[], None],
+        first: Fraction = Fraction(0),
+        ceiling: float = CEILING,
+    ) -> None:
+        alone = {MIX_TITLE if stems else "": sounds, **{k: [one] for k, one in stems.items()}}
+        self._mixers = [
+            Mixer(container, codec, rate, group, check, first, ceiling, title)
+            for title, group in alone.items()
+        ]
+
+    def advance(self, seconds: float) -> None:
+        """See `Mixer.advance`."""
+        for mixer in self._mixers:
+            mixer.advance(seconds)
+
+    def finish(self, seconds: float) -> None:
+        """See `Mixer.finish`."""
+        for mixer in self._mixers:
+            mixer.finish(seconds)
+
+
+def check_stems(stems: Stems, output: str | os.PathLike[str]) -> None:
+    """FoleyError for stems that a file cannot hold."""
+    if not stems:
+        return
+    check_stem_file(output)
+    if len(stems) > MOST_STEMS or MIX_TITLE in stems:
+        raise FoleyError(
+            f"A file holds up to {MOST_STEMS} stems, none of them called {MIX_TITLE}: there are "
+            f"{len(stems)}."
+        )
+    for waveform in stems.values():
+        check_waveform(waveform)
+        if len(waveform) > 2:
+            raise FoleyError("A stem has more than two channels: mix it to mono or stereo first.")
+
+
+def check_stem_file(output: str | os.PathLike[str]) -> None:
+    """FoleyError for a file that holds no stems."""
+    if os.path.splitext(os.fspath(output))[1].lower() not in STEM_FILES:
+        raise FoleyError(
+            f"Stems are tracks of their own, which {' and '.join(STEM_FILES)} files hold: let the "
+            "output's name end in one of them."
+        )

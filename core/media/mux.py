@@ -7,8 +7,9 @@ import io
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import av
@@ -20,7 +21,7 @@ from .encode import encode_source
 from .files import check_suffix, refuse_same_file, write_media
 from .formats import VIDEO_FILES
 from .limits import check_level, check_sample_rate
-from .mixing import Mixer, OriginalSound, Sound, sound_to_mix
+from .mixing import OriginalSound, Sound, Stems, Tracks, check_stems, sound_to_mix
 from .source import ENCODE_ANEW, ImageFrames, Media, Source, open_media, untimed
 from .stamps import Stamps
 from .track import below_full_scale, encoder_rate
@@ -46,6 +47,7 @@ def mux(
     at: float = 0.0,
     original_db: float | None = None,
     level_db: float = 0.0,
+    stems: Stems = MappingProxyType({}),
     picture: PictureMode = "copy",
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -56,8 +58,10 @@ def mux(
     The sound's first sample comes `at` seconds after the first picture (below 0: its head is
     cut). What is missing up to the end of the picture is silence, what is over is cut. `level_db`
     scales it. With `original_db` the file's own sound is mixed in at that gain; without, it is
-    replaced. A mix that would clip is held at full scale by a limiter. Rotation, metadata, chapters
-    and subtitles that the container can hold are kept. An image batch is encoded, and so is a file
+    replaced. stems: parts of the sound, at its rate and place, that .mkv and .mov hold in tracks of
+    their own after the mix. A mix that would clip is held at full scale by a limiter. Rotation,
+    metadata, chapters and subtitles that the container can hold are kept. An image batch is
+    encoded, and so is a file
     with picture "h264", at its average rate (`encode_frames`); then its picture and sound alone are
     kept. progress(step, total): video packets or frames.
     The file appears whole or not at all.
@@ -81,6 +85,7 @@ def mux(
         )
     if isinstance(source, ImageFrames) and original_db is not None:
         raise FoleyError("The image batch has no sound to mix with: leave the original out.")
+    check_stems(stems, output)
     refuse_same_file(source, output)
     if isinstance(source, ImageFrames) or picture == "h264":
         encode_source(
@@ -91,6 +96,7 @@ def mux(
             at=at,
             level_db=level_db,
             original_db=original_db,
+            stems=stems,
             progress=progress,
             cancelled=cancelled,
         )
@@ -99,6 +105,7 @@ def mux(
         lambda ceiling: _copy(
             source,
             (waveform, sample_rate, at, level_db),
+            stems,
             output,
             original_db,
             ceiling,
@@ -121,6 +128,7 @@ def check_copy(source: Source, output: str | os.PathLike[str]) -> None:
 def _copy(
     source: Source,
     new: tuple[torch.Tensor, int, float, float],
+    stems: Stems,
     output: str | os.PathLike[str],
     original_db: float | None,
     ceiling: float,
@@ -140,10 +148,11 @@ def _copy(
         sounds = [Sound(waveform, sample_rate, rate, at, level_db)]
         if original is not None:
             sounds.append(OriginalSound(media, original, rate, original_db or 0.0))
+        apart = {k: Sound(one, sample_rate, rate, at, level_db) for k, one in stems.items()}
         options = _MP4_OPTIONS if form.muxer in ("mp4", "mov") else None
         with write_media(output, form.muxer, options) as container:
             job = _Job(media, container, suffix, progress, cancelled)
-            job.copy(form.sound, rate, sounds, ceiling)
+            job.copy(form.sound, rate, sounds, apart, ceiling)
 
 
 @dataclass
@@ -164,11 +173,18 @@ class _Job:
     def check(self) -> None:
         stop_if(self.cancelled)
 
-    def copy(self, codec: str, rate: int, sounds: list[Sound], ceiling: float) -> None:
+    def copy(
+        self,
+        codec: str,
+        rate: int,
+        sounds: list[Sound],
+        stems: Mapping[str, Sound],
+        ceiling: float,
+    ) -> None:
         """Fills the container."""
         container, media = self.container, self.media
         streams = {media.picture: self._add_picture()}
-        mixer = Mixer(container, codec, rate, sounds, self.check, media.zero, ceiling)
+        mixer = Tracks(container, codec, rate, sounds, stems, self.check, media.zero, ceiling)
         streams |= self._add_subtitles()
         tags = media.container.metadata
         container.metadata.update({k: v for k, v in tags.items() if k not in _OWN_METADATA})

@@ -61,6 +61,7 @@ class SoundTrack:
 
     codec: "aac", "libopus", "flac" or "pcm_s24le" (the last two hold 24 bits a sample).
     first: time stamp of the first sample, in seconds. ceiling: under which the pieces are limited.
+    title: that players show.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SoundTrack:
         channels: int,
         first: Fraction = Fraction(0),
         ceiling: float = CEILING,
+        title: str = "",
     ) -> None:
         if channels not in _LAYOUTS:
             raise FoleyError(f"A sound of {channels} channels cannot be written: mix it to 1 or 2.")
@@ -79,6 +81,9 @@ class SoundTrack:
         self._layout = _LAYOUTS[channels]
         self._container = container
         self._stream = container.add_stream(codec, rate=sample_rate)
+        if title:
+            # MOV names a track by its handler.
+            self._stream.metadata.update({"title": title, "handler_name": title})
         self._stream.codec_context.layout = self._layout
         if self._format == "s32":
             self._stream.codec_context.format = self._format

@@ -20,7 +20,7 @@ def write_take(
     picture: PictureMode = "copy",
 ) -> None:
     """Write take `index`: under the picture, untouched or encoded anew, at its place, or alone as a
-    sound file.
+    sound file. Stems are tracks of their own.
 
     mix: gain in dB at which the source's own sound is kept under a picture.
 
@@ -41,4 +41,14 @@ def write_take(
     if source is None:
         raise FoleyError(f"There is no picture for '{path.name}': write a sound file instead.")
     rate = takes.sample_rate
-    mux(source, waveform, rate, path, at=takes.start, original_db=mix, picture=picture)
+    stems = {title: sound[index] for title, sound in takes.stems.items()}
+    mux(
+        source,
+        waveform,
+        rate,
+        path,
+        at=takes.start,
+        original_db=mix,
+        stems=stems,
+        picture=picture,
+    )
