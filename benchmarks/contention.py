@@ -123,7 +123,7 @@ def _as_before(stack: contextlib.ExitStack) -> None:
 
     for module, name, stand_in in (
         (loading, "wait_briefly", lambda device: None),
-        (generate_command, "_suit_threads", lambda system: None),
+        (generate_command, "suit_threads", lambda system: None),
         (activations, "share_out", one_after_another),
         (activations, "PIECE", 65536),
     ):
