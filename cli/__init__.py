@@ -13,8 +13,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments: None takes those of the process, which is to end with the status that comes back.
 
-    Returns 0 when done, 2 on bad input (after one sentence); when stopped 128 and the signal's
-    number: 130 by Ctrl-C, 143 by SIGTERM. Nobody reading what is printed changes nothing.
+    Returns 0 when done, 1 when clips of a batch failed, 2 on bad input (after one sentence); when
+    stopped 128 and the signal's number: 130 by Ctrl-C, 143 by SIGTERM. Nobody reading what is
+    printed changes nothing.
     """
     asked: list[int] = []
     try:
@@ -41,24 +42,24 @@ def _run(arguments: Sequence[str] | None) -> int:
         level = logging.INFO if options.verbose else logging.WARNING
         logging.basicConfig(handlers=[handler], level=level)
         try:
-            options.run(options)
+            return options.run(options) or 0
         except FoleyError as error:
             print(f"foleystage: {printable(str(error))}", file=sys.stderr)
             return 2
         except (KeyboardInterrupt, Cancelled) as stopped:
             print(f"\nfoleystage: stopped; {options.left}.", file=sys.stderr)
             return stopped.status if isinstance(stopped, Stopped) else 130
-    return 0
 
 
 def _parser():
-    from . import augment, convert, cues, download, evaluate, generate, models, scene, train
+    from . import augment, batch, convert, cues, download, evaluate, generate, models, scene, train
     from .terminal import Parser
 
     parser = Parser("foleystage", description="Gives silent video its sound.")
     parser.add_argument("--verbose", action="store_true", help="say what is done")
     parser.set_defaults(left="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (generate, cues, models, download, convert, train, augment, evaluate, scene):
+    made = generate, cues, batch
+    for command in (*made, models, download, convert, train, augment, evaluate, scene):
         command.add_command(commands)
     return parser

@@ -97,7 +97,15 @@ class Progress:
         whole = f" of {size_text(total)}" if total else ""
         self._draw(stage, step, total, size_text(step) + whole)
 
+    def say(self, text: str) -> None:
+        """A line on stderr, above the one that is redrawn."""
+        self._clear()
+        print(printable(text), file=sys.stderr)
+
     def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         if self._shown:
             print("\r" + " " * _LINE + "\r", end="", file=sys.stderr, flush=True)
 

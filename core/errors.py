@@ -13,6 +13,10 @@ class FoleyError(ValueError):
     """Bad input. Its message is shown to the artist as it is: no traceback, exit status 2."""
 
 
+class DiskFull(FoleyError):
+    """There is no room for a file, nor for the next one."""
+
+
 class Cancelled(Exception):
     """The artist stopped the work; nothing was written."""
 

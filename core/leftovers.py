@@ -39,7 +39,7 @@ def create_temporary(folder: Path) -> tuple[Path, BinaryIO]:
         path = folder / f".foleystage-{_HOST}-{secrets.token_hex(4)}.tmp"
         file = open(path, "xb")
         # A sweep may have come before the lock.
-        if _lock(file) is not False and path.exists():
+        if lock(file) is not False and path.exists():
             return path, file
         file.close()
 
@@ -48,16 +48,16 @@ def create_temporary(folder: Path) -> tuple[Path, BinaryIO]:
 def temporary_folder(folder: Path) -> Iterator[Path]:
     """A new folder in `folder`, for libraries that write files of their own; it ends with the
     block, or is swept. Raises OSError as `create_temporary`."""
-    made, lock = create_temporary(folder)
+    made, held = create_temporary(folder)
     path = made.with_suffix(_FOLDER)
     try:
         path.mkdir()
         if os.name == "nt":  # where no open file can be moved
-            lock.close()
+            held.close()
         os.replace(made, path / _LOCK)
         yield path
     finally:
-        lock.close()
+        held.close()
         shutil.rmtree(path, ignore_errors=True)
         made.unlink(missing_ok=True)
 
@@ -89,7 +89,7 @@ def is_temporary(name: str) -> bool:
 def _sweep(path: Path, *, of_this_host: bool) -> bool:
     """Whether a file was of a process that has died, and is deleted."""
     with path.open("rb+") as file:
-        locked = _lock(file)
+        locked = lock(file)
         old = time.time() - path.stat().st_mtime > _LONGEST_LIFE
         dead = locked is not False and bool(old or (locked and of_this_host))
         if dead:
@@ -97,8 +97,9 @@ def _sweep(path: Path, *, of_this_host: bool) -> bool:
     return dead
 
 
-def _lock(file: BinaryIO) -> bool | None:
-    """Whether nobody else holds the lock of a file, which is taken; None: there are no locks."""
+def lock(file: BinaryIO) -> bool | None:
+    """Whether nobody else holds the lock of an open file, which is taken; None: there are no
+    locks."""
     if sys.platform == "win32":
         return None
     import fcntl

@@ -41,7 +41,7 @@ def wait_briefly(device: str | torch.device = "cpu") -> None:
     team = torch.get_num_threads()
     if team < 2 or torch.device(device).type != "cpu":
         return
-    wanted = max(0, (_processors() - team) // (team - 1) + 1)
+    wanted = max(0, (processors() - team) // (team - 1) + 1)
     with _lock:
         if wanted > _MOST_TEAMS:
             return
@@ -84,7 +84,7 @@ def _hold_team(ready: threading.Event) -> None:
     threading.Event().wait()
 
 
-def _processors() -> int:
+def processors() -> int:
     """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -31,7 +31,7 @@ HEAVY = {
     "scipy",
     "soundfile",
 }
-OPTIONAL = {"accelerate", "pyroomacoustics", "pyworld", "torch_directml"}
+OPTIONAL = {"accelerate", "pyroomacoustics", "pyworld", "ray", "torch_directml"}
 HOST_PACKAGES = {
     "comfy",
     "comfy_api",
@@ -159,6 +159,7 @@ LAYERS = (
     ("nodes.values",),
     (
         "pipeline",
+        "batch",
         "long_take",
         "mixdown",
         "section_run",
@@ -201,6 +202,7 @@ STRANGERS = {
     "evaluation": {"training"},
     "training": {"evaluation"},
     "pipeline": {"evaluation", "training", "results"},
+    "batch": {"evaluation", "training"},
     "sampling": {"encoders", "codecs", "media", "weights"},
     "generators": {"encoders", "codecs", "media"},
     "encoders": {"codecs"},

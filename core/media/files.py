@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 
-from ..errors import FoleyError
+from ..errors import DiskFull, FoleyError
 from ..leftovers import create_temporary, sweep, sweep_once
 from .source import Source, file_name
 
@@ -21,7 +21,7 @@ from .source import Source, file_name
 # files that belong together are moved together.
 HOLDS_SIGNALS = True
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -71,6 +71,11 @@ class Sink:
         os.fsync(self._file.fileno())
         self.finished = True
 
+    def stamp(self) -> tuple[int, int]:
+        """Bytes and time of change in ns of what is finished; both stay when it is moved."""
+        about = os.fstat(self._file.fileno())
+        return about.st_size, about.st_mtime_ns
+
     def move(self) -> None:
         """To its place."""
         if os.name == "nt":  # where no open file can be moved
@@ -107,7 +112,7 @@ def write_together() -> Iterator[list[Sink]]:
         for sink in finished:
             check_place(sink.path)
         for sink in finished:
-            with _refusing(sink.path):
+            with refusing(sink.path):
                 sink.move()
     finally:
         _together.reset(token)
@@ -130,10 +135,10 @@ def write_beside(output: str | os.PathLike[str]) -> Iterator[Sink]:
     check_place(path)
     sweep_once(path.parent)
     with write_together() as sinks:
-        with _refusing(path):
+        with refusing(path):
             sink = Sink(path)
             sinks.append(sink)
-        with _refusing(path, sink):
+        with refusing(path, sink):
             yield sink
             sink.finish()
 
@@ -156,7 +161,7 @@ def write_media(
 
 
 @contextlib.contextmanager
-def _refusing(path: Path, sink: Sink | None = None) -> Iterator[None]:
+def refusing(path: Path, sink: Sink | None = None) -> Iterator[None]:
     """Errors of the disk and of the muxer as FoleyError."""
     try:
         yield
@@ -166,8 +171,10 @@ def _refusing(path: Path, sink: Sink | None = None) -> Iterator[None]:
 
 def _refusal(error: Exception, path: Path) -> FoleyError:
     number = getattr(error, "errno", None)
-    if number in _FULL:
-        return FoleyError(
+    if number in _FULL or number == errno.EFBIG:
+        # Of a file that is too large for the disk a smaller one may be written yet.
+        kind = DiskFull if number in _FULL else FoleyError
+        return kind(
             f"The disk is full: '{path}' was not written; make room or choose another folder."
         )
     if number in _DENIED:
@@ -205,7 +212,7 @@ def check_writable(path: Path) -> None:
     """FoleyError unless a file can be made beside `path`; it is tried. What processes that died
     left there is swept."""
     sweep(path.parent)
-    with _refusing(path):
+    with refusing(path):
         Sink(path).discard()
 
 

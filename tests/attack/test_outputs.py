@@ -327,13 +327,13 @@ def test_what_may_be_alive_elsewhere_is_left_for_a_day(folder, monkeypatch, lock
     path.touch()
     os.utime(path, (time.time() - days * 86400,) * 2)
     if not locks:
-        monkeypatch.setattr(leftovers, "_lock", lambda file: None)
+        monkeypatch.setattr(leftovers, "lock", lambda file: None)
     leftovers.sweep(folder)
     assert path.exists() == (days == 0 and not (locks and host == "own"))
 
 
 def test_a_sweep_between_creation_and_lock_costs_one_more_try(folder, monkeypatch):
-    lock, made = leftovers._lock, []
+    lock, made = leftovers.lock, []
 
     def sweep_before(file):
         made.append(file.name)
@@ -341,7 +341,7 @@ def test_a_sweep_between_creation_and_lock_costs_one_more_try(folder, monkeypatc
             os.unlink(file.name)
         return lock(file)
 
-    monkeypatch.setattr(leftovers, "_lock", sweep_before)
+    monkeypatch.setattr(leftovers, "lock", sweep_before)
     path, file = leftovers.create_temporary(folder)
     with file:
         assert path.exists() and len(made) == 2
