@@ -22,7 +22,7 @@ POINTS = ("before the journal", "before the name", "before the line", "in the li
 
 
 class Runs:
-    """Starts runs in `folder`, one at a time; `printed` is the file of what the last one printed."""
+    """Starts runs in `folder`, one at a time. printed: the file of what the last one printed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.printed = folder, folder / "printed"
