@@ -98,9 +98,12 @@ class Manifest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Enters what the journals of the run still hold."""
+        """Enters what the journals of the run still hold; a manifest without a line is deleted."""
         with contextlib.suppress(FoleyError):  # the next run does it
             self._enter_journals()
+        if not self._last:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
         self._file.close()
 
     def last(self, output: str) -> Record | None:

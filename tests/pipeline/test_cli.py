@@ -30,7 +30,7 @@ RUNNER = (
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["generate"], ["models"], ["train"], ["evaluate"], ["augment"]]
+    "command", [[], ["generate"], ["batch"], ["models"], ["train"], ["evaluate"], ["augment"]]
 )
 def test_help_waits_for_no_library(command):
     loaded = (
