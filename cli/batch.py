@@ -89,10 +89,11 @@ def _batch(options: Namespace) -> int:
         def told(record, tally) -> None:
             options.left = f"{tally.progress()}; the same command goes on"
             if record is not None:
+                name = _name_of(record)
                 for note in record.notes:
-                    progress.say(f"{record.input}: {note}")
+                    progress.say(f"{name}: {note}")
                 if record.status == "failed":
-                    progress.say(f"foleystage: {record.input} failed: {record.reason}")
+                    progress.say(f"foleystage: {name} failed: {record.reason}")
                     reasons.append(record.reason)
             progress("clips", tally.done + tally.failed, tally.total)
 
@@ -113,6 +114,12 @@ def _batch(options: Namespace) -> int:
         print(f"foleystage: stopped; {options.left}.", file=sys.stderr)
     print(_summary(tally, listing.others))
     return int(bool(tally.failed or tally.stopped))
+
+
+def _name_of(record) -> str:
+    """How a clip is called: by its video, and by its output where that has another name."""
+    video, output = (Path(name).with_suffix("") for name in (record.input, record.output))
+    return record.input if video == output else f"{record.input} ({record.output})"
 
 
 def _summary(tally, others: int) -> str:

@@ -32,7 +32,7 @@ _SUFFIXES = frozenset((*VIDEO_FILES, *_READ_ONLY))
 _WRITTEN = (*VIDEO_FILES, *SOUND_FILES)
 # What holds the pictures of those that are not written.
 _FALLBACK = ".mkv"
-_NAMED = 3
+_SHOWN = 40  # characters of a wrong cell in a message
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,14 @@ def _whole(cell: str) -> int:
     try:
         return int(cell)
     except ValueError:
-        raise FoleyError(f"a seed is a whole number, not '{cell}'.") from None
+        raise FoleyError(f"a seed is a whole number, not '{cell[:_SHOWN]}'.") from None
 
 
 def _seconds(cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise FoleyError(f"seconds are a number, as 2.5, not '{cell}'.") from None
+        raise FoleyError(f"seconds are a number, as 2.5, not '{cell[:_SHOWN]}'.") from None
 
 
 # What a column sets of a request; files are looked for beside the table.
@@ -174,7 +174,7 @@ def _rows(table: Path) -> list[tuple[str, dict[str, str]]]:
     columns = [name.strip().lower() for name in lines[0][1]]
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown or "video" not in columns or len(set(columns)) < len(columns):
-        what = f"the column '{unknown[0]}'" if unknown else "no column video"
+        what = f"the column '{unknown[0][:_SHOWN]}'" if unknown else "no column video"
         if not unknown and "video" in columns:
             what = "the same column twice"
         raise FoleyError(

@@ -128,6 +128,7 @@ def make_clip(
         FoleyError: as of `plan_takes`, `generate` and `write_take`; DiskFull among them.
         Cancelled: as asked.
     """
+    key = settings.key(clip)  # of the video as it is now, whatever becomes of it meanwhile
     target = settings.out / clip.output
     with refusing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +141,7 @@ def make_clip(
         reads=(settings.model, *settings.loading.files.values()),
     )
     takes = generate(clip.source, system, clip.request, cancelled=cancelled)
-    record = _done(clip, settings, plan, takes)
+    record = _done(clip, settings, key, plan, takes)
     names = dict(zip(plan.takes, record.outputs))
     with write_together() as sinks:
         for index, path in enumerate(plan.takes):
@@ -149,13 +150,13 @@ def make_clip(
     return record
 
 
-def _done(clip: Clip, settings: Settings, plan: OutputPlan, takes: Takes) -> Record:
+def _done(clip: Clip, settings: Settings, key: str, plan: OutputPlan, takes: Takes) -> Record:
     levels = (round(level, 2) if math.isfinite(level) else None for level in takes.loudness)
     return Record(
         clip.name,
         clip.output,
         "done",
-        settings.key(clip),
+        key,
         clip.request.seed,
         tuple(path.relative_to(settings.out).as_posix() for path in plan.takes),
         seconds=round(takes.seconds, 3),

@@ -1,5 +1,7 @@
 """What became of each clip: `manifest.jsonl`, one line a clip as it ends, and the journals.
 
+The last line of a clip counts: one that failed and is tried again has two.
+
 A file gets its name before its line can stand in the manifest, and a run can be killed in between.
 So whoever makes a clip first writes the line, with the size and time of its files, to a journal of
 its own; these stay when a file is moved. What a journal says and the disk confirms was made, and

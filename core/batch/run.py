@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import CancelCheck, FoleyError
 from ..loading import load_model, pick_device
-from ..media.files import check_place, refusing
+from ..media.files import refusing
 from ..resolve import task_of
 from ..system import System
 from .cluster import on_cluster
@@ -73,10 +74,10 @@ def run_batch(
     if not cluster:
         _check(clips, settings)
     place = settings.out / MANIFEST
+    was_there = settings.out.exists()
     with refusing(place):
         settings.out.mkdir(parents=True, exist_ok=True)
-    check_place(place)
-    with Manifest(settings.out) as manifest:
+    with _gone_if_empty(settings.out, was_there), Manifest(settings.out) as manifest:
         left = [clip for clip in clips if not _is_done(clip, settings, manifest)]
         tally = Tally(len(clips), skipped=len(clips) - len(left))
         told(None, tally)
@@ -92,6 +93,17 @@ def run_batch(
         with closing(outcomes):
             _enter(outcomes, manifest, tally, told)
     return tally
+
+
+@contextmanager
+def _gone_if_empty(folder: Path, was_there: bool) -> Iterator[None]:
+    """Deletes a folder that nothing came into, unless it was there before."""
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _check(clips: Sequence[Clip], settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from foleystage.core.batch.jobs import Clip, Settings, groups_of
 from foleystage.core.batch.listing import list_clips
 from foleystage.core.batch.manifest import Manifest
 from foleystage.core.batch.run import run_batch
-from foleystage.core.errors import Cancelled
+from foleystage.core.errors import Cancelled, FoleyError
 from foleystage.core.media import encode_frames, files, probe, read_audio, write_audio
 from foleystage.core.request import Request
 from foleystage.core.scenes import sample_scene
@@ -290,6 +291,42 @@ def test_a_journal_that_cannot_be_written_keeps_the_file_from_its_place(place, m
 
     monkeypatch.setattr(manifest.Journal, "add", fail)
     assert batch() == 1 and not written()
+
+
+@pytest.mark.parametrize("when", ["in the batch", "in its processes"])
+def test_a_system_that_cannot_be_loaded_is_one_sentence(place, capsys, monkeypatch, when):
+    from foleystage.core.batch import making, run
+
+    def fail(*_, **__):
+        raise FoleyError("The weights are damaged: get them again.")
+
+    def ended(*_, **__):
+        yield making.Outcome(None, "The weights are damaged: get them again.")
+
+    if when == "in the batch":
+        monkeypatch.setattr(making, "load_model", fail)
+    else:
+        monkeypatch.setattr(run, "in_processes", ended)
+    assert batch("--processes", 1 if when == "in the batch" else 2) == 2
+    assert capsys.readouterr().err == "foleystage: The weights are damaged: get them again.\n"
+    assert not Path("out").exists()
+
+
+def test_a_name_that_is_no_text_is_told_from_others(place, capsys):
+    name = os.fsdecode(b"\xff\x1b.mp4")
+    os.rename("in/a.mp4", f"in/{name}")
+    for made in ("3 made", "0 made, 3 done before"):
+        assert batch() == 0
+        assert capsys.readouterr().out == f"3 clips: {made}\n"
+    assert lines()[-1]["input"] == name
+
+
+def test_a_failed_row_is_called_by_its_video_and_its_output(place, capsys):
+    Path("in/a.mp4").write_bytes(b"no video")
+    rows = "video,output\nin/a.mp4,one.mp4\nin/a.mp4,two.mp4\nin/b.mkv,three.wav"
+    assert batch(source=table(rows)) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert "in/a.mp4 (one.mp4) failed: " in first and "in/a.mp4 (two.mp4) failed: " in second
 
 
 def test_rows_of_one_video_encode_it_once(place, monkeypatch):
