@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ..cues import CueSheet
 from ..loading import Loading
 from ..media.mux import PictureMode
 from ..reference import ReferencePick
@@ -77,6 +78,9 @@ def _asked(request: Request) -> list[Any]:
             value = file_stamp(Path(value)) or os.fspath(value)
         elif isinstance(value, ReferencePick):
             value = asdict(value)
+        elif isinstance(value, CueSheet):
+            sounds = [file_stamp(Path(path)) for path in value.references]
+            value = [value.to_json(), sounds]
         asked.append([one.name, value])
     return asked
 

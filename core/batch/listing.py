@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..cues import read_cues
 from ..errors import FoleyError
 from ..media.formats import SOUND_FILES, VIDEO_FILES
 from ..request import Request
@@ -132,11 +133,12 @@ _FIELDS: Mapping[str, Cell] = {
     "prompt": _text,
     "negative": _text,
     "reference": _text,
+    "cues": read_cues,
     "seed": _whole,
     "start": _seconds,
     "seconds": _seconds,
 }
-_FILES = ("reference",)
+_FILES = ("reference", "cues")
 COLUMNS = ("video", *_FIELDS, "output")
 
 

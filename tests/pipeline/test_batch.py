@@ -397,3 +397,16 @@ def test_formats_that_are_offered_are_those_that_can_be_written(capsys):
     from foleystage.core.media.formats import SOUND_FILES, VIDEO_FILES
 
     assert [f".{name}" for name in offered] == [*VIDEO_FILES, *SOUND_FILES]
+
+
+def test_a_row_plays_its_cue_sheet(place):
+    from foleystage.core.cues import CueSheet, Hit, write_cues
+
+    write_cues("hits.json", CueSheet(hits=(Hit(0.5),)))
+    rows = table("video,cues,output\nin/a.mp4,hits.json,hits.wav\nin/a.mp4,,seen.wav\n")
+    assert batch(source=rows) == 0
+    first = written()
+    write_cues("hits.json", CueSheet(hits=(Hit(0.4),)))
+    assert batch(source=rows) == 0
+    again = written()
+    assert first["seen.wav"] == again["seen.wav"] and first["hits.wav"] != again["hits.wav"]
