@@ -43,9 +43,9 @@ def main() -> None:
 
 
 def _row(model, scenes, fps: float, rule: str, steps: int) -> str:
-    from foleystage.core.evaluation.attacks import detect_onsets
-    from foleystage.core.evaluation.matching import match_onsets, pool
     from foleystage.core.media import ImageFrames
+    from foleystage.core.onsets.detect import detect_onsets
+    from foleystage.core.onsets.matching import match_onsets, pool
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
 

@@ -35,11 +35,11 @@ def given_of(system: Any, clips: Sequence[Any]) -> list[tuple]:
 def scores(system: Any, given: list[tuple], guidance: Any, steps: int, seen: bool) -> dict:
     """F1 of the onsets within 60 ms, the same with the truth of other clips, and the share whose
     material is that of the words."""
-    from foleystage.core.evaluation.attacks import detect_onsets
-    from foleystage.core.evaluation.matching import match_onsets, pool, shuffled_f1
     from foleystage.core.evaluation.materials import classify
     from foleystage.core.evaluation.runner import noise_of
     from foleystage.core.generators import Conditions
+    from foleystage.core.onsets.detect import detect_onsets
+    from foleystage.core.onsets.matching import match_onsets, pool, shuffled_f1
     from foleystage.core.sampling import sample
 
     rate, own = system.sample_rate, system.row.sampling

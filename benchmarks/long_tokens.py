@@ -20,10 +20,10 @@ FLOOR_DB = -50.0
 
 
 def main() -> None:
-    from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.evaluation.clips import clip_of
-    from foleystage.core.evaluation.matching import match_onsets, pool
     from foleystage.core.loading import Loading, load_model
+    from foleystage.core.onsets.detect import detect_onsets
+    from foleystage.core.onsets.matching import match_onsets, pool
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
     from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene

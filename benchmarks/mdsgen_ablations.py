@@ -93,9 +93,9 @@ def _onsets(model) -> dict:
     """Onset F1 within 60 ms on held-out scenes, and with the sounds of other scenes."""
     from foleystage.core.codecs.mel_picture import MelPictureCodec
     from foleystage.core.encoders.foley_mini import sync_from_events
-    from foleystage.core.evaluation.attacks import detect_onsets
-    from foleystage.core.evaluation.matching import match_onsets, pool, shuffled_f1
     from foleystage.core.generators import Conditions
+    from foleystage.core.onsets.detect import detect_onsets
+    from foleystage.core.onsets.matching import match_onsets, pool, shuffled_f1
     from foleystage.core.sampling import power_cosine, sample
 
     events, true = _scenes()

@@ -16,10 +16,10 @@ import numpy as np
 from foleystage.core.encoders.foley_mini import BIN_RATE
 from foleystage.core.encoders.mini_video import events_of_curve, peaks
 from foleystage.core.encoders.motion import measure_motion, stop_curve
-from foleystage.core.evaluation.attacks import detect_onsets
-from foleystage.core.evaluation.matching import match_onsets, shifted_f1
 from foleystage.core.loading import load_model
 from foleystage.core.media import read_audio, read_frames
+from foleystage.core.onsets.detect import detect_onsets
+from foleystage.core.onsets.matching import match_onsets, shifted_f1
 from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
 

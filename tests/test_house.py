@@ -171,6 +171,7 @@ LAYERS = (
         "resolve",
         "listing",
         "results",
+        "ranking",
         "evaluation",
         "training",
     ),
@@ -190,7 +191,7 @@ LAYERS = (
     ("plan", "context"),
     ("sampling",),
     ("generators",),
-    ("encoders", "codecs", "scenes"),
+    ("encoders", "codecs", "scenes", "onsets"),
     ("media", "weights"),
     ("core", "errors", "heap", "layers", "leftovers", "precision", "printable", "tasks", "threads"),
 )

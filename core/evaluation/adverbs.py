@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from .signals import Waveform, mono_at
+from ..onsets.signals import Waveform, mono_at
 
 RATE = 16000
 _DIRECT = 0.05  # seconds after a hit that count as direct (C50, ISO 3382-1)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ..codecs.spectral import mel_filters, stft
 from ..errors import FoleyError
+from ..onsets.signals import Waveform, mel_bands, mono_at
 from .alignment import fast_path
-from .signals import Waveform, mel_bands, mono_at
 
 Mode = Literal["plain", "dtw", "dtw_sl"]
 Distance = Callable[[Tensor, Tensor, int], float]

@@ -2,7 +2,7 @@
 
 Bug for bug, so that figures compare with the papers that use them (CondFoleyGen 2023; the
 Greatest Hits variant of MMAudio 2025, F1 added). The detector has a grid of 23.2 ms at 22,050 Hz
-and reports hits 17 ms late on average; for questions of milliseconds use `attacks.detect_onsets`.
+and reports hits 17 ms late on average; for questions of milliseconds use `onsets.detect`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..codecs.spectral import mel_filters
-from .signals import Waveform, mel_bands, mono_at
+from ..onsets.signals import Waveform, mel_bands, mono_at
 
 SAMPLE_RATE = 22050
 HOP = 512

@@ -14,14 +14,14 @@ from ..encoders.base import EncodedVideo
 from ..errors import FoleyError
 from ..generators import Conditions
 from ..media.files import write_beside
+from ..onsets.detect import detect_onsets
+from ..onsets.matching import match_onsets, pool, shuffled_f1
 from ..sampling.dynamics import Noise
 from ..scenes import CONTINUOUS, KINDS, Scene
 from ..scenes.materials import IMPACT_MATERIALS
 from ..system import System
-from .attacks import detect_onsets
 from .clips import Clip, clip_of, whole_reference
 from .distances import Distance, log_mel_distance, mcd_distances, mfcc_distance
-from .matching import match_onsets, pool, shuffled_f1
 from .materials import classify
 from .onsets import condfoley_scores, mean_of, mean_scores
 from .report import Progress, Settings, cell, counted, headline, write_report

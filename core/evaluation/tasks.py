@@ -18,16 +18,16 @@ from torch import Tensor
 
 from ..encoders.base import EncodedVideo
 from ..media import ImageFrames, resample
+from ..onsets.detect import detect_onsets
+from ..onsets.matching import match_onsets, pool, shuffled_f1
 from ..pipeline import generate
 from ..request import Request
 from ..scenes.materials import IMPACT_MATERIALS
 from ..scenes.pairs import sound_on
 from ..system import System
 from .adverbs import ADVERBS, MEASURES
-from .attacks import detect_onsets
 from .clips import Clip
 from .distances import Distance, mcd_distances, mfcc_distance
-from .matching import match_onsets, pool, shuffled_f1
 from .materials import classify
 from .protocols import SOUND_RATE, held_out, other_clips
 from .report import Progress, Settings, cell, counted, headline, write_report

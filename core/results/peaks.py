@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ..evaluation.attacks import detect_onsets
+from ..onsets.detect import detect_in_pieces
 
 MOST_PEAKS = 2000
-# Onsets of a long sound are looked for in pieces, with what surrounds each: memory stays small.
-_PIECE, _AROUND = 30.0, 0.5
 
 
 def peaks(waveform: Tensor, count: int = MOST_PEAKS) -> list[list[float]]:
@@ -37,20 +35,5 @@ def peaks(waveform: Tensor, count: int = MOST_PEAKS) -> list[list[float]]:
 
 
 def onsets(waveform: Tensor, sample_rate: int) -> list[float]:
-    """Onset times of `[C, T]` in seconds, ascending, in milliseconds' precision.
-
-    As `detect_onsets` finds them, in pieces of half a minute: what counts as silence is told by
-    each piece.
-    """
-    seconds = waveform.shape[-1] / sample_rate
-    found: list[float] = []
-    start = 0.0
-    while start < seconds:
-        # A last bit shorter than what surrounds a piece belongs to the piece before it.
-        stop = start + _PIECE if seconds - start > _PIECE + _AROUND else seconds
-        first = max(round((start - _AROUND) * sample_rate), 0)
-        piece = waveform[:, first : round((stop + _AROUND) * sample_rate)]
-        times = detect_onsets(piece, sample_rate) + first / sample_rate
-        found += [round(float(time), 3) for time in times if start <= time < stop]
-        start = stop
-    return found
+    """Onset times of `[C, T]` in seconds, ascending, in milliseconds' precision."""
+    return [round(float(time), 3) for time in detect_in_pieces(waveform, sample_rate)]

@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from ..encoders.foley_mini import BIN_RATE
-from ..evaluation.attacks import detect_onsets
 from ..media import FrameRequest, Source, read_frames
 from ..media.files import write_beside
+from ..onsets.detect import detect_onsets
 from ..printable import printable
 
 _FRAMES = 12

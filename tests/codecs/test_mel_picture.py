@@ -7,7 +7,7 @@ import torch
 from foleystage.core.codecs.foley_mini_analysis import FEATURES
 from foleystage.core.codecs.mel_picture import CHANNELS, ROWS, MelPicture, MelPictureCodec
 from foleystage.core.errors import FoleyError
-from foleystage.core.evaluation.attacks import detect_onsets
+from foleystage.core.onsets.detect import detect_onsets
 from foleystage.core.scenes import sample_scene
 from foleystage.core.scenes.pairs import scene_sound
 from foleystage.core.training.mel_picture import fit_mel_picture

@@ -6,7 +6,7 @@ import pytest
 import torch
 from foleystage.core.codecs.mini_tokens import CODES, TOKEN_ROWS, MiniTokenCodec
 from foleystage.core.errors import FoleyError
-from foleystage.core.evaluation.attacks import detect_onsets
+from foleystage.core.onsets.detect import detect_onsets
 from foleystage.core.scenes import sample_scene
 from foleystage.core.scenes.pairs import scene_sound
 from foleystage.core.weights.minis import mini_path

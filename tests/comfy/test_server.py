@@ -264,8 +264,8 @@ def test_another_seed_of_quick_foley_encodes_nothing_again(server):
 
 @needs_minis
 def test_hits_fall_on_the_hits_of_the_scene(server, base):
-    from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.media import read_audio
+    from foleystage.core.onsets.detect import detect_onsets
     from foleystage.core.scenes import sample_scene
     from foleystage.core.scenes.files import write_picture
 

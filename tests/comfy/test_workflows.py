@@ -44,8 +44,8 @@ def hits():
 @pytest.mark.skipif(not TRAINED, reason="the bundled minis are not in this checkout")
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_it_runs_as_it_is(server, path, hits):
-    from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.media import read_audio
+    from foleystage.core.onsets.detect import detect_onsets
 
     info = server.get("/object_info")
     run = server.run(api_of(json.loads(path.read_text(encoding="utf-8")), info))
@@ -74,7 +74,7 @@ def test_it_runs_as_it_is(server, path, hits):
 
 def _check_minute(onsets):
     """All of a minute is in sync, what is behind its borders too."""
-    from foleystage.core.evaluation.matching import match_onsets
+    from foleystage.core.onsets.matching import match_onsets
     from foleystage.core.scenes import sample_scene
 
     scene = sample_scene(43, "test", seconds=60.0, hard=False, kinds=("hammer",))
@@ -94,8 +94,8 @@ def _check_loudness(waveform, rate):
 
 
 def _check_words(server, run):
-    from foleystage.core.evaluation.attacks import detect_onsets
     from foleystage.core.media import read_audio
+    from foleystage.core.onsets.detect import detect_onsets
 
     (sound,) = [f for out in run.outputs.values() for f in out.get("audio", [])]
     waveform, rate = read_audio(server.path_of(sound))

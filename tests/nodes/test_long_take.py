@@ -79,7 +79,7 @@ def test_without_cues_and_for_words_alone(parts, call):
 
 
 def test_hits_without_a_picture(parts, call):
-    from foleystage.core.evaluation.attacks import detect_onsets
+    from foleystage.core.onsets.detect import detect_onsets
 
     hits = (Hit(1.0), Hit(2.5, 0.4), Hit(4.0, removed=True), Hit(6.0))
     made = call(

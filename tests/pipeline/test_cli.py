@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 from foleystage.cli import main
-from foleystage.core.evaluation.attacks import detect_onsets
-from foleystage.core.evaluation.matching import match_onsets
 from foleystage.core.media import encode_frames, probe, read_audio, write_audio
 from foleystage.core.media.formats import SOUND_FILES, VIDEO_FILES
+from foleystage.core.onsets.detect import detect_onsets
+from foleystage.core.onsets.matching import match_onsets
 from foleystage.core.weights.minis import mini_path
 
 ROOT = Path(__file__).resolve().parents[2]

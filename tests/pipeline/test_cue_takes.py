@@ -10,9 +10,9 @@ import torch
 from foleystage.core.cues import CueSheet, Hit, Level, Mute, Prompt, TakeRange
 from foleystage.core.encoders.cache import FeatureCache
 from foleystage.core.errors import Cancelled, FoleyError
-from foleystage.core.evaluation.attacks import detect_onsets
 from foleystage.core.evaluation.materials import classify
 from foleystage.core.loading import load_model
+from foleystage.core.onsets.detect import detect_onsets
 from foleystage.core.pipeline import generate
 from foleystage.core.request import SEQUENTIAL, Request
 from foleystage.core.scenes.files import write_picture

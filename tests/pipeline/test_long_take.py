@@ -10,10 +10,10 @@ import pytest
 import torch
 from foleystage.core.cues import CueSheet, Prompt
 from foleystage.core.errors import Cancelled, FoleyError
-from foleystage.core.evaluation.attacks import detect_onsets
-from foleystage.core.evaluation.matching import match_onsets
 from foleystage.core.loading import load_model
 from foleystage.core.long_take import is_sequential
+from foleystage.core.onsets.detect import detect_onsets
+from foleystage.core.onsets.matching import match_onsets
 from foleystage.core.pipeline import generate
 from foleystage.core.request import SEQUENTIAL, Request
 from foleystage.core.scenes import sample_scene

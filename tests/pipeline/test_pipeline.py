@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from foleystage.core.errors import Cancelled, FoleyError
-from foleystage.core.evaluation.attacks import detect_onsets
-from foleystage.core.evaluation.matching import match_onsets
 from foleystage.core.media import ImageFrames, integrated_loudness
+from foleystage.core.onsets.detect import detect_onsets
+from foleystage.core.onsets.matching import match_onsets
 from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from foleystage.core.evaluation.attacks import detect_onsets
-from foleystage.core.evaluation.matching import match_onsets, pool
+from foleystage.core.onsets.detect import detect_onsets
+from foleystage.core.onsets.matching import match_onsets, pool
 from foleystage.core.scenes.events import Event
 from foleystage.core.scenes.materials import (
     IMPACT_MATERIALS,

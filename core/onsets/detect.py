@@ -32,6 +32,8 @@ MERGE = 0.07  # seconds: two onsets closer than this are one
 SHADOW, SHADOW_FADE = 0.5, 0.2  # an onset hides weaker rises; its shadow fades in seconds
 REACH, BACK, FORTH = 0.016, 0.008, 0.003  # seconds: search, energy before, energy after
 EMPHASIS = 0.95
+# Onsets of a long sound are looked for in pieces, with what surrounds each: memory stays small.
+PIECE, AROUND = 30.0, 0.5
 
 
 def detect_onsets(waveform: Waveform, sample_rate: int) -> np.ndarray:
@@ -45,6 +47,22 @@ def detect_onsets(waveform: Waveform, sample_rate: int) -> np.ndarray:
     strength = rise_curve(samples)
     frames = _pick(strength)
     return np.array([_steepest(samples, frame * HOP) for frame in frames]) / SAMPLE_RATE
+
+
+def detect_in_pieces(waveform: Waveform, sample_rate: int) -> np.ndarray:
+    """As `detect_onsets`, of a sound of any length in little memory: in pieces of half a minute,
+    each of which tells by itself what counts as silence."""
+    seconds = waveform.shape[-1] / sample_rate
+    found, start = [np.zeros(0)], 0.0
+    while start < seconds:
+        # A last bit shorter than what surrounds a piece belongs to the piece before it.
+        stop = start + PIECE if seconds - start > PIECE + AROUND else seconds
+        first = max(round((start - AROUND) * sample_rate), 0)
+        piece = waveform[..., first : round((stop + AROUND) * sample_rate)]
+        times = detect_onsets(piece, sample_rate) + first / sample_rate
+        found.append(times[(times >= start) & (times < stop)])
+        start = stop
+    return np.concatenate(found)
 
 
 def rise_curve(samples: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from foleystage.core.evaluation.matching import match_onsets, pool, shifted_f1, shuffled_f1
+from foleystage.core.onsets.matching import match_onsets, pool, shifted_f1, shuffled_f1
 
 
 def brute_force(found, truth, tolerance):
