@@ -35,8 +35,8 @@ def add_command(commands) -> None:
         metavar="FOLDER|CSV",
         type=Path,
         help="folder of videos, with the folders in it; or a table with the column video, and any "
-        "of prompt, negative, reference, cues, seed, start, seconds and output (a name in OUT); its "
-        "paths are relative to it",
+        "of prompt, negative, reference, cues, seed, start, seconds and output (a name in OUT), "
+        "with paths relative to it",
     )
     p.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder to fill")
     p.add_argument(

@@ -5,24 +5,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import astuple, dataclass, replace
+from itertools import count, repeat
 
 import torch
 from torch import Tensor
 
-from .cues import CueSheet
+from .cues import CueSheet, Hit
 from .encoders.base import EncodedVideo
 from .encoders.cache import FeatureCache, content_key
 from .errors import CancelCheck, stop_if
 from .generators import Conditions
 from .generators.base import Streams
 from .media import Source, probe
-from .plan import plan
+from .nudge import WantedHits, nudge
+from .plan import KnownLatent, Plan, plan
 from .request import Request, Sound
 from .resolve import encode, left_out_of
+from .sampling.dynamics import Noise
 from .section_store import Made, SectionStore, sound_key, source_key
-from .sections import Seams, Section, known_of, noise_of, sections_of
+from .sections import MOST_TAKES, Seams, Section, known_of, noise_of, sections_of
 from .system import System
 from .tables import CODECS
 from .tasks import TASKS
@@ -201,10 +203,15 @@ class _Run:
     def _make(self, index: int, video: EncodedVideo, before: Made | None) -> Made:
         layer, system, told = self._layer, self._system, self._told[index]
         section, hits, config = self._sections[index], self._hits[index], system.config
-        if layer.sparse and not (hits and hits[0]):
+        if layer.sparse and not hits:
             return self._silence(section)
         if hits is not None:
-            video = system.place_hits(video, *hits)
+            heard = [hit for hit in hits if not hit.removed]
+            times, strengths = [hit.time for hit in heard], [hit.strength for hit in heard]
+            if system.places_hits:
+                video = system.place_hits(video, times, strengths)
+            else:
+                video = system.without_hits(video, [hit.time for hit in hits if hit.removed])
         words, negative = self._script.streams(told)
         known = None
         # What is told otherwise would be drowned by what was told before.
@@ -220,20 +227,81 @@ class _Run:
         )
         seed, numbers = layer.request.seed, layer.numbers
         noise = noise_of(config, self._dynamics, section, seed, numbers, self._steps)
-        latent = system.sample(
+        latent = self._sample(planned, told, noise, lambda done, _: self._show(index, done))
+        sound = system.decode(latent)
+        if hits is not None and not system.places_hits:
+            latent, sound = self._nudged(index, latent, sound, video)
+        return Made(latent, sound, video.chance, video.seconds)
+
+    def _sample(
+        self,
+        planned: Plan,
+        told: Told,
+        noise: Noise,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        latent = self._system.sample(
             planned.conditions,
             cfg=told.cfg,
             steps=self._steps,
-            published=layer.request.published,
+            published=self._layer.request.published,
             long="one pass",
             known=planned.known,
             noise=noise,
-            takes=len(numbers),
-            progress=lambda done, _: self._show(index, done),
+            takes=noise.takes,
+            progress=progress,
             cancelled=self._cancelled,
         ).cpu()
         stop_if(self._cancelled)
-        return Made(latent, system.decode(latent), video.chance, video.seconds)
+        return latent
+
+    def _nudged(
+        self, index: int, latent: Tensor, sound: Tensor, video: EncodedVideo
+    ) -> tuple[Tensor, Tensor]:
+        """Each take with its hits brought to where they are wanted."""
+        section, system, request = self._sections[index], self._system, self._layer.request
+        hits = self._hits[index] or []
+        heard = [hit for hit in hits if not hit.removed]
+        wanted = WantedHits(
+            [hit.time for hit in heard],
+            [(hit.time, hit.material) for hit in heard if hit.material],
+            [hit.time for hit in hits if hit.removed],
+        )
+        # Noise of no take: what is tried has its own.
+        tried = count(MOST_TAKES + 1)
+
+        def sample(known: KnownLatent, material: str, tries: int) -> Tensor:
+            told = self._told[index]
+            told = replace(told, prompt=material) if material else told
+            words, negative = self._script.streams(told)
+            planned = plan(
+                "edit",
+                Conditions({**video.streams, **words}, self.window, negative),
+                section.length,
+                takes_context=system.row.takes_context,
+                known=known,
+            )
+            numbers = [next(tried) for _ in range(tries)]
+            noise = noise_of(
+                system.config, self._dynamics, section, request.seed, numbers, self._steps
+            )
+            return self._sample(planned, told, noise)
+
+        new = section.known / self._rate
+        made = [
+            nudge(
+                one,
+                heard_now,
+                wanted,
+                new=new,
+                rate=system.sample_rate,
+                sample=sample,
+                decode=system.decode,
+            )
+            for one, heard_now in zip(latent.split(1), sound.split(1))
+        ]
+        latents, sounds = zip(*made)
+        return torch.cat(latents), torch.cat(sounds)
 
     def _silence(self, section: Section) -> Made:
         row = self._system.row
@@ -242,14 +310,13 @@ class _Run:
         sound = torch.zeros(len(self._layer.numbers), channels, samples)
         return Made(None, sound, None, self.window)
 
-    def _hits_of(self, section: Section) -> tuple[list[float], list[float]] | None:
-        """Times in seconds of the window, and strengths; None leaves them to what is seen."""
+    def _hits_of(self, section: Section) -> list[Hit] | None:
+        """In seconds of the window; None leaves them to what is seen."""
         if self._layer.sheet.hits is None:
             return None
         start = section.start / self._rate
-        heard = [hit for hit in self._layer.sheet.hits if not hit.removed]
-        inside = [hit for hit in heard if -_NEAR <= hit.time - start <= self.window + _NEAR]
-        return [hit.time - start for hit in inside], [hit.strength for hit in inside]
+        moved = (replace(hit, time=hit.time - start) for hit in self._layer.sheet.hits)
+        return [hit for hit in moved if -_NEAR <= hit.time <= self.window + _NEAR]
 
     def _seen(self, sections: Sequence[Section]) -> Iterator[EncodedVideo]:
         """What each section is conditioned on of the picture."""
@@ -295,6 +362,6 @@ class _Run:
         for section, told, hits in zip(self._sections, self._told, self._hits, strict=True):
             place = [section.start, section.length, section.new, self.window]
             words = [told.prompt, told.negative, told.cfg, sound_key(told.reference)]
-            key = content_key(key, place, words, hits)
+            key = content_key(key, place, words, hits and [astuple(hit) for hit in hits])
             keys.append(key)
         return keys

@@ -23,6 +23,7 @@ from .sampling.dynamics import Dynamics, Noise, joined
 OVERLAP = 0.25  # of a section: what it knows of the one before
 EDGE_SECONDS = 0.25  # at the end of a section, where neither picture nor sound goes on
 FADE_SECONDS = 0.02  # from one section's sound to the next's
+MOST_TAKES = 64  # that are made at once; noise of higher numbers is of tries
 RING = 0.1  # seconds that a sound goes on under another that is told otherwise
 BORDER_SECONDS = 0.006  # by which a change is late: what a limiter looks ahead
 
@@ -82,7 +83,7 @@ def noise_of(
     number and the section's place alone. That of the first is what takes made at once begin with.
     """
     spec, length = config.latent, section.length
-    if not section.new:
+    if not section.new and max(numbers) <= MOST_TAKES:
         rng = torch.Generator().manual_seed(seed)
         drawn: dict[int, Noise] = {}
         for number in range(1, max(numbers) + 1):

@@ -18,7 +18,7 @@ from .catalog import TEXT_ENCODERS, VIDEO_ENCODERS, SystemSpec
 from .context import KnownSound
 from .encoders.base import EncodedVideo, Features, Progress
 from .encoders.cache import FeatureCache, content_key
-from .encoders.video import LazyEncoder, encode_frames
+from .encoders.video import LazyEncoder, encode_frames, held
 from .encoders.video import encode_video as encode_streams
 from .errors import CancelCheck, FoleyError
 from .generators import Conditions
@@ -286,6 +286,14 @@ class System:
         """See `VideoEncoderPart.place_hits`, without which nothing changes."""
         place = self.video_encoder.place_hits if self.row.video else None
         return video if place is None else place(video, times, strengths)
+
+    def without_hits(self, video: EncodedVideo, times: Sequence[float]) -> EncodedVideo:
+        """What was encoded, with what moves held around some times, in seconds: a system that knows
+        no hits then sees less of one."""
+        part, streams = self.video_encoder, dict(video.streams)
+        for name in streams.keys() - set(part.still):
+            streams[name] = held(streams[name], *part.moments(name), times)
+        return replace(video, streams=streams)
 
     def encode_image(self, source: Source, **options) -> EncodedVideo:
         """See `encode_image`."""

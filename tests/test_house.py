@@ -162,6 +162,7 @@ LAYERS = (
         "batch",
         "long_take",
         "mixdown",
+        "nudge",
         "section_run",
         "section_store",
         "sections",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -19,6 +19,7 @@ from .streaming import CHUNK, LazyEncoder, StreamingEncoder
 # the memory of one suffices.
 HOLD = 128 << 20
 _STEPS = 1000
+HELD_SECONDS = 0.25  # to both sides of what is not to be seen
 
 Counts = Mapping[str, int]
 
@@ -126,3 +127,15 @@ class _Progress:
         self._most = max(self._most, min(now, _STEPS - 1))
         if self._progress is not None:
             self._progress(self._most, _STEPS)
+
+
+def held(values: Tensor, rate: float, each: int, times: Sequence[float]) -> Tensor:
+    """Features `[1, N, D]`, `each` of a moment and `rate` moments a second, in which those around
+    some times, in seconds, are as the moment before."""
+    moments = values.unflatten(1, (-1, each)).clone()
+    for time in times:
+        first, last = (round((time + side) * rate) for side in (-HELD_SECONDS, HELD_SECONDS))
+        first, last = max(first, 0), min(last, moments.shape[1])
+        if first < last and (first or last < moments.shape[1]):
+            moments[:, first:last] = moments[:, [first - 1 if first else last]]
+    return moments.flatten(1, 2)

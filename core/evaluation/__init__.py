@@ -1,1 +1,1 @@
-"""Measures of sound that need no weights: published onset scores, mel-cepstral distortion, distances."""
+"""Measures of sound that need no weights: published onset scores, mel-cepstral distortion."""
