@@ -9,7 +9,7 @@ import torch
 
 from .context import KnownSound
 from .encoders.cache import FeatureCache
-from .errors import CancelCheck, stop_if
+from .errors import CancelCheck, FoleyError, stop_if
 from .generators import Conditions
 from .long_take import generate_long, is_sequential
 from .media import Source, finish, integrated_loudness, probe
@@ -27,6 +27,7 @@ def generate(
     system: System,
     request: Request = Request(),  # noqa: B008 - frozen
     *,
+    mask: Source | None = None,
     store: FeatureCache | None = None,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
@@ -36,9 +37,11 @@ def generate(
     source: a video, a single picture for systems that make something of one, or None for words
     alone. Noise comes from one CPU generator seeded with `seed`; take k of a batch is the same
     whatever the batch. On one device and library version the result is bit-exact; elsewhere it is
-    the same take up to rounding. store: where finished sections of a long take are kept, and looked
-    for by one that goes on. Of a sound that is extended or edited every sample outside of what
+    the same take up to rounding. Of a sound that is extended or edited every sample outside of what
     is made is returned as it is, at its own rate and with its own channels.
+
+    mask: a video as long, black where nothing is to be seen. store: where finished sections of a
+    long take are kept, and looked for by one that goes on.
 
     Raises:
         FoleyError: unusable input, in one sentence.
@@ -48,6 +51,11 @@ def generate(
     task = task_of(system, source, request)
     info = None if source is None else probe(source)
     if is_sequential(info, system, request, task):
+        if mask is not None:
+            raise FoleyError(
+                "A take section by section sees the whole picture: make a shorter one to mask a "
+                "part of it, without a cue sheet."
+            )
         made = progress and partial(progress, "sampling")
         return generate_long(
             source, info, system, request, task, store=store, progress=made, cancelled=cancelled
@@ -64,7 +72,7 @@ def generate(
         reference = system.encode_reference(request.reference, request.pick, noise)
     clock("reference")
     looked = progress and partial(progress, "encoding")
-    video = encode(source, system, request, task, lead, looked, cancelled, info)
+    video = encode(source, system, request, task, lead, mask, looked, cancelled, info)
     clock("video")
     words, negative = system.encode_words(request.prompt, request.negative)
     clock("text")

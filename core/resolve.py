@@ -99,14 +99,15 @@ def encode(
     request: Request,
     task: str = "vta",
     lead: float = 0.0,
+    mask: Source | None = None,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
     info: VideoInfo | None = None,
 ) -> EncodedVideo:
     """What a take is conditioned on of a source; for words alone its length.
 
-    info: of the source, where it is known. lead: seconds that are made before the take, see
-    `encode_video`.
+    info: of the source, where it is known. lead: seconds that are made before the take, and mask:
+    what is to be seen, see `encode_video`.
 
     Raises:
         FoleyError: a window that cannot be, a picture for a system that follows motion alone.
@@ -118,7 +119,7 @@ def encode(
         if source is None or task == "tta" or not system.row.video:
             return EncodedVideo({}, seconds, lead + seconds)
         left_out = left_out_of(system, request, task)
-        return system.encode_image(source, seconds=seconds, left_out=left_out)
+        return system.encode_image(source, seconds=seconds, mask=mask, left_out=left_out)
     if lead > seconds - LENGTH_SLACK:
         raise FoleyError(
             f"The reference of {lead:.2f} s stands before the take, and has to be shorter than its "
@@ -132,6 +133,7 @@ def encode(
         seconds=seconds,
         to_end=request.seconds is None,
         timing=request.timing,
+        mask=mask,
         lead=lead,
         left_out=left_out_of(system, request, task),
         progress=progress,

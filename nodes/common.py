@@ -18,6 +18,8 @@ TextEncoder = io.Custom("FOLEY_TEXT_ENCODER")
 Codec = io.Custom("FOLEY_CODEC")
 Bridge = io.Custom("FOLEY_BRIDGE")
 Features = io.Custom("FOLEY_FEATURES")
+Objects = io.Custom("FOLEY_OBJECTS")
+Stems = io.Custom("FOLEY_STEMS")
 # Pairs of a conditioning and its weight, a function of flow time.
 Terms = io.Custom("FOLEY_GUIDANCE_TERMS")
 # The frontend puts an audio player on any output node that has this input.

@@ -99,7 +99,7 @@ def _encoded(
     part = video_encoder.part
     still = still_of(video) if part.still else None
     if still is not None:
-        start, mask = 0.0, _mask_source(mask, 1.0, 1.0)
+        start, mask = 0.0, mask_source(mask, 1.0, 1.0)
         encoded = encode_image(
             part, video_encoder, still, seconds=seconds or None, mask=mask, cache=cache()
         )
@@ -116,7 +116,7 @@ def _encoded(
             seconds=read,
             to_end=not seconds,
             timing=current_word(timing),
-            mask=_mask_source(mask, length, info.fps),
+            mask=mask_source(mask, length, info.fps),
             mask_start=start,
             lead=lead,
             cache=cache(),
@@ -134,7 +134,7 @@ def cache() -> FeatureCache:
     return cache_of()
 
 
-def _mask_source(mask: torch.Tensor | None, seconds: float, fps: float) -> ImageFrames | None:
+def mask_source(mask: torch.Tensor | None, seconds: float, fps: float) -> ImageFrames | None:
     """A MASK [M, H, W] as a video of the same length; FoleyError for another number of frames."""
     if mask is None:
         return None

@@ -14,6 +14,7 @@ from . import (
     load,
     long_take,
     mux,
+    objects,
     quick,
     sample,
     task,
@@ -29,5 +30,5 @@ class FoleyStageExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         begin, middle = (quick, example, load, encode), (condition, task, bridge, guide)
-        themes = (*begin, *middle, sample, long_take, decode, mux, view)
+        themes = (*begin, *middle, sample, long_take, objects, decode, mux, view)
         return [node for theme in themes for node in theme.NODES]

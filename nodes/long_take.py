@@ -20,6 +20,7 @@ from .encode import cache
 from .notices import shown_on
 from .progress import callbacks
 from .system import GraphParts, GraphSystem
+from .values import StemSounds
 
 _SECTIONS_ROOM = 512 << 20
 
@@ -34,6 +35,10 @@ class LongTake(Node):
     OUTPUTS = [
         io.Audio.Output("audio", tooltip="The takes, for Foley Mux."),
         io.Float.Output("start", tooltip="For the start of Foley Mux."),
+        common.Stems.Output(
+            "stems",
+            tooltip="Hits that have a sound of their own in the cue sheet, apart from the rest.",
+        ),
     ]
     FOLDER = "sample"
     ALIASES = ("cue sheet", "long video", "timeline", "prompt schedule", "prompt travel")
@@ -122,9 +127,11 @@ class LongTake(Node):
                 takes,
                 long=SEQUENTIAL,
                 cues=None if sheet is None else sheet.moved(first),
+                stems=sheet is not None and system.places_hits,
             )
             made = generate(source, system, request, store=_sections(), **_callbacks())
-        return io.NodeOutput(audio_value(made.waveforms, made.sample_rate), 0.0)
+        stems = StemSounds(made.stems, made.sample_rate)
+        return io.NodeOutput(audio_value(made.waveforms, made.sample_rate), 0.0, stems)
 
 
 def _sheet(text: str | None) -> CueSheet | None:

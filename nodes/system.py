@@ -16,7 +16,7 @@ from ..core.encoders.cache import FeatureCache
 from ..core.errors import CancelCheck, FoleyError
 from ..core.generators import Conditions
 from ..core.plan import Plan
-from ..core.sampling import Known, Noise, dynamics_of
+from ..core.sampling import Known, Long, Noise, dynamics_of
 from ..core.sampling.dynamics import Dynamics
 from ..core.system import System
 from .choices import require
@@ -26,7 +26,7 @@ from .native.latents import empty_latent, with_known
 from .native.managed import Managed
 from .native.model import foley_model
 from .native.tokens import ids_of
-from .sample import PUBLISHED, sampled, sampler_of, sigmas_of
+from .sample import PUBLISHED, noise_of, sampled, sampler_of, sigmas_of
 from .widgets import OWN, OWN_SCALE
 
 _KEY = "foley_key"
@@ -90,7 +90,9 @@ class GraphSystem(System):
         self,
         conditions: Conditions,
         *,
-        noise: Noise,
+        noise: Noise | None = None,
+        rng: torch.Generator | None = None,
+        long: Long | None = None,
         cfg: float | None = None,
         steps: int | None = None,
         known: Known | None = None,
@@ -99,7 +101,7 @@ class GraphSystem(System):
         cancelled: CancelCheck | None = None,
         **_: Any,
     ) -> Tensor:
-        """As of `System`, by ComfyUI, in one pass: its own cancel button stops it."""
+        """As of `System`, by ComfyUI, whose own cancel button stops it."""
         model, row = self._model, self.row
         inner, seconds = foley_model(model), conditions.seconds
         # What is known of several takes differs; the other streams are the same for all.
@@ -108,9 +110,11 @@ class GraphSystem(System):
             {name: value.expand(most, -1, -1) for name, value in side.items()}
             for side in (conditions.positive, conditions.negative)
         )
-        positive, negative = both_sides(inner, streams, away, seconds, "one pass")
+        positive, negative = both_sides(inner, streams, away, seconds, long)
         steps = row.sampling.steps if steps is None else steps
         latent = empty_latent(row.config, seconds, seconds, start=0.0, takes=takes)
+        seed = 0 if rng is None else rng.initial_seed()
+        noise = noise or noise_of(model, latent["samples"], steps, seed)
         latent = with_known(latent, Plan(conditions, known), None)
         if known is not None:
             frames = known.frames.to(latent["samples"].device)
@@ -120,7 +124,7 @@ class GraphSystem(System):
             latent,
             sampler_of(model, OWN, noise),
             sigmas_of(model, PUBLISHED, steps, 1.0),
-            0,
+            seed,
             noise,
             callback=_shown(progress),
         ).transpose(1, 2)

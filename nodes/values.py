@@ -71,6 +71,26 @@ def entry_of(options: Mapping[str, Any]) -> ConditioningEntry:
 
 
 @dataclass(frozen=True, eq=False)
+class ObjectEntry:
+    """An entry of FOLEY_OBJECTS: a MASK [M, H, W], words, a reference [C, T] with its rate, and a
+    level in dB."""
+
+    mask: Tensor
+    prompt: str
+    negative: str
+    reference: tuple[Tensor, int] | None
+    level: float
+
+
+@dataclass(frozen=True, eq=False)
+class StemSounds:
+    """FOLEY_STEMS: parts of takes by title, each [takes, C, T] at a rate in Hz."""
+
+    sounds: Mapping[str, Tensor]
+    sample_rate: int
+
+
+@dataclass(frozen=True, eq=False)
 class Sound:
     """What a LATENT of sound stands for, under the key `foley`.
 

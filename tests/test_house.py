@@ -167,6 +167,7 @@ LAYERS = (
         "section_store",
         "sections",
         "seen_cues",
+        "objects",
         "request",
         "cues",
         "resolve",
