@@ -18,6 +18,7 @@ from . import (
     quick,
     sample,
     task,
+    timeline,
     view,
 )
 from .folders import register_folder
@@ -30,5 +31,5 @@ class FoleyStageExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         begin, middle = (quick, example, load, encode), (condition, task, bridge, guide)
-        themes = (*begin, *middle, sample, long_take, objects, decode, mux, view)
+        themes = (*begin, *middle, sample, long_take, objects, decode, mux, view, timeline)
         return [node for theme in themes for node in theme.NODES]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .. import core
 
@@ -47,6 +48,19 @@ def show_text(text: str, node_id: str | None) -> None:
     if show is not None:
         # Steps that unfold from a node are shown in its place.
         show(harmless(text), node_id.partition(".")[0])
+
+
+def show_early(message: str, shown: Mapping[str, Any], node_id: str | None) -> None:
+    """Tells the page that asked for the run what a node shows, before it ends, or fails."""
+    if node_id is None:
+        return
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    # Without a client ComfyUI would tell all of them.
+    if getattr(server, "client_id", None) is not None:
+        told = {"node": node_id.partition(".")[0], **shown}
+        server.send_sync(message, told, server.client_id)
 
 
 def harmless(text: str) -> str:

@@ -22,6 +22,7 @@ from ..core.errors import FoleyError
 from ..core.media import write_audio
 from ..core.results.peaks import onsets, peaks
 from .border import temporary_file
+from .notices import show_early
 
 # What web/range.js looks for in the options of an input and in what a node shows, and the message
 # of `show_range`.
@@ -99,15 +100,7 @@ def show_range(shown: Mapping[str, Any], node_id: str | None) -> None:
 
     Once it has ended, what it gives as `ui` is kept and shown again.
     """
-    if node_id is None:
-        return
-    from server import PromptServer
-
-    server = getattr(PromptServer, "instance", None)
-    # Without a client ComfyUI would tell all of them.
-    if getattr(server, "client_id", None) is not None:
-        told = {"node": node_id.partition(".")[0], **shown}
-        server.send_sync(MESSAGE, told, server.client_id)
+    show_early(MESSAGE, shown, node_id)
 
 
 def _description(waveform: Tensor, rate: int) -> dict[str, Any]:

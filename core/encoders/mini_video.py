@@ -125,6 +125,21 @@ def peaks(
     return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
 
 
+def hits_seen(chance: Tensor, sync: Tensor | None = None) -> list[tuple[float, float]]:
+    """Time in seconds and strength, 0 to 1, of each hit that `encode_events` found.
+
+    chance: of a hit [bins]; sync: the stream [1, bins, 3], which tells the strength; without it the
+    chance stands for it.
+    """
+    times = peaks(chance.numpy(), _SURE)
+    bins = np.minimum((times * BIN_RATE).astype(int), len(chance) - 1)
+    if sync is not None and sync.shape[-1] == 3 and sync.shape[1] >= len(chance):
+        strengths = events_of_sync(sync)[0, bins, 1]
+    else:
+        strengths = chance[bins]
+    return list(zip(times.tolist(), strengths.clamp(0, 1).tolist(), strict=True))
+
+
 def events_of_curve(curve: Tensor) -> Tensor:
     """Chances [2T, 3] of hits at the clear peaks of a motion curve [T] at 25 Hz."""
     height = float(curve.mean() + 1.5 * curve.std())
