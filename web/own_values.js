@@ -1,7 +1,7 @@
 // A cfg of -1 and 0 steps stand for what the model was published with: their labels say so.
 import { app } from "../../scripts/app.js";
+import { localWords } from "./drawn_widget.js";
 import { chain } from "./hooks.js";
-import { wordsOf } from "./words.js";
 
 const OWN = { cfg: -1, steps: 0 };
 
@@ -11,7 +11,7 @@ function ownWidgets(node) {
 }
 
 function label(widget) {
-  const { own } = wordsOf(app.extensionManager?.setting?.get("Comfy.Locale"));
+  const { own } = localWords();
   const shown = widget.label ?? widget.name;
   const plain = shown.endsWith(own) ? shown.slice(0, -own.length) : shown;
   const said = Number(widget.value) === OWN[widget.name] ? plain + own : plain;

@@ -1,18 +1,8 @@
-// A range on a time line: its value, its edges, and what is seen of the line. No page, no ComfyUI.
+// A range on a time line: its value and its edges. No page, no ComfyUI.
+import { clamp, milliseconds, snapEither, TimeLine } from "./time_line.js";
 
-// The shortest range and the shortest stretch that is seen, in seconds; and how long a line is of
-// which no sound is known yet.
+// The shortest range, in seconds.
 const SHORTEST = 0.01;
-const NARROWEST = 0.1;
-const UNKNOWN = 10;
-
-function milliseconds(seconds) {
-  return Math.round(seconds * 1000) / 1000;
-}
-
-function clamp(value, least, most) {
-  return Math.max(least, Math.min(value, most));
-}
 
 // {start, stop} in seconds of the text of a node's input; null for none, undefined for a text that
 // cannot be read.
@@ -31,20 +21,14 @@ export function rangeText(range) {
   return range ? `{"start": ${range.start}, "stop": ${range.stop}}` : "";
 }
 
-export class RangeModel {
+export class RangeModel extends TimeLine {
   range = null;
   // The edge that keys move.
   edge = "stop";
-  // Of the sound; 0 while none is known.
-  seconds = 0;
   onsets = [];
-  // What is seen of the line: its first moment, and how long.
-  from = 0;
-  span = UNKNOWN;
 
-  // How long the line is.
-  get length() {
-    return this.seconds || Math.max(UNKNOWN, Math.ceil((this.range?.stop ?? 0) * 1.25));
+  get last() {
+    return this.range?.stop ?? 0;
   }
 
   setSound(seconds, onsets) {
@@ -90,60 +74,12 @@ export class RangeModel {
 
   // The onset, or end of the line, within `reach` seconds that is nearest; else the moment itself.
   snap(time, reach) {
-    let nearest = time;
-    let off = reach;
-    for (const place of [0, this.length, ...this.onsets]) {
-      if (Math.abs(place - time) <= off) {
-        off = Math.abs(place - time);
-        nearest = place;
-      }
-    }
-    return nearest;
+    return this.snapTo(this.onsets, time, reach);
   }
 
   // Where a range of this length begins so that one of its edges snaps.
   snapBoth(start, reach) {
-    const long = this.range.stop - this.range.start;
-    const byStart = this.snap(start, reach);
-    const byStop = this.snap(start + long, reach) - long;
-    if (byStart === start) return byStop;
-    if (byStop === start) return byStart;
-    return Math.abs(byStart - start) <= Math.abs(byStop - start) ? byStart : byStop;
-  }
-
-  seeAll() {
-    this.from = 0;
-    this.span = this.length;
-  }
-
-  // factor above 1 shows less of the line, larger; the moment `at` stays where it is.
-  zoom(factor, at) {
-    const before = this.span;
-    this.span = clamp(before / factor, Math.min(NARROWEST, this.length), this.length);
-    this.#seeFrom(at - ((at - this.from) * this.span) / before);
-  }
-
-  pan(seconds) {
-    this.#seeFrom(this.from + seconds);
-  }
-
-  // Pans as little as brings a moment into what is seen.
-  reveal(time) {
-    const margin = this.span * 0.05;
-    if (time < this.from) this.#seeFrom(time - margin);
-    else if (time > this.from + this.span) this.#seeFrom(time - this.span + margin);
-  }
-
-  #seeFrom(time) {
-    this.from = clamp(time, 0, this.length - this.span);
-  }
-
-  // Places on a drawing of this width.
-  place(time, width) {
-    return ((time - this.from) / this.span) * width;
-  }
-
-  time(place, width) {
-    return this.from + (place / width) * this.span;
+    const { range } = this;
+    return snapEither(start, range.stop - range.start, (time) => this.snap(time, reach));
   }
 }

@@ -1,11 +1,11 @@
 // The pointer on a drawn time line: draws a range, drags its edges and its middle. No ComfyUI.
+import { listenToWheel, panBeyond, placeIn } from "./line_events.js";
 
 // In pixels: how near to an edge it is taken, how near to an onset it snaps, and how far a press
 // has to move to be more than a click.
 const GRIP = 7;
 const SNAP = 8;
 const STILL = 3;
-const ZOOM = 1.0015;
 const CURSORS = { start: "ew-resize", stop: "ew-resize", middle: "grab", line: "crosshair" };
 
 export class RangePointer {
@@ -22,16 +22,11 @@ export class RangePointer {
     listen("pointercancel", this.cancel);
     listen("lostpointercapture", this.cancel);
     listen("dblclick", this.#twice);
-    // Before everybody else: Nodes 2.0 gives the wheel to the graph on its way down.
-    area.ownerDocument.defaultView.addEventListener(
-      "wheel", (event) => area.contains(event.target) && this.#wheel(event),
-      { signal, passive: false, capture: true });
+    listenToWheel(area, model, () => acts.changed(), signal);
   }
 
-  // Of a place in the window; the graph may show the line larger or smaller than it is.
   #place(event) {
-    const box = this.area.getBoundingClientRect();
-    return box.width ? ((event.clientX - box.left) * this.area.offsetWidth) / box.width : 0;
+    return placeIn(this.area, event)[0];
   }
 
   #time(place) {
@@ -82,7 +77,7 @@ export class RangePointer {
     event.stopPropagation();
     if (acts.isOff() || (!drag.moved && Math.abs(place - drag.place) < STILL)) return;
     drag.moved = true;
-    this.#panBeyond(place);
+    panBeyond(model, area, place);
     const time = this.#time(place);
     if (drag.part === "middle") {
       area.style.cursor = "grabbing";
@@ -91,12 +86,6 @@ export class RangePointer {
       model.stretch(drag.anchor, this.#snapped(time, event));
     }
     acts.changed();
-  }
-
-  // A drag over the end of what is seen goes on there.
-  #panBeyond(place) {
-    const beyond = Math.min(place, 0) + Math.max(place - this.area.offsetWidth, 0);
-    if (beyond) this.model.pan((beyond / this.area.offsetWidth) * this.model.span * 0.25);
   }
 
   #up(event) {
@@ -124,20 +113,5 @@ export class RangePointer {
     event.stopPropagation();
     event.preventDefault();
     if (!this.acts.isOff()) this.acts.clear();
-  }
-
-  // Sideways, or with Shift, it scrolls; with Ctrl it is the graph's.
-  #wheel(event) {
-    if (event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const { model } = this;
-    const sideways = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;
-    if (Math.abs(sideways) > Math.abs(event.shiftKey ? 0 : event.deltaY)) {
-      model.pan((sideways / this.area.offsetWidth) * model.span);
-    } else {
-      model.zoom(ZOOM ** -event.deltaY, this.#time(this.#place(event)));
-    }
-    this.acts.changed();
   }
 }

@@ -1,6 +1,8 @@
 // A time line with a waveform on which a range is drawn, and played. Plain DOM, no ComfyUI.
 import { ICONS, relabel } from "./elements.js";
-import { coloursOn, drawRange, gainOf } from "./range_drawing.js";
+import { gainOf, sharpContext } from "./line_drawing.js";
+import { followTheme } from "./line_events.js";
+import { coloursOn, drawRange } from "./range_drawing.js";
 import { listenToKeys } from "./range_keys.js";
 import { parseRange, RangeModel, rangeText } from "./range_model.js";
 import { buildRange, EDGES } from "./range_parts.js";
@@ -48,10 +50,7 @@ export class RangeView {
     listenToKeys(this.element, (what, value) => this.#act(what, value), signal);
     this.sizes = new ResizeObserver(() => this.#later());
     this.sizes.observe(this.area);
-    this.theme = new MutationObserver(() => this.#later());
-    for (const part of [document.documentElement, document.body]) {
-      this.theme.observe(part, { attributes: true, attributeFilter: ["class", "style"] });
-    }
+    followTheme(() => this.#later(), signal);
   }
 
   // peaks: least and greatest value of equal parts; audio, picture: URLs, or null.
@@ -228,16 +227,8 @@ export class RangeView {
   }
 
   #drawCanvas({ width, height }, scene) {
-    const { canvas } = this;
-    // As sharp as the screen, however large the graph is shown.
-    const shown = this.area.getBoundingClientRect().width / width || 1;
-    const scale = Math.min(4, Math.max(1, shown) * devicePixelRatio);
-    const [across, down] = [Math.round(width * scale), Math.round(height * scale)];
-    if (canvas.width !== across || canvas.height !== down) {
-      Object.assign(canvas, { width: across, height: down });
-    }
-    const context = canvas.getContext("2d");
-    context.setTransform(scale, 0, 0, scale, 0, 0);
+    const shown = this.area.getBoundingClientRect().width;
+    const context = sharpContext(this.canvas, { width, height }, shown);
     const { backgroundColor, color } = getComputedStyle(this.element);
     drawRange(context, { width, height }, scene, coloursOn(backgroundColor, color));
   }
@@ -247,7 +238,6 @@ export class RangeView {
     cancelAnimationFrame(this.frame);
     this.life.abort();
     this.sizes.disconnect();
-    this.theme.disconnect();
     this.player.end();
   }
 }

@@ -1,9 +1,8 @@
 // Foley Takes: the takes list on the node's face.
 import { app } from "../../scripts/app.js";
-import { api } from "../../scripts/api.js";
+import { fileUrl, localWords, widgetOf } from "./drawn_widget.js";
 import { chain } from "./hooks.js";
 import { TakesPlayer } from "./takes_player.js";
-import { wordsOf } from "./words.js";
 
 const NODE = "FoleyStageTakes";
 const WIDGET = "foley_takes";
@@ -11,19 +10,6 @@ const WIDGET = "foley_takes";
 const HEIGHT = 132;
 const HEIGHT_WITH_PICTURE = 300;
 const WIDTH = 340;
-
-function fileUrl(file) {
-  const query = new URLSearchParams({
-    filename: file.filename,
-    subfolder: file.subfolder ?? "",
-    type: file.type ?? "temp",
-  });
-  return api.apiURL(`/view?${query}`);
-}
-
-function widgetOf(node, name) {
-  return node.widgets?.find((widget) => widget.name === name);
-}
 
 function setPick(node, number) {
   const pick = widgetOf(node, "pick");
@@ -36,7 +22,7 @@ function setPick(node, number) {
 function addList(node) {
   const player = new TakesPlayer({
     onPick: (number) => setPick(node, number),
-    words: wordsOf(app.extensionManager?.setting?.get("Comfy.Locale")),
+    words: localWords(),
   });
   const list = node.addDOMWidget(WIDGET, "foley-takes", player.element, {
     serialize: false,

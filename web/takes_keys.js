@@ -1,23 +1,8 @@
 // Keys of a takes list. They act while the pointer is over the list or the focus in it, and then
 // nobody else hears them; all other keys and places are left alone.
+import { isMeant } from "./line_events.js";
+
 const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
-
-function isTyping(target) {
-  return (
-    target?.isContentEditable ||
-    ["TEXTAREA", "SELECT"].includes(target?.tagName) ||
-    (target?.tagName === "INPUT" && target.type !== "range" && target.type !== "checkbox")
-  );
-}
-
-// Whether a key is meant for a widget of ours: the pointer is over it, or the focus in it and the
-// pointer over no other.
-export function isMeant(element, event) {
-  if (!(event.target instanceof Node) || isTyping(event.target)) return false;
-  if (element.matches(":hover")) return true;
-  const other = element.ownerDocument.querySelector(".foley-takes:hover, .foley-range:hover");
-  return !other && element.contains(element.ownerDocument.activeElement);
-}
 
 // What a key asks for: ["take", index], ["step", -1 or 1], ["play"], or null for a key that is not
 // the list's.
