@@ -47,12 +47,14 @@ _MADE: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 @dataclass(frozen=True)
 class _Shown:
-    """What the widget draws. curve: rate, start in seconds and values 0 to 1; hits: pairs of a time
-    and a strength, None where no features tell them; cues: the sheet that came in."""
+    """What the widget draws. frames: how many the film has, and their aspect; curve: rate, start in
+    seconds and values 0 to 1; hits: pairs of a time and a strength, None where no features tell
+    them; cues: the sheet that came in."""
 
     seconds: float | None
     cues: str
     film: Mapping[str, Any] | None = None
+    frames: Mapping[str, Any] | None = None
     curve: Mapping[str, Any] | None = None
     hits: list[list[float]] | None = None
     audio: Mapping[str, Any] | None = None
@@ -74,15 +76,15 @@ def _cues_input() -> io.String.Input:
 class Timeline(Node):
     TITLE = "Foley Timeline"
     ABOUT = (
-        "Shows a video as a filmstrip over its hits, prompts, takes, mutes and levels, all of which "
-        "are edited there, and hands them on as a cue sheet."
+        "Shows a video over its hits, prompts, takes, mutes and levels, all of which are edited "
+        "there, and hands them on as a cue sheet."
     )
     INPUTS = [
         widgets.picture("The VIDEO that gets a sound, or the IMAGE batch.", optional=True),
         common.Features.Input(
             "features",
             optional=True,
-            tooltip="From Encode Foley Video: shows the hits that are seen, to be moved or removed.",
+            tooltip="From Encode Foley Video: the hits that are seen, to be moved or removed.",
         ),
         io.Audio.Input(
             "audio",
@@ -126,10 +128,11 @@ def _shown(video, fps: float, features: EncodedFeatures | None, audio, cues: str
     if seconds is None:
         return _Shown(None, cues)
     chance = None if features is None else features.chance
-    film = curve = picture = None
+    film = frames = curve = picture = None
     if video is not None:
         strip, path = _strip(video, fps, seconds, motion=chance is None)
-        film = {"file": _saved(path), "count": strip.count, "aspect": strip.width / strip.height}
+        film = _saved(path)
+        frames = {"count": strip.count, "aspect": strip.width / strip.height}
         curve = _curve(torch.tensor(strip.motion), MOTION_RATE, 0.0) if strip.motion else None
         picture = preview_of(video, fps, 0.0, seconds)
     hits = None
@@ -140,7 +143,7 @@ def _shown(video, fps: float, features: EncodedFeatures | None, audio, cues: str
     waveform, rate = _placed(sound, first, seconds)
     drawn = range_preview(waveform, rate)[SOUND][0]
     peaks = None if sound is None else drawn["peaks"]
-    return _Shown(seconds, cues, film, curve, hits, drawn["audio"], peaks, picture)
+    return _Shown(seconds, cues, film, frames, curve, hits, drawn["audio"], peaks, picture)
 
 
 def _seconds(video, fps: float, features, sound, first: float) -> float | None:

@@ -3,7 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { chain } from "./hooks.js";
-import { wordsOf } from "./words.js";
+import { timelineWordsOf, wordsOf } from "./words.js";
 
 // Whether Vue nodes are known to show such a drawing: early ones do not.
 let vueDraws = false;
@@ -18,8 +18,16 @@ export function fileUrl(file) {
   return api.apiURL(`/view?${query}`);
 }
 
+function locale() {
+  return app.extensionManager?.setting?.get("Comfy.Locale");
+}
+
 export function localWords() {
-  return wordsOf(app.extensionManager?.setting?.get("Comfy.Locale"));
+  return wordsOf(locale());
+}
+
+export function localTimelineWords() {
+  return timelineWordsOf(locale());
 }
 
 function vueNodes() {
@@ -70,12 +78,12 @@ function grow(node, width = 0) {
   node.setDirtyCanvas?.(true, true);
 }
 
-// One step of the graph's undo.
-function setValue(node, widget, value) {
-  app.canvas?.emitBeforeChange?.();
+// step: whether it is one of the graph's undo; what is still being typed is none.
+function setValue(node, widget, value, step) {
+  if (step) app.canvas?.emitBeforeChange?.();
   widget.value = value;
   widget.callback?.(value, app.canvas, node);
-  app.canvas?.emitAfterChange?.();
+  if (step) app.canvas?.emitAfterChange?.();
   node.setDirtyCanvas?.(true, true);
 }
 
@@ -116,7 +124,7 @@ function zoomCanvas(event) {
 function addDrawing(node, { name, when }, { property, type, makeView, height }) {
   const field = widgetOf(node, name);
   if (!field) return;
-  const view = makeView((text) => setValue(node, field, text));
+  const view = makeView((text, step = true) => setValue(node, field, text, step));
   const drawing = node.addDOMWidget(`${type}_drawing`, type, view.element, {
     serialize: false,
     getMinHeight: () => height(view),
@@ -151,9 +159,9 @@ function nodeOf(id) {
 // Draws on every input that is marked with `mark`, under which a node shows what is drawn.
 // kind: {name, mark, message, property, type, width, makeView, height, files}. message: of what is
 // shown before a node ends; property: of the node, the view; makeView(setText): a view with
-// `element`, show, setLinked, setText and end; height(view): its least one on the canvas, in pixels;
-// width: of a node that shows something; files: names of what is shown that are files, whose URLs
-// the view gets.
+// `element`, show, setLinked, setText and end; height(view): its least one on the canvas, in
+// pixels; width: of a node that shows something; files: names of what is shown that are files,
+// whose URLs the view gets.
 export function registerDrawing(kind) {
   const { mark, property } = kind;
   const show = (node, output) => {

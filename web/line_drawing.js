@@ -33,8 +33,8 @@ export function rulerFigure(time, step) {
   return `${Math.floor(time / 60)}:${rest.padStart(places ? places + 3 : 2, "0")}`;
 }
 
-// The context of a canvas that fills an element, in the element's own pixels: as sharp as the screen,
-// however large the graph is shown.
+// The context of a canvas that fills an element, in the element's own pixels: as sharp as the
+// screen, however large the graph is shown.
 export function sharpContext(canvas, { width, height }, shownWidth) {
   const scale = Math.min(4, Math.max(1, shownWidth / width || 1) * devicePixelRatio);
   const [across, down] = [Math.round(width * scale), Math.round(height * scale)];

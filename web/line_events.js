@@ -20,9 +20,9 @@ export function isMeant(element, event) {
   return !other && element.contains(element.ownerDocument.activeElement);
 }
 
-// Listens until `signal` aborts. meaning(event): what a key asks for, as the values of `act`, or null
-// for a key that is not the widget's. act(what, value) returns false where there is nothing to do,
-// and the key is then somebody else's.
+// Listens until `signal` aborts. meaning(event): what a key asks for, as the values of `act`, or
+// null for a key that is not the widget's. act(what, value) returns false where there is nothing to
+// do, and the key is then somebody else's.
 export function listenToKeys(element, meaning, act, signal) {
   const view = element.ownerDocument.defaultView;
   let spaceIsOurs = false;

@@ -29,7 +29,7 @@ export class TimeLine {
     return this.seconds || Math.max(UNKNOWN, Math.ceil(this.last * 1.25));
   }
 
-  // The nearest of these places, or end of the line, within `reach` seconds; else the moment itself.
+  // The nearest of these places, or end of the line, within `reach` seconds; else the moment.
   snapTo(places, time, reach) {
     let nearest = time;
     let off = reach;

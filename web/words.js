@@ -1,4 +1,6 @@
 // What the pack's own widgets say, in the languages of its nodes.
+import { TIMELINE_WORDS } from "./timeline_words.js";
+
 const WORDS = {
   en: {
     takes: "Takes",
@@ -62,7 +64,16 @@ const WORDS = {
   },
 };
 
+function inLanguage(words, locale) {
+  return words[String(locale ?? "en").split("-")[0]] ?? words.en;
+}
+
 // The words of a locale such as "zh" or "zh-TW"; English where there are none.
 export function wordsOf(locale) {
-  return WORDS[String(locale ?? "en").split("-")[0]] ?? WORDS.en;
+  return inLanguage(WORDS, locale);
+}
+
+// The same with those of the timeline.
+export function timelineWordsOf(locale) {
+  return { ...inLanguage(WORDS, locale), ...inLanguage(TIMELINE_WORDS, locale) };
 }

@@ -13,7 +13,7 @@ from ..media import FrameRequest, Source, pour_frames, probe
 from ..media.files import write_beside
 
 MOTION_RATE = 25.0
-MOST_FRAMES = 60
+LEAST_FRAMES, MOST_FRAMES = 12, 60
 _HEIGHT = 54
 _MOTION_SIZE = 32
 # Wider or narrower pictures are squeezed into these shares of the height.
@@ -55,7 +55,8 @@ def write_filmstrip(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Filmstrip:
-    """Writes a JPEG of a frame a second of the window, at most MOST_FRAMES and at least one.
+    """Writes a JPEG of a frame a second of the window, of LEAST_FRAMES to MOST_FRAMES where it
+    has so many.
 
     The source is decoded once; what is kept of it is the strip alone.
 
@@ -64,8 +65,9 @@ def write_filmstrip(
     """
     from PIL import Image
 
-    count = max(1, min(MOST_FRAMES, round(seconds)))
     info = probe(source)
+    count = max(LEAST_FRAMES, min(MOST_FRAMES, round(seconds)))
+    count = max(1, min(count, round(seconds * info.fps)))
     width = round(_HEIGHT * min(max(info.width / info.height, _NARROWEST), _WIDEST))
     frames: list[Tensor] = []
     change = _Change()
@@ -77,8 +79,8 @@ def write_filmstrip(
         requests["motion"] = FrameRequest(MOTION_RATE, _MOTION_SIZE, resample="area", gray=True)
         sinks["motion"] = change
     told = {"progress": progress, "cancelled": cancelled}
-    counts = pour_frames(source, requests, sinks, start=start, seconds=seconds, **told)
-    strip = torch.cat(frames[: counts["strip"]], dim=1)
+    pour_frames(source, requests, sinks, start=start, seconds=seconds, **told)
+    strip = torch.cat(frames, dim=1)
     with write_beside(path) as sink:
         Image.fromarray(strip.numpy()).save(sink, format="JPEG", quality=80)
-    return Filmstrip(counts["strip"], width, _HEIGHT, change.values[: counts.get("motion", 0)])
+    return Filmstrip(len(frames), width, _HEIGHT, change.values)

@@ -17,7 +17,7 @@ from frontend import ALONE, run_to_end
 KIND = "FoleyStageRangeProbe"
 ONSETS = (0.5, 1.25, 2.0, 3.1)
 SECONDS = 4.0
-# The pack under its own name, as for tests, and beside its nodes those of range_node.py.
+# The pack under its own name, as for tests, and beside its nodes those of probes.
 _PACK = """
 import importlib.util, sys
 def load(name, path, **more):
@@ -26,7 +26,7 @@ def load(name, path, **more):
     spec.loader.exec_module(module)
     return module
 pack = load("foleystage", r"{root}/__init__.py", submodule_search_locations=[r"{root}"])
-probe = load("range_node", r"{here}/range_node.py")
+probes = [load(name, r"{here}/" + name + ".py").Probe for name in {probes}]
 WEB_DIRECTORY = "./web"
 async def comfy_entrypoint():
     extension = await pack.comfy_entrypoint()
@@ -34,7 +34,7 @@ async def comfy_entrypoint():
     extension.get_node_list = lambda: both(nodes)
     return extension
 async def both(nodes):
-    return [*nodes, probe.Probe]
+    return [*nodes, *probes]
 """
 STATE = """() => {
     const node = window.app.graph.nodes.find(n => n.foleyRange), view = node.foleyRange;
@@ -57,13 +57,14 @@ SHOWN = f"() => {VIEW}?.peaks.length > 0"
 
 @functools.cache
 def range_server() -> Server:
-    """A server of its own, whose pack has the node that the tests draw on too."""
+    """A server of its own, whose pack has the nodes that the tests draw on too."""
     base = Path(tempfile.mkdtemp(prefix="comfyui-"))
     pack = base / "custom_nodes" / "foleystage"
     pack.mkdir(parents=True)
     for name in ("input", "output", "temp", "user", "models"):
         (base / name).mkdir()
-    text = _PACK.format(root=ROOT, here=Path(__file__).parent)
+    probes = ["range_node", "timeline_node"]
+    text = _PACK.format(root=ROOT, here=Path(__file__).parent, probes=probes)
     (pack / "__init__.py").write_text(text, encoding="utf-8")
     (pack / "web").symlink_to(ROOT / "web", target_is_directory=True)
     write_inputs(base / "input")

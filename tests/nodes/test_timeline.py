@@ -95,10 +95,10 @@ def test_a_text_that_is_no_sheet_is_refused(run, video, written, sentence):
 
 def test_the_video_is_a_filmstrip_with_its_motion(run, video):
     _, shown = run(video=video)
-    film = shown["film"]
-    with Image.open(path_of(film["file"])) as strip:
-        assert strip.format == "JPEG" and film["count"] == 2
-        assert strip.size == (film["count"] * round(54 * film["aspect"]), 54)
+    frames = shown["frames"]
+    with Image.open(path_of(shown["film"])) as strip:
+        assert strip.format == "JPEG" and frames["count"] == 12
+        assert strip.size == (frames["count"] * round(54 * frames["aspect"]), 54)
     curve = shown["curve"]
     assert curve["rate"] == 25 and len(curve["values"]) == 50
     assert max(curve["values"]) == 1 and min(curve["values"]) == 0
@@ -139,15 +139,15 @@ def test_without_a_take_there_is_silence_to_play_the_picture_by(run, video):
 def test_an_image_batch_is_shown_at_its_rate(run):
     greys = (torch.arange(30) / 30)[:, None, None, None].expand(30, 32, 48, 3)
     sheet, shown = run(video=greys.contiguous(), fps=10.0)
-    assert sheet.seconds == 3.0 and shown["film"]["count"] == 3
-    assert shown["film"]["aspect"] == 1.5
+    assert sheet.seconds == 3.0 and shown["frames"]["count"] == 12
+    assert shown["frames"]["aspect"] == 1.5
 
 
 def test_another_edit_makes_nothing_anew(run, video):
     first, second = (run(video=video, cues=cues)[1] for cues in ("", SHEET.to_json()))
     assert all(first[name] == second[name] for name in ("film", "picture", "audio"))
-    path_of(first["film"]["file"]).unlink()
-    assert path_of(run(video=video)[1]["film"]["file"]).is_file()
+    path_of(first["film"]).unlink()
+    assert path_of(run(video=video)[1]["film"]).is_file()
 
 
 def test_a_long_curve_is_sent_short(run, seen):

@@ -1,0 +1,111 @@
+// What the timeline says, in the languages of the pack's nodes.
+export const TIMELINE_WORDS = {
+  en: {
+    timeline: "Timeline",
+    head: "Playhead",
+    lanes: {
+      hits: "Hits", prompts: "Prompts", takes: "Takes", mutes: "Mutes", levels: "Level",
+    },
+    lanesAbout: {
+      hits: "What is struck: click to add one; drag sideways to move, up and down for its strength.",
+      prompts: "What is heard from one moment to another: drag to add a range with its own words.",
+      takes: "What is taken from another take: drag to add a range that is made again.",
+      mutes: "Where nothing is heard: drag to add a range.",
+      levels: "How loud it is: drag the line to bend it.",
+    },
+    newIn: (lane) => `${lane}: new at the playhead (N)`,
+    labels: {
+      hits: (one) => (one.removed ? "Removed hit" : "Hit"),
+      prompts: (one) => one.prompt || "no words yet",
+      takes: (one) => `Take ${one.take}`,
+      mutes: () => "Muted",
+      levels: () => "Level",
+    },
+    at: (seconds) => `${seconds.toFixed(3)} s`,
+    fromTo: (one) => `${one.start.toFixed(3)} – ${one.end.toFixed(3)} s`,
+    hitAt: (one) => `${one.time.toFixed(3)} s, strength ${one.strength.toFixed(2)}`,
+    levelAt: (one) => `${one.time.toFixed(3)} s, ${one.gain} dB`,
+    fields: {
+      time: "at", strength: "strength", material: "sound", prompt: "prompt", negative: "without",
+      guidance: "guidance", start: "from", end: "to", take: "take", gain: "dB",
+    },
+    hints: {
+      material: "as the prompt says", prompt: "what is heard", negative: "what is not",
+      guidance: "own",
+    },
+    remove: "Remove (Delete)",
+    restore: "Put back (Delete)",
+    undo: "Undo (Ctrl+Z)",
+    redo: "Redo (Ctrl+Shift+Z)",
+    fit: "Show all of it",
+    asSeen: "Hits as seen",
+    asSeenAbout: "Forgets all edits of hits",
+    again: "Play again and again: the chosen range, or all of it",
+    choose: "Click to add a hit, drag to add a range.",
+    noHits: "No hit is seen: click to add one.",
+    noFeatures: "Connect features to see hits, or click to add one.",
+    noSound: "Connect a take to see and hear it here.",
+    runOnce: "Run once to see the video.",
+    wired: "The cue sheet comes over a wire.",
+    unread: "The text that was here is no cue sheet: the next edit begins a new one.",
+    beyond: "Some cues lie after the end.",
+    unseen: "Only the hits that are listed are heard: connect features to keep those that are seen.",
+    keys: "Space: play. Tab: from one to the next, Page up and down: from lane to lane. Arrows: "
+      + "10 ms, with Shift 100 ms, with Alt the end of a range. Up, down, + and -: strength or "
+      + "level. N or Insert: new at the playhead. I and O: start and end at the playhead. Enter: "
+      + "playhead to it. Delete: remove, or put back. Ctrl+Z: undo. Wheel: zoom, Shift and wheel: "
+      + "scroll. Shift while dragging: no snapping.",
+  },
+  zh: {
+    timeline: "时间线",
+    head: "播放头",
+    lanes: { hits: "撞击", prompts: "提示词", takes: "另一条", mutes: "静音", levels: "电平" },
+    lanesAbout: {
+      hits: "何时有撞击：点击添加；左右拖动改变时间，上下拖动改变力度。",
+      prompts: "从何时到何时听到什么：拖动以添加一段，写上它自己的文字。",
+      takes: "哪一段取自另一条声音：拖动以添加要重新生成的一段。",
+      mutes: "何时没有声音：拖动以添加一段。",
+      levels: "声音多大：拖动曲线使其弯曲。",
+    },
+    newIn: (lane) => `${lane}：在播放头处新建（N）`,
+    labels: {
+      hits: (one) => (one.removed ? "已去掉的撞击" : "撞击"),
+      prompts: (one) => one.prompt || "还没有文字",
+      takes: (one) => `第 ${one.take} 条`,
+      mutes: () => "静音",
+      levels: () => "电平",
+    },
+    at: (seconds) => `${seconds.toFixed(3)} 秒`,
+    fromTo: (one) => `${one.start.toFixed(3)} – ${one.end.toFixed(3)} 秒`,
+    hitAt: (one) => `${one.time.toFixed(3)} 秒，力度 ${one.strength.toFixed(2)}`,
+    levelAt: (one) => `${one.time.toFixed(3)} 秒，${one.gain} dB`,
+    fields: {
+      time: "时间", strength: "力度", material: "声音", prompt: "提示词", negative: "不要",
+      guidance: "引导", start: "从", end: "到", take: "第几条", gain: "dB",
+    },
+    hints: {
+      material: "与提示词相同", prompt: "听到什么", negative: "不要什么", guidance: "自带",
+    },
+    remove: "去掉（Delete）",
+    restore: "放回（Delete）",
+    undo: "撤销（Ctrl+Z）",
+    redo: "重做（Ctrl+Shift+Z）",
+    fit: "显示全部",
+    asSeen: "恢复看到的撞击",
+    asSeenAbout: "放弃对撞击的所有改动",
+    again: "循环播放：选中的一段，或全部",
+    choose: "点击添加撞击，拖动添加一段。",
+    noHits: "没有看到撞击：点击添加。",
+    noFeatures: "连接特征即可看到撞击，也可点击添加。",
+    noSound: "连接一条声音即可在此查看和试听。",
+    runOnce: "运行一次即可看到视频。",
+    wired: "提示表来自连线。",
+    unread: "这里的文本不是提示表：下一次改动会新建一份。",
+    beyond: "有的提示在结尾之后。",
+    unseen: "只会听到列出的撞击：连接特征可保留看到的撞击。",
+    keys: "空格：播放。Tab：下一个，Page Up 和 Page Down：换一行。方向键：10 毫秒，加 Shift 为 100 "
+      + "毫秒，加 Alt 移动一段的结尾。上、下、+ 和 -：力度或电平。N 或 Insert：在播放头处新建。I 和 "
+      + "O：把开始和结束设在播放头处。Enter：播放头移到此处。Delete：去掉或放回。Ctrl+Z：撤销。滚轮："
+      + "缩放，Shift 加滚轮：左右移动。拖动时按住 Shift：不吸附。",
+  },
+};
