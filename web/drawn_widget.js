@@ -121,7 +121,7 @@ function zoomCanvas(event) {
   if (!vueNodes()) app.canvas.processMouseWheel?.(event);
 }
 
-function addDrawing(node, { name, when }, { property, type, makeView, height }) {
+function addDrawing(node, { name, when }, { property, type, makeView, height, firstWidth }) {
   const field = widgetOf(node, name);
   if (!field) return;
   const view = makeView((text, step = true) => setValue(node, field, text, step));
@@ -142,7 +142,7 @@ function addDrawing(node, { name, when }, { property, type, makeView, height }) 
   chain(node, "onRemoved", () => view.end());
   view.element.addEventListener("wheel", zoomCanvas);
   follow();
-  grow(node);
+  grow(node, firstWidth);
 }
 
 // The node of an id as the server has it, "12" or "3:12" in a subgraph.
@@ -157,11 +157,11 @@ function nodeOf(id) {
 }
 
 // Draws on every input that is marked with `mark`, under which a node shows what is drawn.
-// kind: {name, mark, message, property, type, width, makeView, height, files}. message: of what is
-// shown before a node ends; property: of the node, the view; makeView(setText): a view with
-// `element`, show, setLinked, setText and end; height(view): its least one on the canvas, in
-// pixels; width: of a node that shows something; files: names of what is shown that are files,
-// whose URLs the view gets.
+// kind: {name, mark, message, property, type, firstWidth, width, makeView, height, files}. message:
+// of what is shown before a node ends; property: of the node, the view; firstWidth, width: least
+// ones of a new node and of one that shows something, in pixels; makeView(setText): a view with
+// `element`, show, setLinked, setText and end; height(view): its least one on the canvas; files:
+// names of what is shown that are files, whose URLs the view gets.
 export function registerDrawing(kind) {
   const { mark, property } = kind;
   const show = (node, output) => {

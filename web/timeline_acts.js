@@ -32,6 +32,7 @@ export class TimelineActs {
   act(what, ...values) {
     const { view } = this;
     const { focused } = view.handles;
+    if (what === "leave" && view.pointer.cancel()) return true;
     if (!focused && !(ANYWHERE.includes(what) || values[1] === "zoom")) return false;
     if (view.linked && !WITHOUT_EDIT.includes(what) && values[1] !== "zoom") {
       return what === "step" && !focused.entry ? this.#step(focused, ...values) : false;
@@ -119,7 +120,6 @@ export class TimelineActs {
     const time = startOf(entry);
     model.remove(lane, entry);
     view.commit();
-    view.draw();
     // The one that is nearest is next.
     const next = model.chosen?.entry ?? model.nearest(lane, time, Infinity);
     view.choose(next && lane, next);
@@ -145,10 +145,8 @@ export class TimelineActs {
   }
 
   #leave(focused) {
-    const { view } = this;
-    if (view.pointer.cancel()) return true;
     if (!focused.entry) return false;
-    view.choose(null);
+    this.view.choose(null);
     return true;
   }
 

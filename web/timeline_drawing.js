@@ -18,8 +18,9 @@ export function coloursOn(ground, ink) {
   return { ground, ink, ...(isDark(ground) ? ON_DARK : ON_LIGHT) };
 }
 
-// scene: {model, boxes, film, curve, peaks, gain, head, words}. film: {image, count, aspect} or
-// null; curve: {rate, start, values} or null; peaks: of the waveform, or null; head: seconds.
+// scene: {model, boxes, film, curve, peaks, gain, head, words, known}. film: {image, count, aspect}
+// or null; curve: {rate, start, values} or null; peaks: of the waveform, or null; head: seconds;
+// known: whether the node has shown anything yet.
 export function drawTimeline(context, { width, height }, scene, colours) {
   const { model, boxes, head } = scene;
   context.clearRect(0, 0, width, height);
@@ -100,7 +101,7 @@ function drawHits(context, scene, width, colours) {
     if (place < -POINT || place > width + POINT) continue;
     drawHit(context, hit, place, box, model.chosen?.entry === hit, colours);
   }
-  if (!model.hits.length) {
+  if (!model.hits.length && scene.known) {
     drawWords(context, model.seen ? words.noHits : words.noFeatures, box, width, colours);
   }
 }
@@ -178,10 +179,10 @@ function drawWords(context, text, { top, height }, width, { ink }) {
 }
 
 // The waveform, dimmed where nothing is heard.
-function drawSound(context, { model, peaks, gain, words }, area, colours) {
+function drawSound(context, { model, peaks, gain, words, known }, area, colours) {
   if (!peaks) {
     const lower = { top: area.top + area.height * 0.45, height: area.height * 0.5 };
-    drawWords(context, words.noSound, lower, area.width, colours);
+    if (known) drawWords(context, words.noSound, lower, area.width, colours);
     return;
   }
   const muted = model.entries("mutes").map((one) =>

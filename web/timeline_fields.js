@@ -93,7 +93,8 @@ export class TimelineFields {
     const parts = Object.entries(FIELDS[lane] ?? {}).map(([name, kind]) => this.#field(name, kind));
     const name = make("span", "foley-timeline-lane");
     name.textContent = lane ? this.words.lanes[lane] : "";
-    name.hidden = !lane;
+    // Of prompts the first field says it.
+    name.hidden = !lane || lane === "prompts";
     this.element.replaceChildren(name, ...parts, this.hint, this.removeButton);
   }
 

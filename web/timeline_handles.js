@@ -40,10 +40,13 @@ export class TimelineHandles {
     (handle ?? this.head).focus({ preventScroll: true });
   }
 
-  draw({ model, boxes, head, off }, width) {
-    const before = this.focused;
+  drawHead({ model, boxes, head }, width) {
     this.#place(this.head, model.place(head, width), WIDE, boxes.ruler, width);
     this.#say(this.head, model, head, this.words.at(head));
+  }
+
+  draw({ model, boxes, off }, width) {
+    const before = this.focused;
     for (const lane of LANES) this.#drawLane(lane, model, boxes[lane], width, off);
     // An entry that has passed another one, or that others follow, keeps the focus.
     const { chosen } = model;
@@ -65,7 +68,8 @@ export class TimelineHandles {
         .map((time) => model.place(time, width));
       const wide = Math.max(WIDE, right - left);
       this.#place(handle, (left + right) / 2, wide, box, width);
-      handle.setAttribute("aria-label", this.#name(lane, entry));
+      const name = this.#name(lane, entry);
+      if (handle.ariaLabel !== name) handle.ariaLabel = name;
       this.#say(handle, model, startOf(entry), this.#value(lane, entry));
     });
   }
@@ -81,7 +85,9 @@ export class TimelineHandles {
   }
 
   #say(handle, model, time, text) {
-    handle.max = String(model.length);
+    if (handle.max !== String(model.length)) handle.max = String(model.length);
+    if (handle.said === text) return;
+    handle.said = text;
     handle.value = String(time);
     handle.setAttribute("aria-valuetext", text);
   }
@@ -90,6 +96,10 @@ export class TimelineHandles {
   #place(handle, middle, wide, { top, height }, width) {
     const [left, right] = [middle - wide / 2, middle + wide / 2].map((x) => clamp(x, 0, width));
     const first = Math.min(left, width - 2);
+    const box = [first, Math.max(2, right - first), top, height].join();
+    // Of many only few change at a time.
+    if (handle.box === box) return;
+    handle.box = box;
     handle.style.left = `${first}px`;
     handle.style.width = `${Math.max(2, right - first)}px`;
     handle.style.top = `${top}px`;

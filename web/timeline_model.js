@@ -65,10 +65,11 @@ export class TimelineModel extends TimeLine {
     this.chosen = entry ? { lane, entry } : null;
   }
 
+  // What lies at a moment, or nearest to it within `reach` seconds.
   nearest(lane, time, reach) {
     let found = null;
     for (const entry of this.entries(lane)) {
-      const off = Math.abs(startOf(entry) - time);
+      const off = Math.max(startOf(entry) - time, time - endOf(entry), 0);
       if (off <= reach) [found, reach] = [entry, off];
     }
     return found;

@@ -14,7 +14,8 @@ export class TimelinePainter {
     this.boxes = laneBoxes(0, false);
   }
 
-  draw() {
+  // all: whether more than the playhead is drawn anew.
+  draw(all) {
     const { view } = this;
     const { area, model } = view;
     const { seen } = view.player.clock;
@@ -24,17 +25,20 @@ export class TimelinePainter {
     view.note.textContent = this.#news();
     view.note.hidden = !view.note.textContent;
     this.#drawBar();
-    view.form.draw(view.linked);
+    if (all) view.form.draw(view.linked);
     const size = { width: area.offsetWidth, height: area.offsetHeight };
     if (!size.width || !size.height) return;
     this.boxes = laneBoxes(size.height, Boolean(view.film));
-    this.#followHead();
-    this.#drawGutter();
     const { head } = view;
-    view.handles.draw({ model, boxes: this.boxes, head, off: view.linked }, size.width);
+    const scene = { model, boxes: this.boxes, head, off: view.linked };
+    view.handles.drawHead(scene, size.width);
+    if (this.#followHead() || all) {
+      this.#drawGutter();
+      view.handles.draw(scene, size.width);
+    }
     this.#drawCanvas(size, {
       model, head, boxes: this.boxes, film: view.film, curve: view.curve, peaks: view.peaks,
-      gain: view.gain, words: view.words,
+      gain: view.gain, words: view.words, known: Boolean(view.heard),
     });
   }
 
@@ -47,12 +51,13 @@ export class TimelinePainter {
     return player.lost ? words.soundLost : "";
   }
 
-  // While it plays, the next page of a line that is not seen whole.
+  // While it plays, the next page of a line that is not seen whole; whether there is one.
   #followHead() {
     const { model, player, pointer } = this.view;
-    if (!player.playing || pointer.drag) return;
     const ahead = player.time - model.from;
-    if (ahead < 0 || ahead > model.span) model.pan(ahead - model.span * 0.05);
+    if (!player.playing || pointer.drag || (ahead >= 0 && ahead <= model.span)) return false;
+    model.pan(ahead - model.span * 0.05);
+    return true;
   }
 
   #drawGutter() {

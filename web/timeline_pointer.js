@@ -43,7 +43,7 @@ export class TimelinePointer {
     const [x, y] = placeIn(this.area, event);
     const found = partAt(this.model, this.acts.boxes(), x, y, this.area.offsetWidth);
     // Without a way to edit there is only the line, to be played from.
-    return { x, y, ...found, ...(this.acts.isOff() ? { part: "line" } : {}) };
+    return { x, y, ...(this.acts.isOff() ? { lane: found.lane, part: "line" } : found) };
   }
 
   #snapped(lane, time, event, but) {

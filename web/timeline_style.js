@@ -54,7 +54,7 @@ const CSS = `
 .foley-timeline-field { display: flex; align-items: center; gap: 4px; flex: 0 0 auto; }
 .foley-timeline-field.words { flex: 1 1 60px; min-width: 0; }
 .foley-timeline-field input {
-  box-sizing: border-box; width: 72px; height: 24px; margin: 0; padding: 0 4px;
+  box-sizing: border-box; width: 62px; height: 24px; margin: 0; padding: 0 4px;
   border: 1px solid var(--edge); border-radius: 4px; outline: none;
   background: var(--ground); color: var(--ink); font: inherit; font-variant-numeric: tabular-nums;
 }

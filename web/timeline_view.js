@@ -35,7 +35,7 @@ export class TimelineView {
     this.gain = 1;
     this.player = new RangePlayer({
       video: this.video,
-      onChange: () => this.later(),
+      onChange: () => this.later(false),
       onEnd: () => {},
     });
     this.painter = new TimelinePainter(this);
@@ -129,7 +129,8 @@ export class TimelineView {
       this.#say(text, true);
     }
     this.typing = false;
-    this.later();
+    // At once: the next key may come before the next frame.
+    this.draw();
   }
 
   #say(text, step) {
@@ -159,7 +160,6 @@ export class TimelineView {
     this.pointer.cancel();
     this.model.read(text);
     this.#say(text, true);
-    this.later();
     this.draw();
     this.focusChosen();
     return true;
@@ -169,7 +169,6 @@ export class TimelineView {
   #drawn(made) {
     const { chosen } = this.model;
     this.commit();
-    this.draw();
     if (!made || chosen?.lane !== "prompts" || !this.form.focus()) this.focusChosen();
   }
 
@@ -221,14 +220,17 @@ export class TimelineView {
     return this.player.pause();
   }
 
-  later() {
-    this.frame ??= requestAnimationFrame(() => this.draw());
+  // all: whether more than the playhead may have changed.
+  later(all = true) {
+    this.stale ||= all;
+    this.frame ??= requestAnimationFrame(() => this.draw(false));
   }
 
-  draw() {
+  draw(all = true) {
     cancelAnimationFrame(this.frame);
     this.frame = null;
-    this.painter.draw();
+    this.painter.draw(all || this.stale);
+    this.stale = false;
   }
 
   // Silence, no key heard, no file held.

@@ -20,10 +20,33 @@ DRAWN = """() => {
 }"""
 
 
+# An edited sheet, so that there is something to see.
+EDITED = """() => {
+    const {foleyTimeline: view, widgets} = window.app.graph.nodes[0];
+    const hits = [[0.6, 0.9], [1.8, 0.5], [3.1, 0.7], [4.4, 0.8], [6.2, 0.6]];
+    const curve = hits.map(([time]) => Array.from({length: 400}, (_, k) =>
+        Math.exp(-((((k + 0.5) / 50 - time) / 0.06) ** 2))));
+    const values = curve[0].map((_, k) => Math.max(...curve.map(one => one[k])));
+    view.show({seconds: 8, hits, curve: {rate: 50, start: 0, values}, film: null, frames: null,
+        peaks: null, audio: "data:,", picture: null, cues: ""});
+    const field = widgets.find(w => w.name === "cues");
+    field.value = JSON.stringify({format: "foleystage cues", version: 1, seconds: 8,
+        prompts: [{start: 0, end: 3.6, prompt: "sword on shield"},
+            {start: 3.6, end: 7, prompt: "glass breaks"}],
+        hits: hits.map(([time, strength], k) => ({time, strength, removed: k === 2}))
+            .concat({time: 5.3, strength: 0.4}),
+        takes: [{start: 1.2, end: 2.6, take: 2}], mutes: [{start: 7, end: 8}],
+        levels: [{time: 2, gain: 0}, {time: 4, gain: -9}, {time: 6, gain: 0}]});
+    field.callback(field.value);
+}"""
+
+
 def test_nodes(page, kinds):
     configure(page, PLAIN)
     for kind in kinds:
-        show_alone(page, kind, 340)
+        show_alone(page, kind, 760 if kind == "FoleyStageTimeline" else 340)
+        if kind == "FoleyStageTimeline":
+            page.evaluate(EDITED)
         picture(page, OF_NODES / f"{kind}.webp", scale=1.5, margin=12, quality=80)
 
 

@@ -13,6 +13,7 @@ KIND = "FoleyStageTimeline"
 SECONDS = 4.0
 HITS = (0.51, 1.25, 2.01, 3.11)
 STRENGTHS = (0.9, 0.7, 0.5, 0.6)
+SEEN = [{"time": t, "strength": s} for t, s in zip(HITS, STRENGTHS, strict=True)]
 # Nodes that give it a video, and the hits that are seen in it with their sound.
 FEED = """([video, probe]) => {
     const {graph} = window.app, [node] = graph.nodes;

@@ -23,7 +23,7 @@ NODES = (
     "EncodeReference EncodeAudioPrompt Conditioning EmptyLatent Guider PowerCosineGuider "
     "MultiCFGGuider StreamGuider GuidanceTerm "
     "CombineGuidance RescaleGuidance Sampler MaskGITSampler Decode EncodeAudio Mux Mix Plot Takes "
-    "Example Task LoadBackbone LoadBridge ApplyControl"
+    "Timeline Example Task LoadBackbone LoadBridge ApplyControl"
 ).split()
 
 
