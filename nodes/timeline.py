@@ -95,7 +95,10 @@ class Timeline(Node):
         _cues_input(),
     ]
     OUTPUTS = [
-        io.String.Output("cues", tooltip="The cue sheet as JSON, checked and in order of time.")
+        # Older ComfyUIs want another id than the input's.
+        io.String.Output(
+            "sheet", "cues", tooltip="The cue sheet as JSON, checked and in order of time."
+        )
     ]
     ALIASES = ("cue sheet", "edit hits", "spotting", "storyboard", "automation")
     HIDDEN = [io.Hidden.unique_id]

@@ -20,15 +20,23 @@ DRAWN = """() => {
 }"""
 
 
+# A hundredth of a second of silence.
+SILENT = "data:audio/wav;base64,UklGRigAAABXQVZFZm10IBIAAAABAAEARKwAAIhYAQACABAAAABkYXRhAgAAAAEA"
 # An edited sheet, so that there is something to see.
-EDITED = """() => {
+EDITED = """audio => {
     const {foleyTimeline: view, widgets} = window.app.graph.nodes[0];
     const hits = [[0.6, 0.9], [1.8, 0.5], [3.1, 0.7], [4.4, 0.8], [6.2, 0.6]];
     const curve = hits.map(([time]) => Array.from({length: 400}, (_, k) =>
         Math.exp(-((((k + 0.5) / 50 - time) / 0.06) ** 2))));
+    const peaks = Array.from({length: 1600}, (_, k) => {
+        const loud = hits.map(([time, strength]) =>
+            k < 200 * time ? 0 : strength * Math.exp((time - k / 200) / 0.12));
+        const high = Math.max(...loud) * (0.6 + 0.4 * Math.sin(37 * k));
+        return [-high, high];
+    });
     const values = curve[0].map((_, k) => Math.max(...curve.map(one => one[k])));
     view.show({seconds: 8, hits, curve: {rate: 50, start: 0, values}, film: null, frames: null,
-        peaks: null, audio: "data:,", picture: null, cues: ""});
+        peaks, audio, picture: null, cues: ""});
     const field = widgets.find(w => w.name === "cues");
     field.value = JSON.stringify({format: "foleystage cues", version: 1, seconds: 8,
         prompts: [{start: 0, end: 3.6, prompt: "sword on shield"},
@@ -46,7 +54,7 @@ def test_nodes(page, kinds):
     for kind in kinds:
         show_alone(page, kind, 760 if kind == "FoleyStageTimeline" else 340)
         if kind == "FoleyStageTimeline":
-            page.evaluate(EDITED)
+            page.evaluate(EDITED, SILENT)
         picture(page, OF_NODES / f"{kind}.webp", scale=1.5, margin=12, quality=80)
 
 
