@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -78,9 +79,17 @@ def write_filmstrip(
     if motion:
         requests["motion"] = FrameRequest(MOTION_RATE, _MOTION_SIZE, resample="area", gray=True)
         sinks["motion"] = change
-    told = {"progress": progress, "cancelled": cancelled}
-    pour_frames(source, requests, sinks, start=start, seconds=seconds, **told)
-    strip = torch.cat(frames, dim=1)
+    pour_frames(
+        source,
+        requests,
+        sinks,
+        start=start,
+        seconds=seconds,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    picture = io.BytesIO()
+    Image.fromarray(torch.cat(frames, dim=1).numpy()).save(picture, format="JPEG", quality=80)
     with write_beside(path) as sink:
-        Image.fromarray(strip.numpy()).save(sink, format="JPEG", quality=80)
+        sink.write(picture.getvalue())
     return Filmstrip(len(frames), width, _HEIGHT, change.values)

@@ -8,9 +8,8 @@ import json
 import pytest
 from frontend import ALONE, RENDERERS, configure, run_to_end
 from range_page import ours
-from timeline_page import FEED, KIND, SHOWN, VIEW, Lanes
+from timeline_page import FEED, KIND, SHOWN, VIEW, Lanes, timeline_server
 from timeline_page import show_timeline as show
-from timeline_page import timeline_server
 
 pytestmark = pytest.mark.slow
 
