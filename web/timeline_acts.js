@@ -61,6 +61,7 @@ export class TimelineActs {
     if (part === "end" && RANGES.includes(lane)) {
       view.model.setEdge(lane, entry, "end", entry.end + seconds);
       view.model.reveal(entry.end);
+      view.watch(entry.end);
       return view.commit();
     }
     return this.move(lane, entry, startOf(entry) + seconds);
@@ -72,6 +73,7 @@ export class TimelineActs {
     const moved = view.model.moveTo(lane, entry, time);
     view.model.choose(lane, moved);
     view.model.reveal(startOf(moved));
+    if (lane === "hits") view.watch(moved.time);
     return view.commit();
   }
 

@@ -14,9 +14,9 @@ const CURSORS = {
 
 export class TimelinePointer {
   // acts: {isOff(), boxes(), leave(), changed(), done(made), chosen(), seek(seconds), none(),
-  // open(), restore()}. leave() before a press; changed() while something is dragged, done(made)
-  // when it is let go, made: whether it is new; chosen() for a click on something, none() for one
-  // beside it.
+  // watch(seconds), open(), restore()}. leave() before a press; changed() while something is
+  // dragged, watch() for the picture of its moment, done(made) when it is let go, made: whether it
+  // is new; chosen() for a click on something, none() for one beside it.
   constructor(area, model, acts, signal) {
     Object.assign(this, { area, model, acts });
     this.drag = null;
@@ -106,6 +106,7 @@ export class TimelinePointer {
     drag.way ??= lane === "levels" ? "both" : sideways ? "time" : "height";
     if (drag.way !== "height") {
       drag.entry = model.moveTo(lane, drag.entry, this.#snapped(lane, time - drag.ahead, event));
+      if (lane === "hits") this.acts.watch(drag.entry.time);
     }
     if (drag.way === "time") return;
     const box = this.acts.boxes()[lane];
@@ -129,7 +130,9 @@ export class TimelinePointer {
       drag.made = true;
     }
     if (!drag.entry) return;
-    model.stretch(lane, drag.entry, drag.anchor, this.#snapped(lane, time, event, drag.entry));
+    const edge = this.#snapped(lane, time, event, drag.entry);
+    model.stretch(lane, drag.entry, drag.anchor, edge);
+    this.acts.watch(edge);
   }
 
   #up(event) {

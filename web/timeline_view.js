@@ -55,6 +55,7 @@ export class TimelineView {
       done: (made) => this.#drawn(made),
       chosen: () => this.focusChosen(),
       seek: (time) => this.seek(time),
+      watch: (time) => this.watch(time),
       none: () => this.choose(null),
       open: () => this.form.focus(),
       restore: () => this.model.read(this.text),
@@ -189,6 +190,7 @@ export class TimelineView {
     const { model, pointer } = this;
     if (entry || !pointer.drag) model.choose(lane, entry);
     if (entry && !pointer.drag) model.reveal(entry.start ?? entry.time);
+    if (lane === "hits") this.watch(entry.time);
     this.later();
   }
 
@@ -201,6 +203,11 @@ export class TimelineView {
     this.cue = clamp(time, 0, this.model.length);
     this.player.clock.seek(this.cue);
     this.later();
+  }
+
+  // The picture of a moment that is being edited.
+  watch(time) {
+    if (!this.player.playing) this.seek(time);
   }
 
   // From the playhead; again and again: what is chosen, or all of it.

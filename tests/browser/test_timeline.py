@@ -57,6 +57,8 @@ def test_a_hit_is_dragged_sideways_in_time_and_up_and_down_in_strength(page, dra
     lanes = drawn(renderer)
     lanes.drag(lanes.dot(1.25, 0.7), lanes.dot(1.6, 0.66))
     moved = lanes.sheet["hits"][1]
+    # The picture is that of the hit.
+    assert lanes.now["cue"] == moved["time"]
     assert moved == {"time": pytest.approx(1.6, abs=lanes.near), "strength": 0.7}
     lanes.drag(lanes.dot(2.01, 0.5), lanes.dot(2.03, 0.95))
     harder = lanes.sheet["hits"][2]

@@ -209,18 +209,6 @@ def test_cues_after_the_end_are_said(drawn):
     assert lanes.now["note"] == "Some cues lie after the end."
 
 
-def test_it_speaks_the_language_of_the_frontend(page, look):
-    look("classic")
-    try:
-        configure(page, {"Comfy.Locale": "zh"})
-        page.evaluate(ALONE, [KIND, None])
-        page.locator(".foley-timeline").wait_for(state="visible")
-        assert page.locator(".foley-timeline").get_attribute("aria-label") == "时间线"
-        assert page.locator(".foley-timeline-label").first.inner_text() == "撞击"
-    finally:
-        configure(page, {"Comfy.Locale": "en"})
-
-
 def test_a_removed_node_falls_silent(page, drawn):
     drawn()
     page.locator(".foley-timeline-play").click()
@@ -250,3 +238,16 @@ def test_nodes_2_0_show_the_lanes_or_the_field(page, look, opened):
         assert label.count() == (1 if shown else 2)
     finally:
         configure(page, {"Comfy.VueNodes.Enabled": False})
+
+
+# The last one: the frontend goes on with a change of language after it has been made.
+def test_it_speaks_the_language_of_the_frontend(page, look):
+    look("classic")
+    try:
+        configure(page, {"Comfy.Locale": "zh"})
+        page.evaluate(ALONE, [KIND, None])
+        page.locator(".foley-timeline").wait_for(state="visible")
+        assert page.locator(".foley-timeline").get_attribute("aria-label") == "时间线"
+        assert page.locator(".foley-timeline-label").first.inner_text() == "撞击"
+    finally:
+        configure(page, {"Comfy.Locale": "en"})
