@@ -47,8 +47,9 @@ def test_tab_goes_from_one_to_the_next_and_page_down_from_lane_to_lane(drawn, re
     assert lanes.now["focused"] == "Level" and lanes.now["said"] == "1.000 s, -6 dB"
     lanes.key("PageDown")
     assert lanes.now["focused"] == "Playhead"
+    # The playhead has gone with the hits: the prompt that is nearest to the last one.
     lanes.key("PageDown", "PageDown")
-    assert lanes.now["focused"] == "prompt: glass" and lanes.now["said"] == "0.500 – 1.500 s"
+    assert lanes.now["focused"] == empty and lanes.now["said"] == "2.000 – 3.000 s"
     lanes.key("PageUp", "PageUp")
     assert lanes.now["focused"] == "Playhead" and lanes.now["chosen"] is None
 
