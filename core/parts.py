@@ -147,7 +147,7 @@ class VideoEncoderPart(Part):
             asked otherwise.
         place_hits: place_hits(video, times, strengths): what is encoded, with hits at `times` in
             seconds in the place of those that were seen; None where the streams cannot say it.
-        seen_hits: seen_hits(video): times and strengths of those that were seen.
+        seen_hits: seen_hits(streams): times and strengths of those that were seen.
     """
 
     encoders: Mapping[str, StreamEncoder] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class VideoEncoderPart(Part):
     place_hits: Callable[[EncodedVideo, Sequence[float], Sequence[float]], EncodedVideo] | None = (
         None
     )
-    seen_hits: Callable[[EncodedVideo], tuple[list[float], list[float]]] | None = None
+    seen_hits: Callable[[Mapping[str, Tensor]], tuple[list[float], list[float]]] | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:

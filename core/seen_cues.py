@@ -45,7 +45,7 @@ def seen_cues(
         if progress is not None:
             progress(number, len(sections))
         first, new = section.start / rate, section.new / rate
-        for time, strength in zip(*see(video), strict=True):
+        for time, strength in zip(*see(video.streams), strict=True):
             if new <= first + time < section.stop / rate and time < video.seconds:
                 hits.append(Hit(round(start + first + time, 4), round(strength, 4)))
     return CueSheet(length if not start else None, hits=tuple(hits))

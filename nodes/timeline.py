@@ -18,9 +18,9 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
+from ..core.catalog import VIDEO_ENCODERS
 from ..core.cues import CueSheet, parse_cues
 from ..core.encoders.foley_mini import BIN_RATE
-from ..core.encoders.mini_video import hits_seen
 from ..core.media import probe
 from ..core.results.filmstrip import MOTION_RATE, Filmstrip, write_filmstrip
 from . import common, widgets
@@ -141,12 +141,18 @@ def _shown(video, fps: float, features: EncodedFeatures | None, audio, cues: str
     hits = None
     if features is not None and chance is not None:
         curve = _curve(chance, BIN_RATE, first, greatest=1.0)
-        found = hits_seen(chance, features.streams.get("sync"))
-        hits = [[round(first + t, 3), round(s, 2)] for t, s in found if first + t <= seconds]
+        hits = [[round(first + t, 4), round(s, 4)] for t, s in _hits(features)]
+        hits = [hit for hit in hits if hit[0] <= seconds]
     waveform, rate = _placed(sound, first, seconds)
     drawn = range_preview(waveform, rate)[SOUND][0]
     peaks = None if sound is None else drawn["peaks"]
     return _Shown(seconds, cues, film, frames, curve, hits, drawn["audio"], peaks, picture)
+
+
+def _hits(features: EncodedFeatures) -> list[tuple[float, float]]:
+    """Times in seconds of the features, and strengths, of the hits that were seen."""
+    see = VIDEO_ENCODERS[features.part].seen_hits
+    return [] if see is None else list(zip(*see(features.streams), strict=True))
 
 
 def _seconds(video, fps: float, features, sound, first: float) -> float | None:

@@ -92,10 +92,10 @@ def place_hits(
     return replace(video, streams={**video.streams, "sync": sync}, chance=chances[:, 0])
 
 
-def seen_hits(video: EncodedVideo) -> tuple[list[float], list[float]]:
+def seen_hits(streams: Mapping[str, Tensor]) -> tuple[list[float], list[float]]:
     """Times in seconds and strengths of the hits that were seen; `place_hits` of them changes
     nothing."""
-    events = events_of_sync(video.streams["sync"][0].cpu())
+    events = events_of_sync(streams["sync"][0].cpu())
     times = peaks(events[:, 0].numpy(), _SURE)
     bins = (times * BIN_RATE).astype(int)
     return times.tolist(), events[bins, 1].tolist()
@@ -123,21 +123,6 @@ def peaks(
         if all(abs(index - other) >= apart * rate for other in taken):
             taken.append(int(index))
     return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
-
-
-def hits_seen(chance: Tensor, sync: Tensor | None = None) -> list[tuple[float, float]]:
-    """Time in seconds and strength, 0 to 1, of each hit that `encode_events` found.
-
-    chance: of a hit [bins]; sync: the stream [1, bins, 3], which tells the strength; without it the
-    chance stands for it.
-    """
-    times = peaks(chance.numpy(), _SURE)
-    bins = np.minimum((times * BIN_RATE).astype(int), len(chance) - 1)
-    if sync is not None and sync.shape[-1] == 3 and sync.shape[1] >= len(chance):
-        strengths = events_of_sync(sync)[0, bins, 1]
-    else:
-        strengths = chance[bins]
-    return list(zip(times.tolist(), strengths.clamp(0, 1).tolist(), strict=True))
 
 
 def events_of_curve(curve: Tensor) -> Tensor:
