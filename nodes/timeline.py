@@ -151,7 +151,8 @@ def _shown(video, fps: float, features: EncodedFeatures | None, audio, cues: str
 
 def _hits(features: EncodedFeatures) -> list[tuple[float, float]]:
     """Times in seconds of the features, and strengths, of the hits that were seen."""
-    see = VIDEO_ENCODERS[features.part].seen_hits
+    part = VIDEO_ENCODERS.get(features.part)
+    see = None if part is None else part.seen_hits
     return [] if see is None else list(zip(*see(features.streams), strict=True))
 
 

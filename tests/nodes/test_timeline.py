@@ -48,7 +48,9 @@ def seen():
     def make(start: float = 0.0):
         events = bumps([0.41, 1.21], [0.8, 0.4], 100)
         streams = {"sync": sync_from_events(events)[None]}
-        return EncodedFeatures("video", "mini", streams, start, 2.0, 2.0, events[:, 0])
+        return EncodedFeatures(
+            "video", "mini_video_encoder", streams, start, 2.0, 2.0, events[:, 0]
+        )
 
     return make
 
@@ -153,9 +155,9 @@ def test_another_edit_makes_nothing_anew(run, video):
 def test_a_long_curve_is_sent_short(run, seen):
     from dataclasses import replace
 
-    chance = torch.zeros(50 * 600)
-    chance[15001] = 1.0
-    long = replace(seen(), seconds=600.0, padded=600.0, chance=chance, streams={})
+    events = bumps([300.03], [1.0], 50 * 600)
+    streams = {"sync": sync_from_events(events)[None]}
+    long = replace(seen(), seconds=600.0, padded=600.0, chance=events[:, 0], streams=streams)
     _, shown = run(features=long)
     curve = shown["curve"]
     assert len(curve["values"]) == 6000 and curve["rate"] == 10
