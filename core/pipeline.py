@@ -101,6 +101,7 @@ def generate(
         known=planned.known,
         rng=rng,
         takes=request.takes,
+        like=request.likeness,
         progress=progress and partial(progress, "sampling"),
         cancelled=cancelled,
     )

@@ -17,11 +17,12 @@ from .media import Timing, current_word
 from .media.finish import LOUDNESS
 from .media.request import check_window
 from .reference import ReferencePick
-from .sampling import Inversion, Long
+from .sampling import Inversion, Like, Long
 from .tasks import TASKS, Surrogate
 
 _LONGEST_SHOWN = 60  # characters of a wrong value in a message
 SEQUENTIAL = "sequential"
+VARIATION = 0.3
 LongTake = Long | Literal["sequential"]
 Sound = str | os.PathLike[str] | tuple[Tensor, int]
 """A file, or a waveform [C, T] and its rate."""
@@ -46,7 +47,8 @@ class Request:
     span of it that stays, or that is made anew, in seconds of the take. inversion, surrogate,
     summation: see `plan`. cues: what is heard when, in seconds of the video; where it says nothing
     the rest of the request holds; stems: hits that have a sound of their own there are also given
-    apart.
+    apart. like: the number, from 1, of the take of this seed that the takes are near; variation: how
+    far from it, of what is drawn: 0 is that take, 1 has nothing of it.
     """
 
     prompt: str = ""
@@ -73,6 +75,8 @@ class Request:
     summation: bool = False
     cues: CueSheet | None = None
     stems: bool = False
+    like: int | None = None
+    variation: float = VARIATION
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timing", current_word(self.timing))
@@ -89,6 +93,11 @@ class Request:
             return "windows"
         return "one pass" if self.published and self.long is None else self.long
 
+    @property
+    def likeness(self) -> Like | None:
+        """The take that all are near, if any."""
+        return None if self.like is None else Like(self.like, self.variation)
+
     def check(self) -> None:
         """FoleyError for a value that makes no take."""
         _check_number("number of takes", self.takes, 1, 64, whole=True)
@@ -101,6 +110,9 @@ class Request:
         if self.loudness is not None:
             said = "-70 to 0 LUFS, or off"
             _check_number("loudness", self.loudness, -70, 0, said, advice=": -20 is usual")
+        if self.like is not None:
+            _check_number("take to be like", self.like, 1, 64, whole=True)
+        _check_number("variation", self.variation, 0, 1, advice=f": {VARIATION:g} is usual")
         self._check_times()
         for name, text in (("prompt", self.prompt), ("negative prompt", self.negative)):
             if not isinstance(text, str) or any("\ud800" <= char <= "\udfff" for char in text):

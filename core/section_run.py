@@ -22,7 +22,7 @@ from .nudge import WantedHits, nudge
 from .plan import KnownLatent, Plan, plan
 from .request import Request, Sound
 from .resolve import encode, left_out_of
-from .sampling.dynamics import Noise
+from .sampling.dynamics import Noise, mixed
 from .section_store import Made, SectionStore, sound_key, source_key
 from .sections import MOST_TAKES, Seams, Section, known_of, noise_of, sections_of
 from .system import System
@@ -225,13 +225,22 @@ class _Run:
             takes_context=system.row.takes_context,
             known=known,
         )
-        seed, numbers = layer.request.seed, layer.numbers
-        noise = noise_of(config, self._dynamics, section, seed, numbers, self._steps)
+        noise = self._drawn(section, layer.numbers)
         latent = self._sample(planned, told, noise, lambda done, _: self._show(index, done))
         sound = system.decode(latent)
         if hits is not None and not system.places_hits:
             latent, sound = self._nudged(index, latent, sound, video)
         return Made(latent, sound, video.chance, video.seconds)
+
+    def _drawn(self, section: Section, numbers: Sequence[int]) -> Noise:
+        """What is drawn for a section of takes."""
+        seed, like = self._layer.request.seed, self._layer.request.likeness
+        place = self._system.config, self._dynamics, section
+        if like is None:
+            return noise_of(*place, seed, numbers, self._steps)
+        near = noise_of(*place, seed, [like.take], self._steps)
+        fresh = noise_of(*place, like.fresh_seed(seed), numbers, self._steps)
+        return mixed(near, fresh, like.variation)
 
     def _sample(
         self,
@@ -282,9 +291,8 @@ class _Run:
                 known=known,
             )
             numbers = [next(tried) for _ in range(tries)]
-            noise = noise_of(
-                system.config, self._dynamics, section, request.seed, numbers, self._steps
-            )
+            place = system.config, self._dynamics, section
+            noise = noise_of(*place, request.seed, numbers, self._steps)
             return self._sample(planned, told, noise)
 
         new = section.known / self._rate
@@ -356,6 +364,7 @@ class _Run:
             layer.task,
             list(layer.numbers),
             [request.start, request.seed, self._steps, request.timing, request.ignore_look],
+            [request.like, request.variation],
             [request.pick.start, request.pick.windows],
         )
         keys = []

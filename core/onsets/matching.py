@@ -57,19 +57,51 @@ def match_onsets(
     """One-to-one matching of onset times in seconds with as many pairs as can be.
 
     A pair is at most `tolerance` apart; among the largest matchings the one with the smallest sum
-    of absolute offsets is taken. Pairs never cross, so one table over both sorted lists finds it.
+    of absolute offsets is taken.
     """
     found = np.sort(np.asarray(found, dtype=np.float64))
     truth = np.sort(np.asarray(truth, dtype=np.float64))
+    ours, theirs = pairs_of(found, truth, tolerance=tolerance)
+    return Matching(1000 * (found[ours] - truth[theirs]), len(found), len(truth))
+
+
+def pairs_of(
+    found: np.ndarray,
+    truth: np.ndarray,
+    worth: np.ndarray | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places in two ascending lists of seconds that belong together, both `[pairs]`, ascending.
+
+    worth: above 0 of each of the truth, of which as much is matched as can be; None: each is worth
+    the same. Where that leaves a choice, pairs are as close as can be.
+    """
+    worth = np.ones(len(truth)) if worth is None else worth
+    both = np.sort(np.concatenate([found, truth]))
+    # Parts with silence between them have nothing to do with each other: memory stays small.
+    cuts = both[1:][np.diff(both) > tolerance + 1e-9]
+    ours, theirs = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for bounds in zip([-np.inf, *cuts], [*cuts, np.inf]):
+        (i, i_stop), (j, j_stop) = (np.searchsorted(times, bounds) for times in (found, truth))
+        if i < i_stop and j < j_stop:
+            pairs = _pairs(found[i:i_stop], truth[j:j_stop], worth[j:j_stop], tolerance)
+            ours.append(i + pairs[:, 0])
+            theirs.append(j + pairs[:, 1])
+    return np.concatenate(ours), np.concatenate(theirs)
+
+
+def _pairs(found: np.ndarray, truth: np.ndarray, worth: np.ndarray, tolerance: float) -> np.ndarray:
+    """As `pairs_of`, `[pairs, 2]`. Pairs never cross, so one table over both lists finds them."""
     # A pair is worth more than all offsets together could cost.
-    reward = tolerance * (min(len(found), len(truth)) + 1)
-    gap = found[:, None] - truth[None, :]
-    gain = np.where(np.abs(gap) <= tolerance + 1e-9, reward - np.abs(gap), -1.0)
+    reward = tolerance * (min(len(found), len(truth)) + 1) / worth.min()
+    gap = np.abs(found[:, None] - truth[None, :])
+    gain = np.where(gap <= tolerance + 1e-9, reward * worth - gap, -1.0)
     best = np.zeros((len(found) + 1, len(truth) + 1))
     for i in range(len(found)):
         paired = np.maximum(best[i, 1:], best[i, :-1] + gain[i])
         best[i + 1, 1:] = np.maximum.accumulate(paired)
-    offsets = []
+    pairs = []
     i, j = len(found), len(truth)
     while i and j:
         if best[i, j] == best[i, j - 1]:
@@ -78,8 +110,8 @@ def match_onsets(
             i -= 1
         else:
             i, j = i - 1, j - 1
-            offsets.append(1000 * gap[i, j])
-    return Matching(np.array(offsets[::-1], dtype=np.float64), len(found), len(truth))
+            pairs.append((i, j))
+    return np.array(pairs[::-1], dtype=np.int64).reshape(-1, 2)
 
 
 def pool(matchings: Iterable[Matching]) -> Matching:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .dpm_solver import dpm_solver_2m
-from .dynamics import DYNAMICS, Noise, Run, draw_noise, dynamics_of
+from .dynamics import DYNAMICS, Like, Noise, Run, draw_noise, dynamics_of
 from .euler import euler
 from .guidance import (
     CONDITIONAL,

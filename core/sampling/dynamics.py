@@ -8,6 +8,7 @@ them; the network's own time and the solver's are the kind's. ComfyUI's side of 
 from __future__ import annotations
 
 import abc
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from . import schedule
 from .dpm_solver import dpm_solver_2m
 from .dpmpp_3m_sde import denoised_of_v, dpmpp_3m_sde, exponential_sigmas
 from .euler import euler
-from .maskgit import GumbelNoise, draw_gumbel, maskgit
+from .maskgit import GumbelNoise, draw_gumbel, maskgit, mixed_gumbel
 from .midpoint import midpoint
 from .solver import Hook, Predict, unchanged
 
@@ -42,6 +43,24 @@ class Noise:
     def takes(self) -> int:
         """How many takes it is drawn for."""
         return len(self.later.tokens if self.first is None else self.first)
+
+
+@dataclass(frozen=True)
+class Like:
+    """New takes near one of a seed. take: its number, from 1. variation: how far from it, 0 is that
+    take and 1 has nothing of what it draws."""
+
+    take: int
+    variation: float
+
+    def fresh_seed(self, seed: int) -> int:
+        """Of what is new in them: no take of the seed itself draws it."""
+        digest = hashlib.sha256(f"{seed} like {self.take}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def fresh(self, rng: torch.Generator) -> torch.Generator:
+        """A generator by that seed."""
+        return torch.Generator().manual_seed(self.fresh_seed(rng.initial_seed()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +89,30 @@ def joined(parts: Sequence[Noise]) -> Noise:
     return Noise(first, later, parts[0].steps)
 
 
+def mixed(near: Noise, fresh: Noise, variation: float) -> Noise:
+    """Noise of as many takes as `fresh`, each `variation` away from the one take of `near`: of the
+    same distribution as both."""
+    takes = fresh.takes
+    if not variation:
+        return joined([near] * takes)
+    first, later = fresh.first, fresh.later
+    if first is not None and near.first is not None:
+        first = mixed_normal(near.first, first, variation)
+    if isinstance(later, GumbelNoise):
+        later = GumbelNoise(
+            mixed_gumbel(near.later.tokens, later.tokens, variation),
+            mixed_gumbel(near.later.confidence, later.confidence, variation),
+        )
+    elif later is not None:
+        later = mixed_normal(near.later, later, variation)
+    return Noise(first, later, fresh.steps)
+
+
+def mixed_normal(near: Tensor, fresh: Tensor, variation: float) -> Tensor:
+    """Gaussian noise between two: their correlations with it are sqrt(1 - v^2) and v."""
+    return math.sqrt(1 - variation**2) * near + variation * fresh
+
+
 def draw_noise(rng: torch.Generator, takes: int, *shape: int) -> Tensor:
     """Gaussian noise `[takes, *shape]`, float32, on the CPU.
 
@@ -95,6 +138,22 @@ class Dynamics(abc.ABC):
     ) -> Noise:
         """Noise of as many takes; take k is the same however many there are."""
         return Noise(draw_noise(rng, takes, length, latent.dim))
+
+    def draw_like(
+        self,
+        rng: torch.Generator,
+        like: Like,
+        latent: LatentSpec,
+        takes: int,
+        length: int,
+        steps: int,
+    ) -> Noise:
+        """Noise of takes near the one that `draw` gives to take `like.take`; take k is the same
+        however many there are."""
+        for _ in range(like.take):
+            near = self.draw(rng, latent, 1, length, steps)
+        fresh = self.draw(like.fresh(rng), latent, takes, length, steps)
+        return mixed(near, fresh, like.variation)
 
     def draw_each(
         self, rngs: Sequence[torch.Generator], latent: LatentSpec, length: int, steps: int

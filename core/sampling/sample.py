@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import FoleyError, stop_if
 from ..generators.base import Conditions, Generator
-from .dynamics import Dynamics, Noise, Run, dynamics_of, masked_ids
+from .dynamics import Dynamics, Like, Noise, Run, dynamics_of, masked_ids
 from .euler import euler
 from .guidance import CONDITIONAL, Guidance, Guided
 from .known import Known, Start
@@ -33,6 +33,7 @@ def sample(
     rng: torch.Generator | None = None,
     noise: Tensor | Noise | None = None,
     takes: int | None = None,
+    like: Like | None = None,
     windows: Windows | None = None,
     batched: bool = True,
     start: Start | None = None,
@@ -51,6 +52,7 @@ def sample(
         seed, rng, noise: exactly one of a seed, a CPU generator, and the noise itself, x_0
             `[B, N, C]` or what the kind's `draw` gives.
         takes: number of takes; by default as many as the noise or the conditions hold.
+        like: takes near one of the seed or the generator, see `Like`.
         windows: for takes longer than trained, see `windows`.
         batched: guidance in one forward a step.
         start: where to begin, instead of noise alone.
@@ -70,9 +72,9 @@ def sample(
     if start is not None and not 0.0 <= start.time < 1.0:
         raise FoleyError(f"A take can start at times from 0 to below 1, not at {start.time:g}.")
     levels = dynamics.times(steps, start.time if start else 0.0)
-    like = next(generator.parameters())
+    weight = next(generator.parameters())
     given, negative = (
-        {name: value.to(like) for name, value in streams.items()}
+        {name: value.to(weight) for name, value in streams.items()}
         for streams in (conditions.positive, conditions.negative)
     )
     if sum(source is not None for source in (seed, rng, noise)) != 1:
@@ -91,7 +93,7 @@ def sample(
         pieces = pieces_of(generator, given, conditions.seconds, windows)
         if len(pieces) > 1:
             rng = rng or torch.Generator().manual_seed(seed or 0)
-            ids = masked_ids(generator.config.latent, takes, pieces[-1].span.stop).to(like.device)
+            ids = masked_ids(generator.config.latent, takes, pieces[-1].span.stop).to(weight.device)
             ids = ids if start is None else start.latent.to(ids).expand(ids.shape)
             options = {
                 "guidance": guidance,
@@ -101,7 +103,7 @@ def sample(
                 "edit": edit,
                 "cancelled": cancelled,
             }
-            return _slid(generator, conditions, pieces, ids, steps, rng, progress, options)
+            return _slid(generator, conditions, pieces, ids, steps, rng, like, progress, options)
     guided = Guided(
         generator,
         conditions,
@@ -114,7 +116,8 @@ def sample(
     length, latent = guided.length, generator.config.latent
     if noise is None:
         rng = rng or torch.Generator().manual_seed(seed or 0)
-        noise = dynamics.draw(rng, latent, takes, length, steps)
+        size = latent, takes, length, steps
+        noise = dynamics.draw(rng, *size) if like is None else dynamics.draw_like(rng, like, *size)
     if noise.steps not in (None, steps):
         raise FoleyError(f"The noise is drawn for {noise.steps} steps, but {steps} are to be made.")
     if noise.first is not None and tuple(noise.first.shape) != (takes, length, latent.dim):
@@ -125,11 +128,11 @@ def sample(
     data = torch.zeros(())
     if known is not None:
         known.check(dynamics, takes, length, latent.dim)
-        data = generator.normalize(known.latent.to(like)).float().cpu()
+        data = generator.normalize(known.latent.to(weight)).float().cpu()
 
         def invert(data: Tensor) -> Tensor:
             led = Guided(generator, conditions, windows=windows, batch=takes)
-            return euler(led, data.to(like.device), levels[::-1]).cpu()
+            return euler(led, data.to(weight.device), levels[::-1]).cpu()
 
         noise = known.begin(noise, data, invert)
     run = Run(levels, noise, latent, temperature)
@@ -141,7 +144,7 @@ def sample(
                 f"needs {list(x.shape)}."
             )
         x = dynamics.begin(run, generator.normalize(start.latent).expand(x.shape))
-    x = x.to(like.device)
+    x = x.to(weight.device)
 
     def hook(step: int, x: Tensor) -> Tensor:
         if known is not None and known.kept == "steps" and noise.first is not None:
@@ -173,6 +176,7 @@ def _slid(
     ids: Tensor,
     steps: int,
     rng: torch.Generator,
+    like: Like | None,
     progress: Progress | None,
     options: Mapping[str, Any],
 ) -> Tensor:
@@ -194,7 +198,8 @@ def _slid(
             **options,
         )
 
-    return slide(make, [piece.span for piece in pieces], ids, latent, steps, rng, progress)
+    spans = [piece.span for piece in pieces]
+    return slide(make, spans, ids, latent, steps, rng, progress, like=like)
 
 
 def _solver_of(dynamics: Dynamics, solver: str | None) -> str:

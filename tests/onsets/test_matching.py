@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from foleystage.core.onsets.matching import match_onsets, pool, shifted_f1, shuffled_f1
+from foleystage.core.onsets.matching import match_onsets, pairs_of, pool, shifted_f1, shuffled_f1
 
 
 def brute_force(found, truth, tolerance):
@@ -69,3 +69,18 @@ def test_chance_of_random_times_lies_far_under_the_truth():
     assert 0.03 < shifted_f1(truth[0], truth[0], 8.0) < 0.25
     with pytest.raises(ValueError, match="two clips"):
         shuffled_f1(truth[:1], truth[:1])
+
+
+def test_what_is_worth_more_is_matched_first():
+    found, truth = np.array([1.0]), np.array([0.98, 1.03])
+    for worth, there in (([0.2, 0.9], 1), ([0.9, 0.2], 0), ([0.5, 0.5], 0)):
+        ours, theirs = pairs_of(found, truth, np.array(worth))
+        assert (ours.tolist(), theirs.tolist()) == ([0], [there])
+
+
+def test_parts_far_apart_are_matched_as_each_alone():
+    rng = np.random.default_rng(1)
+    parts = [np.sort(rng.uniform(0, 0.5, (2, 6)), axis=1) for _ in range(4)]
+    alone = [match_onsets(*part) for part in parts]
+    whole = np.concatenate([part + 10 * k for k, part in enumerate(parts)], axis=1)
+    assert match_onsets(*whole).offsets_ms == pytest.approx(pool(alone).offsets_ms)
