@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.printable import printable
+from . import choosing
 from .options import (
     add_model,
     add_output,
@@ -47,6 +48,7 @@ def add_command(commands) -> None:
     add_window(p.add_argument_group("which part of the video"))
     written = p.add_argument_group("what is written")
     add_output(written)
+    choosing.add_options(written)
     written.add_argument(
         "--stems",
         action="store_true",
@@ -70,7 +72,10 @@ def _generate(options: Namespace) -> None:
         request_of(options),
         cues=None if options.cues is None else read_cues(options.cues),
         stems=options.stems,
+        **choosing.likeness(options),
     )
+    request.check()
+    choosing.check_options(options)
     loading = loading_of(options)
     plan = plan_takes(
         options.video,
@@ -89,17 +94,24 @@ def _generate(options: Namespace) -> None:
         suit_threads(system)
         with kept_sections(options) as store:
             takes = generate(options.video, system, request, store=store, progress=progress)
+        reasons = dict.fromkeys(range(len(takes.waveforms)), "")
+        if options.rank:
+            progress("ranking", 0, 1)
+            ranked = choosing.ranked(options, request, takes)
+            reasons = {one.take - 1: f"  {one.reason}" for one in ranked}
         with write_together():
-            for index, path in enumerate(plan.takes):
-                progress("writing", index, len(plan.takes))
+            for done, index in enumerate(reasons):
+                progress("writing", done, len(reasons))
+                path = plan.takes[index]
                 write_take(options.video, takes, index, path, options.mix, options.picture)
-            for index, path in enumerate(plan.plots):
-                progress("drawing", index, len(plan.plots))
-                _plot(options, takes, index, path)
+            for done, index in enumerate(reasons if plan.plots else ()):
+                progress("drawing", done, len(reasons))
+                _plot(options, takes, index, plan.plots[index])
     forget_sections(options)
     options.left = "all files are written"
-    for path, loudness in zip(plan.takes, takes.loudness, strict=True):
-        print(printable(f"{path}  ({takes.seconds:.2f} s, {loudness:.1f} LUFS)"))
+    for index, reason in reasons.items():
+        figures = f"({takes.seconds:.2f} s, {takes.loudness[index]:.1f} LUFS)"
+        print(printable(f"{plan.takes[index]}  {figures}{reason}"))
 
 
 def _plot(options: Namespace, takes, index: int, path: Path) -> None:

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 SURE = 0.5  # chance from which the words speak of a hit
 LEAST = 0.1  # chance from which a hit counts at all
 _MISSED = 0.25  # share of the hits above which the words are about what is missing
-_EXACT_MS = 10.0  # half a bin of the chance: what is less late is not told
-_EVEN = 1.0  # LU from the level asked for that nobody hears
+_EXACT_MS = 10.0  # half a bin of the chance: less cannot be told
+_EVEN = 1.0  # LU that nobody hears
 _A_LU, _MOST_LEVEL = 0.01, 0.2  # cost of each LU beyond, and at most
 _CLIPS = 0.1
 _CLAP = 0.5
@@ -67,7 +67,8 @@ class Sync:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A take and its figures. take: its number, from 1. off: LU above what was asked for, -inf for
+    """A take and its figures. take: its number, from 1. off: LU that it is louder than both the
+    level that was asked for and the median of the takes, below 0 quieter than both, -inf for
     silence. clips: whether it passes full scale, or its crests are cut off. agreement: with the
     words, -1 to 1. sync and agreement are None where they cannot be told."""
 
@@ -114,8 +115,9 @@ def rank(
     """Takes [takes, C, T], the best first; of equal ones the one that was made first.
 
     chance: of a hit, 50 a second from the start of the takes; None leaves the sync out. offset:
-    milliseconds by which they were shifted. asked: LUFS; None is the median of the takes. loudness:
-    LUFS of each, where it is known. agreement: see `agreement_with`.
+    milliseconds by which they were shifted. asked: LUFS that they were brought to, as far as their
+    peaks let them; None: no level was asked for. loudness: LUFS of each, where it is known.
+    agreement: see `agreement_with`.
 
     Raises:
         FoleyError: a sound that is not finite, or at a rate below 4000 Hz. Cancelled: as asked.
@@ -123,15 +125,17 @@ def rank(
     seconds = waveforms.shape[-1] / rate
     seen = None if chance is None else seen_of(chance, seconds, offset)
     levels = list(loudness or (integrated_loudness(take, rate) for take in waveforms))
-    heard = [level for level in levels if math.isfinite(level)]
-    asked = asked if asked is not None else median(heard) if heard else 0.0
+    usual = median([level for level in levels if math.isfinite(level)] or [0.0])
+    even = sorted((usual, usual if asked is None else asked))
     ranked = []
     for index, take in enumerate(waveforms):
         stop_if(cancelled)
         sync = None if seen is None else sync_of(detect_in_pieces(take, rate), seen)
         told = None if agreement is None else agreement[index]
         level = levels[index]
-        ranked.append(Ranked(index + 1, level, level - asked, clips(take, rate), sync, told))
+        # Sharp hits are quieter than asked for, by their peaks; between the two nothing is wrong.
+        off = level - min(max(level, even[0]), even[1])
+        ranked.append(Ranked(index + 1, level, off, clips(take, rate), sync, told))
     return sorted(ranked, key=lambda one: -one.score)
 
 
@@ -139,11 +143,22 @@ def seen_of(chance: Tensor, seconds: float, offset: float = 0.0) -> Seen:
     """The hits of a chance [bins], 50 a second, in a take of `seconds`; offset: milliseconds that
     are added."""
     curve = chance.detach().float().cpu().numpy()
-    times = peaks(curve, LEAST)
-    chances = curve[np.minimum((times * BIN_RATE).astype(int), len(curve) - 1)].astype(np.float64)
-    times = times + offset / 1000
+    bins = np.minimum((peaks(curve, LEAST) * BIN_RATE).astype(int), len(curve) - 1)
+    chances = curve[bins].astype(np.float64)
+    times = (bins + 0.5 + _between_bins(curve, bins)) / BIN_RATE + offset / 1000
     inside = (times >= 0) & (times < seconds)
     return Seen(times[inside], chances[inside])
+
+
+def _between_bins(curve: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Where the peaks are beside the middle of their bins, -0.5 to 0.5: a peak is a Gaussian, whose
+    logarithm is a parabola through three bins."""
+    before, at, after = (
+        np.log(np.maximum(curve[np.clip(bins + step, 0, len(curve) - 1)], 1e-6).astype(np.float64))
+        for step in (-1, 0, 1)
+    )
+    bend = np.minimum(before - 2 * at + after, -1e-6)
+    return np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
 
 
 def sync_of(onsets: np.ndarray, seen: Seen) -> Sync:

@@ -29,6 +29,7 @@ class Codec(nn.Module):
     def decode(self, latent: Tensor, *, generator: Generator | None = None) -> Tensor:
         """`[B, N, latent_dim]` to `[B, channels, N * samples_per_latent]`.
 
-        `generator`: where a codec that draws noise draws it (CPU); None draws the same each time.
+        `generator`: where a codec that draws noise draws it (CPU); None draws the same each time
+        and for each of a batch, so that a take does not depend on its place.
         """
         raise NotImplementedError

@@ -46,6 +46,8 @@ WRONG = {
     "task": ("sing", ["vta"]),
     "inversion": ("inside", None),
     "surrogate": ("sound", 7),
+    "like": (0, 65, 1.5, "3", True),
+    "variation": (-0.1, 1.1, math.nan, None, "0.3"),
 }
 
 
