@@ -47,8 +47,8 @@ class Request:
     span of it that stays, or that is made anew, in seconds of the take. inversion, surrogate,
     summation: see `plan`. cues: what is heard when, in seconds of the video; where it says nothing
     the rest of the request holds; stems: hits that have a sound of their own there are also given
-    apart. like: the number, from 1, of the take of this seed that the takes are near; variation: how
-    far from it, of what is drawn: 0 is that take, 1 has nothing of it.
+    apart. like: the number, from 1, of the take of this seed that the takes are near; variation:
+    how far from it, of what is drawn: 0 is that take, 1 has nothing of it.
     """
 
     prompt: str = ""

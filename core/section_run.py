@@ -202,7 +202,7 @@ class _Run:
 
     def _make(self, index: int, video: EncodedVideo, before: Made | None) -> Made:
         layer, system, told = self._layer, self._system, self._told[index]
-        section, hits, config = self._sections[index], self._hits[index], system.config
+        section, hits = self._sections[index], self._hits[index]
         if layer.sparse and not hits:
             return self._silence(section)
         if hits is not None:

@@ -11,6 +11,7 @@ from . import common, widgets
 from .border import audio_value, one_sound, picture_of, sound_of, temporary_file
 from .common import Node
 from .preview import preview_of
+from .ranked import figures_of, ranking_of
 from .values import EncodedFeatures
 
 
@@ -62,12 +63,19 @@ class Plot(Node):
 class Takes(Node):
     TITLE = "Foley Takes"
     ABOUT = (
-        "Plays the takes under their picture and switches between them at the same moment; pick "
-        "the one that goes on."
+        "Plays the takes under their picture, the best first, and switches between them at the "
+        "same moment; pick the one that goes on."
     )
     INPUTS = [
         io.Audio.Input("audio", tooltip="Several takes: from Foley Decode."),
-        widgets.count("pick", "The take that goes on, from 1. Picking another makes nothing anew."),
+        io.Int.Input(
+            "pick",
+            default=1,
+            min=0,
+            max=64,
+            tooltip="The take that goes on, from 1; 0 is always the best of the list. Picking "
+            "another makes nothing anew.",
+        ),
         widgets.picture(
             "The VIDEO that the takes belong to, or the IMAGE batch, to see it while choosing. "
             "Without it the takes are only heard.",
@@ -79,6 +87,12 @@ class Takes(Node):
             optional=True,
         ),
         widgets.fps(optional=True),
+        common.Features.Input(
+            "features",
+            optional=True,
+            tooltip="From Encode Foley Video with mini_video_encoder, which tells hits: takes "
+            "that are in time with them come first. Without it the list is by level and clipping.",
+        ),
     ]
     OUTPUTS = [io.Audio.Output("picked", "audio", tooltip="The take that was picked.")]
     FOLDER = "finish"
@@ -87,12 +101,21 @@ class Takes(Node):
 
     @classmethod
     def execute(
-        cls, audio, pick: int, video=None, start: float = 0.0, fps: float = 25.0
+        cls,
+        audio,
+        pick: int,
+        video=None,
+        start: float = 0.0,
+        fps: float = 25.0,
+        features: EncodedFeatures | None = None,
     ) -> io.NodeOutput:
         takes, rate = sound_of(audio)
         if pick > len(takes):
             raise FoleyError(f"Take {pick} was picked, but there are only {len(takes)}.")
+        ranking = ranking_of(audio, features)
+        pick = pick or next((one.take for one in ranking), 1)
         shown = {"takes": ui.PreviewAudio(audio_value(takes, rate), cls=cls).values}
+        shown["ranking"] = [figures_of(one) for one in ranking]
         if video is not None:
             shown["picture"] = [preview_of(video, fps, start, takes.shape[-1] / rate)]
         # Not as "audio": the frontend would look for its own player on the node, and there is none.

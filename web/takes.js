@@ -9,6 +9,7 @@ const WIDGET = "foley_takes";
 // Its least height on the canvas, in pixels, without and with a picture, and of the whole node.
 const HEIGHT = 132;
 const HEIGHT_WITH_PICTURE = 300;
+const HEIGHT_OF_RANKS = 64; // more, where takes have reasons beside them
 const WIDTH = 340;
 
 function setPick(node, number) {
@@ -26,7 +27,8 @@ function addList(node) {
   });
   const list = node.addDOMWidget(WIDGET, "foley-takes", player.element, {
     serialize: false,
-    getMinHeight: () => (player.clock.seen ? HEIGHT_WITH_PICTURE : HEIGHT),
+    getMinHeight: () =>
+      (player.clock.seen ? HEIGHT_WITH_PICTURE : HEIGHT) + (player.isRanked ? HEIGHT_OF_RANKS : 0),
   });
   player.element.addEventListener("wheel", (event) => zoomCanvas(player, event));
   // The option keeps it out of what is run, this out of what is saved.
@@ -61,7 +63,8 @@ function dropStray(node, saved) {
 function showTakes(node, output) {
   if (!node?.foleyTakes || !output?.takes?.length) return;
   const picture = output.picture?.[0];
-  node.foleyTakes.show(output.takes.map(fileUrl), picture ? fileUrl(picture) : null);
+  const sounds = output.takes.map(fileUrl);
+  node.foleyTakes.show(sounds, picture ? fileUrl(picture) : null, output.ranking ?? []);
   const needed = node.computeSize();
   node.setSize([
     Math.max(node.size[0], needed[0], WIDTH),

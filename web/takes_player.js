@@ -22,6 +22,9 @@ export class TakesPlayer {
     this.words = words;
     this.onPick = onPick;
     this.picked = 1;
+    this.ranking = [];
+    this.order = [];
+    this.buttons = [];
     this.life = new AbortController();
     this.element = this.#build();
     this.clock = new TakesClock({ video: this.video, onChange: () => this.#draw() });
@@ -67,20 +70,43 @@ export class TakesPlayer {
     return this.bar;
   }
 
-  // sounds: a URL for each take; picture: a URL, or null for a list that is only heard.
-  show(sounds, picture = null) {
-    this.numbers.replaceChildren(...sounds.map((_, index) => this.#number(index)));
+  // sounds: a URL for each take; picture: a URL, or null for a list that is only heard; ranking:
+  // the figures of each take, the best first, or none for a list in the order of the takes.
+  show(sounds, picture = null, ranking = []) {
+    const takes = new Set(ranking.map(({ take }) => take));
+    const isWhole = takes.size === sounds.length && sounds.every((_, i) => takes.has(i + 1));
+    this.ranking = isWhole ? ranking : [];
+    this.order = isWhole ? ranking.map(({ take }) => take - 1) : sounds.map((_, index) => index);
+    this.buttons = sounds.map((_, index) => this.#number(index));
+    this.numbers.replaceChildren(...this.order.map((index) => this.buttons[index]));
     this.clock.load(sounds, picture);
-    this.clock.switchTo(this.picked - 1);
+    this.clock.switchTo(this.#chosen() - 1);
     this.#draw();
   }
 
+  get isRanked() {
+    return this.ranking.length > 0;
+  }
+
+  // The number of the take that goes on: 0 stands for the best.
+  #chosen() {
+    return this.picked || (this.order[0] ?? 0) + 1;
+  }
+
   #number(index) {
-    const label = this.words.take(index + 1);
-    const button = make("button", "", {
+    const { words } = this;
+    const place = this.isRanked ? this.order.indexOf(index) : -1;
+    const reason = place < 0 ? "" : words.reason(this.ranking[place]);
+    const label = reason ? words.ranked(index + 1, place + 1, reason) : words.take(index + 1);
+    const button = make("button", reason && "ranked", {
       type: "button", role: "radio", "aria-label": label, title: label,
     });
     button.textContent = String(index + 1);
+    if (reason) {
+      const said = make("span", "reason");
+      said.textContent = reason;
+      button.append(said);
+    }
     button.onclick = () => this.#pick(index, true);
     return button;
   }
@@ -88,7 +114,7 @@ export class TakesPlayer {
   // The pick as it stands elsewhere; says nothing back.
   setPick(number) {
     this.picked = number;
-    this.clock.switchTo(number - 1);
+    this.clock.switchTo(this.#chosen() - 1);
     this.#draw();
   }
 
@@ -104,10 +130,11 @@ export class TakesPlayer {
     if (what === "take") this.#pick(value, true);
     if (what === "play") this.clock.toggle();
     if (what === "step") {
-      const count = this.clock.sounds.length;
-      if (count) this.#pick((this.clock.index + value + count) % count, false);
+      const { order } = this;
+      const place = order.indexOf(this.clock.index) + value + order.length;
+      if (order.length) this.#pick(order[place % order.length], false);
       const focused = this.numbers.contains(document.activeElement);
-      if (focused) this.numbers.children[this.clock.index]?.focus();
+      if (focused) this.buttons[this.clock.index]?.focus();
     }
   }
 
@@ -123,12 +150,13 @@ export class TakesPlayer {
     const { clock } = this;
     const empty = !clock.sounds.length;
     this.element.classList.toggle("with-picture", clock.seen);
+    this.element.classList.toggle("with-ranks", this.isRanked);
     this.stage.hidden = !clock.seen;
     this.numbers.hidden = this.bar.hidden = empty;
     this.note.textContent = this.#news();
     this.note.hidden = !this.note.textContent;
-    [...this.numbers.children].forEach((button, index) => {
-      const picked = index + 1 === this.picked;
+    this.buttons.forEach((button, index) => {
+      const picked = index + 1 === this.#chosen();
       button.setAttribute("aria-checked", String(picked));
       button.tabIndex = index === clock.index ? 0 : -1;
     });

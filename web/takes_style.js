@@ -27,6 +27,14 @@ const CSS = `
 .foley-takes-numbers {
   flex: 0 0 auto; display: flex; flex-wrap: wrap; gap: 4px; max-height: 64px; overflow-y: auto;
 }
+.foley-takes.with-ranks { min-height: 176px; }
+.foley-takes.with-picture.with-ranks { min-height: 344px; }
+.with-ranks .foley-takes-numbers { flex-direction: column; flex-wrap: nowrap; max-height: 128px; }
+.foley-takes .foley-takes-ranked {
+  flex: 0 0 auto; justify-content: flex-start; gap: 8px; width: 100%; height: auto;
+  min-height: 28px; padding: 4px 8px; text-align: left;
+}
+.foley-takes-reason { font: 400 12px/1.3 system-ui, sans-serif; white-space: normal; }
 .foley-takes-bar { flex: 0 0 auto; display: flex; align-items: center; gap: 6px; }
 .foley-takes button {
   box-sizing: border-box; display: inline-flex; align-items: center; justify-content: center;

@@ -1,10 +1,67 @@
 // What the pack's own widgets say, in the languages of its nodes.
 import { TIMELINE_WORDS } from "./timeline_words.js";
 
+// The figures of a take's rank, as nodes/ranked.py gives them, in words; the command line says the
+// same (core/ranking.py). say: the parts of a language.
+function reasonIn(figures, say) {
+  const parts = [];
+  if (figures.hits !== undefined) {
+    const { hits, in_time: found, late_ms: late, extra } = figures;
+    const missed = hits - found;
+    const sync = [];
+    if (!hits) sync.push(say.unseen);
+    else if (missed > 0.25 * hits) sync.push(say.misses(missed, hits));
+    else if (missed || hits === 1) sync.push(say.some(found, hits));
+    else sync.push(say.all(hits));
+    if (found && Math.abs(late) >= 10) sync.push(say.late(Math.round(Math.abs(late)), late > 0));
+    if (extra) sync.push(say.extra(extra));
+    parts.push(sync.join(say.comma));
+  }
+  const off = Math.round(Math.abs(figures.off));
+  if (figures.silent) parts.push(say.silent);
+  else if (Math.abs(figures.off) <= 1) parts.push(say.even);
+  else parts.push(say.level(off, figures.off > 0));
+  if (figures.clips) parts.push(say.clips);
+  return parts.join(say.semicolon);
+}
+
+const REASONS = {
+  en: {
+    comma: ", ",
+    semicolon: "; ",
+    unseen: "no hit was seen",
+    misses: (missed, hits) => `misses ${missed} of ${hits} hits`,
+    some: (found, hits) => `${found} of ${hits} hits in time`,
+    all: (hits) => `all ${hits} hits in time`,
+    late: (ms, isLate) => `${ms} ms ${isLate ? "late" : "early"}`,
+    extra: (count) => `${count} too many`,
+    silent: "silent",
+    even: "level even",
+    level: (units, isLouder) => `${units} LU ${isLouder ? "louder" : "quieter"}`,
+    clips: "clips",
+  },
+  zh: {
+    comma: "，",
+    semicolon: "；",
+    unseen: "画面中没有看到击打",
+    misses: (missed, hits) => `${hits} 次击打漏了 ${missed} 次`,
+    some: (found, hits) => `${hits} 次击打中 ${found} 次合拍`,
+    all: (hits) => `${hits} 次击打全部合拍`,
+    late: (ms, isLate) => `${isLate ? "晚" : "早"} ${ms} 毫秒`,
+    extra: (count) => `多出 ${count} 次`,
+    silent: "无声",
+    even: "音量平稳",
+    level: (units, isLouder) => `${isLouder ? "响" : "轻"} ${units} LU`,
+    clips: "削波",
+  },
+};
+
 const WORDS = {
   en: {
     takes: "Takes",
     take: (number) => `Take ${number}`,
+    ranked: (number, place, reason) => `Take ${number}, place ${place}: ${reason}`,
+    reason: (figures) => reasonIn(figures, REASONS.en),
     play: "Play",
     pause: "Pause",
     loop: "Play again from the start at the end",
@@ -35,6 +92,8 @@ const WORDS = {
   zh: {
     takes: "各条声音",
     take: (number) => `第 ${number} 条`,
+    ranked: (number, place, reason) => `第 ${number} 条，第 ${place} 名：${reason}`,
+    reason: (figures) => reasonIn(figures, REASONS.zh),
     play: "播放",
     pause: "暂停",
     loop: "到结尾后从头再放",

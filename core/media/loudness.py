@@ -25,6 +25,7 @@ BLOCK_OVERLAP = 4
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
 
+LEAST_RATE = 4000  # Hz of a sound whose loudness can be told
 _OVERSAMPLING = 4
 _PEAK_CHUNK = 1 << 18
 
@@ -69,8 +70,10 @@ def integrated_loudness(waveform: torch.Tensor, sample_rate: int) -> float:
     mean of what passes it (BS.1770-4, annex 1). A sound shorter than one block is one block.
     """
     _check(waveform)
-    if sample_rate < 4000:
-        raise FoleyError(f"Loudness needs a sample rate of at least 4000 Hz, not {sample_rate}.")
+    if sample_rate < LEAST_RATE:
+        raise FoleyError(
+            f"Loudness needs a sample rate of at least {LEAST_RATE} Hz, not {sample_rate}."
+        )
     if not waveform.numel():
         return -math.inf
     samples = waveform.detach().cpu().numpy()

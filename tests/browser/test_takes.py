@@ -12,10 +12,10 @@ pytestmark = pytest.mark.slow
 
 # A new number each time: the frontend keeps the values of a number that was there before.
 # The server's own inputs stand for takes: they need no run.
-FILL = """([takes, picture]) => {
+FILL = """([takes, picture, ranking]) => {
     const file = filename => ({filename, subfolder: "", type: "input"});
     const [node] = window.app.graph.nodes;
-    node.onExecuted({takes: takes.map(file), picture: picture.map(file)});
+    node.onExecuted({takes: takes.map(file), picture: picture.map(file), ranking});
 }"""
 PLAYER = """() => {
     const node = window.app.graph.nodes.find(n => n.type === "FoleyStageTakes");
@@ -62,16 +62,28 @@ CONTRAST = """() => {
     return {least: Math.min(...ratios), count: parts.length, faded, low: Math.min(...sizes)};
 }"""
 THEMES = ("dark", "light")
+EVEN = {"off": 0.0, "clips": False, "silent": False}
+RANKING = (
+    {"take": 3, **EVEN, "hits": 13, "in_time": 13, "late_ms": 0.0, "extra": 0},
+    {"take": 1, **EVEN, "off": -4.0, "hits": 13, "in_time": 12, "late_ms": 12.0, "extra": 2},
+    {"take": 2, **EVEN, "clips": True, "hits": 13, "in_time": 8, "late_ms": 0.0, "extra": 0},
+)
 
 
 @pytest.fixture
 def filled(page, look):
     """filled(renderer, theme): a node with three takes and their picture."""
 
-    def fill(renderer: str = "classic", theme: str = "dark", picture: str | None = "clip.mp4"):
+    def fill(
+        renderer: str = "classic",
+        theme: str = "dark",
+        picture: str | None = "clip.mp4",
+        ranking: tuple[dict, ...] = (),
+    ):
         look(renderer, theme)
         page.evaluate(ALONE, ["FoleyStageTakes", None])
-        page.evaluate(FILL, [["reference.wav"] * 3, [picture] if picture else []])
+        shown = [picture] if picture else []
+        page.evaluate(FILL, [["reference.wav"] * 3, shown, list(ranking)])
         page.locator(".foley-takes-numbers button").nth(2).wait_for(state="visible")
         page.wait_for_timeout(500)
 
@@ -120,6 +132,25 @@ def test_all_words_are_legible(page, filled, renderer, theme):
     assert shown["count"] == 6 and shown["faded"] == 1
     assert shown["least"] >= 4.5
     assert shown["low"] >= 12
+
+
+@pytest.mark.parametrize(
+    ("renderer", "theme"), list(itertools.product(RENDERERS, THEMES)), ids=" ".join
+)
+def test_ranks_and_reasons_are_legible_and_inside_the_node(page, filled, renderer, theme):
+    filled(renderer, theme, ranking=RANKING)
+    buttons = page.locator(".foley-takes-numbers button")
+    assert [text[0] for text in buttons.all_inner_texts()] == ["3", "1", "2"]
+    assert "12 ms late" in buttons.nth(1).inner_text()
+    shown = page.evaluate(CONTRAST)
+    assert shown["count"] == 6 and shown["faded"] == 1 and shown["least"] >= 4.5
+    outer = page.locator(".foley-takes").bounding_box()
+    inner = page.locator(".foley-takes-bar").bounding_box()
+    assert inner["y"] + inner["height"] <= outer["y"] + outer["height"] + 1
+    assert page.locator(".foley-takes-stage").bounding_box()["height"] >= 80
+    buttons.nth(1).click()
+    assert player(page)["pick"] == 1
+    assert not ours(page)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

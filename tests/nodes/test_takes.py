@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,9 +54,82 @@ def level_of(file):
 def test_the_picked_take_goes_on_and_all_are_shown(run, audio):
     out = run(audio=audio, pick=2)
     assert torch.equal(out.result[0]["waveform"], audio["waveform"][1:2])
-    assert list(out.ui) == ["takes"] and len(out.ui["takes"]) == 3
+    assert list(out.ui) == ["takes", "ranking"] and len(out.ui["takes"]) == 3
     levels = [level_of(file) for file in out.ui["takes"]]
     assert [level / levels[0] for level in levels] == pytest.approx([1, 2, 3], rel=0.01)
+
+
+HITS = (0.4, 1.0, 1.6)
+
+
+def hits(*times, level=0.4):
+    """[1, T], a decaying hit at each of the times."""
+    clock = torch.arange(2 * RATE) / RATE
+    sound = 1e-4 * torch.randn(2 * RATE, generator=torch.Generator().manual_seed(0))
+    for time in times:
+        since = (clock - time).clamp_min(0)
+        sound = sound + level * (clock >= time) * torch.exp(-since / 0.05) * torch.sin(5600 * since)
+    return sound[None]
+
+
+@pytest.fixture
+def struck(weights):
+    """Three takes: the second is in time, the third clips besides."""
+    late, right = hits(*(t + 0.2 for t in HITS)), hits(*HITS)
+    waveform = torch.stack([late, right, right.clamp(-0.2, 0.2)])
+    return {"waveform": waveform, "sample_rate": RATE}
+
+
+@pytest.fixture
+def seen():
+    from foleystage.core.encoders.mini_video import bumps
+    from foleystage.nodes.values import EncodedFeatures
+
+    chance = bumps(list(HITS), [1.0] * 3, 100)[:, 0]
+    return EncodedFeatures("video", "mini_video_encoder", {}, seconds=2.0, chance=chance)
+
+
+def test_takes_in_time_with_what_was_seen_come_first(run, struck, seen):
+    ranking = run(audio=struck, pick=1, features=seen).ui["ranking"]
+    assert [one["take"] for one in ranking] == [2, 3, 1]
+    assert [one["in_time"] for one in ranking] == [3, 3, 0] and ranking[1]["clips"]
+    json.dumps(ranking, allow_nan=False)
+
+
+def test_without_features_the_list_is_by_level_and_clipping(run, struck):
+    ranking = run(audio=struck, pick=1).ui["ranking"]
+    assert [one["take"] for one in ranking] == [1, 2, 3] and "hits" not in ranking[0]
+
+
+def test_a_silent_take_can_be_shown(run, struck):
+    struck["waveform"][1] = 0
+    ranking = run(audio=struck, pick=1).ui["ranking"]
+    assert ranking[-1]["take"] == 2 and ranking[-1]["silent"]
+    json.dumps(ranking, allow_nan=False)
+
+
+def test_pick_0_is_the_best_of_the_list(run, struck, seen):
+    out = run(audio=struck, pick=0, features=seen)
+    assert torch.equal(out.result[0]["waveform"], struck["waveform"][1:2])
+    assert torch.equal(run(audio=struck, pick=0).result[0]["waveform"], struck["waveform"][:1])
+
+
+def test_another_pick_ranks_nothing_anew(run, struck, seen, monkeypatch):
+    from foleystage.nodes import ranked
+
+    asked, rank = [], ranked.rank
+    monkeypatch.setattr(ranked, "rank", lambda *a, **k: asked.append(k) or rank(*a, **k))
+    for pick in (1, 3, 0):
+        run(audio=struck, pick=pick, features=seen)
+    assert len(asked) == 1
+    run(audio=struck, pick=1)
+    assert len(asked) == 2
+
+
+def test_a_rate_too_low_for_a_level_is_shown_without_ranks(run, struck):
+    out = run(audio={**struck, "sample_rate": 2000}, pick=0)
+    assert not out.ui["ranking"]
+    assert torch.equal(out.result[0]["waveform"], struck["waveform"][:1])
 
 
 def test_a_video_is_shown_with_them(run, audio, clip):

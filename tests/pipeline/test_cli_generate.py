@@ -147,6 +147,12 @@ def test_frames_are_picked_by_the_rule_that_is_asked_for(clip, tmp_path, monkeyp
         (["--start", "1"], "Words alone"),
         (["--prompt", "rain", "--seconds", "0"], "longer than 0 s"),
         (["--prompt", "rain", "--seconds", "nan"], "a number of seconds"),
+        (["CLIP", "--takes", "4", "--keep", "2"], "add --rank"),
+        (["CLIP", "--takes", "4", "--rank", "--keep", "5"], "1 to 4, the number of takes"),
+        (["CLIP", "--rank", "--keep", "0"], "1 to 1, the number of takes"),
+        (["CLIP", "--variation", "0.2"], "name that one with --like"),
+        (["CLIP", "--like", "0"], "1 to 64"),
+        (["CLIP", "--like", "2", "--variation", "1.5"], "0 to 1"),
     ],
 )
 def test_bad_values_are_one_sentence(files, clip, found, tmp_path, capsys, arguments, says):
