@@ -92,6 +92,7 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "VIDEO": lambda value: hasattr(value, "get_components"),
     "LATENT": lambda value: isinstance(value, Mapping) and _is(Tensor)(value.get("samples")),
     "CONDITIONING": _is(list),
+    "NOISE": lambda value: hasattr(value, "generate_noise") and hasattr(value, "seed"),
     "FOLEY_FEATURES": _is(EncodedFeatures),
     "FOLEY_VIDEO_ENCODER": _part,
     "FOLEY_TEXT_ENCODER": _part,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import comfy.samplers
 import comfy.utils
@@ -11,14 +12,15 @@ import torch
 from comfy_api.latest import io
 
 from ..core.errors import FoleyError
-from ..core.sampling import Noise, dynamics_of
+from ..core.request import VARIATION
+from ..core.sampling import Like, Noise, dynamics_of
 from . import widgets
 from .common import Node
 from .native.guider import guider_of
 from .native.known import Knowing
 from .native.latents import mask_of, repeated, sound_of_latent
 from .native.model import foley_model
-from .native.own_noise import sampler_with
+from .native.own_noise import SeedNoise, sampler_with
 from .native.tokens import TokenSampler
 from .widgets import OWN, OWN_STEPS
 
@@ -29,7 +31,7 @@ class Sampler(Node):
     TITLE = "Foley Sampler"
     ABOUT = (
         "Makes the sound, still as a latent: connect it to Foley Decode. With a guider connected, "
-        "that decides instead of cfg."
+        "that decides instead of cfg; with a noise connected, that decides instead of seed."
     )
     OUTPUTS = [io.Latent.Output("samples", "latent", tooltip="For Foley Decode.")]
     FOLDER = "sample"
@@ -72,6 +74,12 @@ class Sampler(Node):
             widgets.count(
                 "takes", "How many takes are made at once. Take 1 is the same however many."
             ),
+            io.Noise.Input(
+                "noise",
+                optional=True,
+                tooltip="Noise of your own: of Foley Variations, for takes that are like one you "
+                "have, or of RandomNoise. It brings its own seed.",
+            ),
         ]
 
     @classmethod
@@ -93,6 +101,7 @@ class Sampler(Node):
         denoise,
         takes,
         guider=None,
+        noise=None,
     ) -> io.NodeOutput:
         stays = sound_of_latent(latent).stays
         latent = repeated(latent, takes)
@@ -108,10 +117,55 @@ class Sampler(Node):
         own = foley_model(guider.model_patcher).row.sampling
         steps = own.steps if steps == OWN_STEPS else steps
         sigmas = sigmas_of(guider.model_patcher, scheduler, steps, denoise)
-        noise = noise_of(guider.model_patcher, latent["samples"], steps, seed)
-        sampler = sampler_of(guider.model_patcher, sampler_name, noise)
-        samples = sampled(guider, latent, sampler, sigmas, seed, noise)
+        source = SeedNoise(seed) if noise is None else noise
+        drawn = noise_of(guider.model_patcher, latent, steps, source)
+        like = getattr(source, "like", None)
+        sampler = sampler_of(guider.model_patcher, sampler_name, drawn, like)
+        samples = sampled(guider, latent, sampler, sigmas, source.seed, drawn)
         return io.NodeOutput({**latent, "samples": samples})
+
+
+class Variations(Node):
+    TITLE = "Foley Variations"
+    ABOUT = (
+        "More takes like one that you have: connect it to the noise of the Foley Sampler that made "
+        "that take, and leave everything else there as it was."
+    )
+    INPUTS = [
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=2**63 - 1,
+            tooltip="The seed that the take was made with.",
+        ),
+        io.Int.Input(
+            "like",
+            default=1,
+            min=0,
+            max=64,
+            tooltip="The number of the take, as Foley Takes shows it. 0: the takes of the seed.",
+        ),
+        widgets.number(
+            "variation",
+            VARIATION,
+            "How far the new takes are from it: 0 is that take itself, "
+            f"{VARIATION:g} is close, 1 has nothing of it.",
+        ),
+    ]
+    OUTPUTS = [
+        io.Noise.Output(
+            "noise",
+            tooltip="For Foley Sampler. SamplerCustomAdvanced takes it too, with models that make no "
+            "tokens.",
+        )
+    ]
+    FOLDER = "sample"
+    ALIASES = ("more like this", "variation seed", "similar takes", "noise")
+
+    @classmethod
+    def execute(cls, seed: int, like: int, variation: float) -> io.NodeOutput:
+        return io.NodeOutput(SeedNoise(seed, Like(like, variation) if like else None))
 
 
 class MaskGITSampler(Node):
@@ -142,19 +196,24 @@ class MaskGITSampler(Node):
         return io.NodeOutput(TokenSampler(temperature))
 
 
-def noise_of(model, samples: torch.Tensor, steps: int, seed: int) -> Noise:
-    """The noise of takes [B, C, T], as the command line draws it, so seeds agree."""
+def noise_of(model, latent: dict, steps: int, source: SeedNoise | Any) -> Noise:
+    """The noise of takes [B, C, T] in a LATENT: by a seed as the command line draws it, so seeds
+    agree, or by any NOISE."""
+    samples = latent["samples"]
     takes, _, length = samples.shape
-    rng, inner = torch.Generator().manual_seed(seed), foley_model(model)
+    inner = foley_model(model)
     spec = inner.row.config.latent
     if spec.codes:
         return Noise(None)
-    return dynamics_of(inner.kind.name).draw(rng, spec, takes, length, steps)
+    if isinstance(source, SeedNoise):
+        return source.draw(dynamics_of(inner.kind.name), spec, takes, length, steps)
+    return Noise(source.generate_noise(latent).float().cpu().transpose(1, 2))
 
 
-def sampler_of(model, name: str, noise: Noise) -> comfy.samplers.Sampler:
+def sampler_of(model, name: str, noise: Noise, like: Like | None = None) -> comfy.samplers.Sampler:
     """The SAMPLER of a name of the list, or the model's own, with `noise` in its steps where it
-    draws some. Raises FoleyError for a model of tokens and a sampler that removes noise."""
+    draws some; like: the take that those of tokens are near. Raises FoleyError for a model of
+    tokens and a sampler that removes noise."""
     inner = foley_model(model)
     if inner.row.config.latent.codes:
         if name != OWN:
@@ -162,7 +221,8 @@ def sampler_of(model, name: str, noise: Noise) -> comfy.samplers.Sampler:
                 f"The sampler '{name}' removes noise, but {inner.row.name} makes tokens: choose "
                 f"{OWN}."
             )
-        return TokenSampler(inner.row.sampling.temperature, noise if noise.steps else None)
+        drawn = noise if noise.steps else None
+        return TokenSampler(inner.row.sampling.temperature, like, drawn)
     if name == OWN and noise.later is not None:
         return sampler_with(noise)
     if name == OWN:
@@ -228,4 +288,4 @@ def sampled(
     return stays.put_back(done.transpose(1, 2), stays.latent).transpose(1, 2).contiguous()
 
 
-NODES = [Sampler, MaskGITSampler]
+NODES = [Sampler, Variations, MaskGITSampler]

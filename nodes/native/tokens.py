@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ...core.errors import FoleyError
 from ...core.generators import GeneratorConfig
-from ...core.sampling import Noise, Run, dynamics_of, windows_for
+from ...core.sampling import Like, Noise, Run, dynamics_of, windows_for
 from ...core.sampling.dynamics import masked_ids
 from ...core.sampling.slide import Progress, slide, spans_of
+from .own_noise import SeedNoise
 
 # Set while this sampler runs, to the window that is made: any other would take logits for
 # something else.
@@ -23,11 +24,13 @@ RUNNING = "foley_tokens"
 
 
 class TokenSampler(comfy.samplers.Sampler):
-    """MaskGIT's loop. temperature: see `core.sampling.maskgit`. noise: what is drawn for a take in
-    one window; None draws it by the seed."""
+    """MaskGIT's loop. temperature: see `core.sampling.maskgit`. like: the take of the seed that all
+    are near, if any. noise: what is drawn for a take in one window; None draws it by the seed."""
 
-    def __init__(self, temperature: float, noise: Noise | None = None) -> None:
-        self.temperature, self.noise = temperature, noise
+    def __init__(
+        self, temperature: float, like: Like | None = None, noise: Noise | None = None
+    ) -> None:
+        self.temperature, self.like, self.noise = temperature, like, noise
 
     def sample(
         self,
@@ -83,10 +86,12 @@ class TokenSampler(comfy.samplers.Sampler):
 
         spans = _spans(config, length)
         if len(spans) > 1:
-            ids = slide(make, spans, ids, latent, steps, rng, tell)
+            ids = slide(make, spans, ids, latent, steps, rng, tell, like=self.like)
         else:
-            drawn = self.noise or dynamics.draw(rng, latent, takes, length, steps)
-            ids = make(0, ids, drawn, tell)
+            own = self.noise or SeedNoise(seed, self.like).draw(
+                dynamics, latent, takes, length, steps
+            )
+            ids = make(0, ids, own, tell)
         return ids.reshape(takes, length, channels).transpose(1, 2).float()
 
     def max_denoise(self, model_wrap, sigmas) -> bool:

@@ -439,5 +439,5 @@ def test_the_list_says_what_the_command_line_says(show):
     }"""
     english, chinese = page.evaluate(ours, told)
     assert english == said
-    assert chinese[0] == "8 次击打中 7 次合拍，晚 12 毫秒；音量平稳"
+    assert chinese[0] == "8 次撞击中 7 次合拍，晚 12 毫秒；音量平稳"
     assert not any(word in text for text in chinese for word in ("undefined", "hits"))

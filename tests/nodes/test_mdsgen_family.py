@@ -50,9 +50,10 @@ def test_a_take_of_the_nodes_is_that_of_core(small, call, clip, seconds):
     guider = call(
         "PowerCosineGuider", model=model, positive=conds[0], negative=conds[1], cfg=5.0, power=0.01
     )[0]
+    from foleystage.nodes.native.own_noise import SeedNoise
     from foleystage.nodes.sample import OWN, PUBLISHED, noise_of, sampled, sampler_of, sigmas_of
 
-    noise = noise_of(model, conds[2]["samples"], 10, 3)
+    noise = noise_of(model, conds[2], 10, SeedNoise(3))
     sampler, sigmas = sampler_of(model, OWN, noise), sigmas_of(model, PUBLISHED, 10, 1.0)
     latent = sampled(guider, conds[2], sampler, sigmas, 3, noise)
     native = call("Decode", samples={**conds[2], "samples": latent}, codec=codec)[0]["waveform"][0]

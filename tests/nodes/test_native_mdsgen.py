@@ -12,6 +12,7 @@ from foleystage.core.generators import Conditions
 from foleystage.core.loading import load_network
 from foleystage.core.sampling import Windows, cfg, power_cosine, sample, schedule
 from foleystage.core.weights.minis import mini_path
+from foleystage.nodes.native.own_noise import SeedNoise
 from foleystage.nodes.sample import PUBLISHED, noise_of, sampled, sigmas_of
 from foleystage.nodes.values import KEY
 from native_helpers import relative
@@ -49,7 +50,7 @@ def core_sample(conds, guidance, steps):
 
 def native_take(guider, model, conds, sampler="dpmpp_2m"):
     sigmas = sigmas_of(model, PUBLISHED, STEPS, 1.0)
-    noise = noise_of(model, conds[2]["samples"], STEPS, 3)
+    noise = noise_of(model, conds[2], STEPS, SeedNoise(3))
     solver = comfy.samplers.sampler_object(sampler)
     return sampled(guider, conds[2], solver, sigmas, 3, noise).transpose(1, 2)
 
@@ -88,7 +89,7 @@ def test_first_order_equals_core(model, conds, call):
     guider = call("Guider", model=model, positive=conds[0], negative=conds[1], cfg=3.0)[0]
     sigmas = sigmas_of(model, PUBLISHED, 1, 1.0)
     solver = comfy.samplers.sampler_object("dpmpp_2m")
-    noise = noise_of(model, conds[2]["samples"], 1, 3)
+    noise = noise_of(model, conds[2], 1, SeedNoise(3))
     made = sampled(guider, conds[2], solver, sigmas, 3, noise).transpose(1, 2)
     assert relative(made, core_sample(conds, cfg(3.0), 1)) < 1e-3
 

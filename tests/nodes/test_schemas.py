@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_ids_are_prefixed_and_unique(nodes):
-    assert len(nodes) == 38
+    assert len(nodes) == 39
     assert all(name.startswith("FoleyStage") for name in nodes)
 
 
