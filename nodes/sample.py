@@ -156,8 +156,8 @@ class Variations(Node):
     OUTPUTS = [
         io.Noise.Output(
             "noise",
-            tooltip="For Foley Sampler. SamplerCustomAdvanced takes it too, with models that make no "
-            "tokens.",
+            tooltip="For Foley Sampler. SamplerCustomAdvanced takes it too, with models that make "
+            "no tokens.",
         )
     ]
     FOLDER = "sample"

@@ -28,6 +28,7 @@ COMFYUI, REASON = comfyui_or_reason()
 BROWSER = browser_path() and importlib.util.find_spec("playwright")
 if COMFYUI and BROWSER:
     from comfy_fixtures import server  # noqa: F401
+    from takes_page import blank, files, show  # noqa: F401 - fixtures
 else:
     collect_ignore_glob = ["test_*.py"]
 
