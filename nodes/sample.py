@@ -133,7 +133,7 @@ class Variations(Node):
     )
     INPUTS = [
         io.Int.Input(
-            "seed",
+            "take_seed",  # one called seed would be drawn anew after each run
             default=0,
             min=0,
             max=2**63 - 1,
@@ -164,8 +164,8 @@ class Variations(Node):
     ALIASES = ("more like this", "variation seed", "similar takes", "noise")
 
     @classmethod
-    def execute(cls, seed: int, like: int, variation: float) -> io.NodeOutput:
-        return io.NodeOutput(SeedNoise(seed, Like(like, variation) if like else None))
+    def execute(cls, take_seed: int, like: int, variation: float) -> io.NodeOutput:
+        return io.NodeOutput(SeedNoise(take_seed, Like(like, variation) if like else None))
 
 
 class MaskGITSampler(Node):

@@ -29,7 +29,7 @@ def like(call):
     """like(take, variation): the noise of takes like it."""
 
     def make(take, variation):
-        return call("Variations", seed=SEED, like=take, variation=variation)[0]
+        return call("Variations", take_seed=SEED, like=take, variation=variation)[0]
 
     return make
 
