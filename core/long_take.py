@@ -43,6 +43,11 @@ def _able(system: System, request: Request, task: str) -> bool:
 def _check(system: System, request: Request, task: str) -> None:
     """FoleyError for what is not made section by section."""
     sheet = request.cues
+    if request.like is not None and system.dynamics.name == "tokens":
+        raise FoleyError(
+            f"{system.name} makes takes like another at once alone: ask for ten minutes or less, "
+            "and leave --long sequential and cue sheets away."
+        )
     if not _able(system, request, task):
         if sheet is not None:
             raise FoleyError(f"The task {task} follows no cue sheet: leave one of them away.")

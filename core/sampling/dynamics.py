@@ -24,7 +24,7 @@ from . import schedule
 from .dpm_solver import dpm_solver_2m
 from .dpmpp_3m_sde import denoised_of_v, dpmpp_3m_sde, exponential_sigmas
 from .euler import euler
-from .maskgit import GumbelNoise, draw_gumbel, maskgit, mixed_gumbel
+from .maskgit import GumbelNoise, draw_gumbel, maskgit
 from .midpoint import midpoint
 from .solver import Hook, Predict, unchanged
 
@@ -48,7 +48,8 @@ class Noise:
 @dataclass(frozen=True)
 class Like:
     """New takes near one of a seed. take: its number, from 1. variation: how far from it, 0 is that
-    take and 1 has nothing of what it draws."""
+    take and 1 has nothing of it: how much of its noise is new, or of tokens which share (`remask`).
+    """
 
     take: int
     variation: float
@@ -90,27 +91,14 @@ def joined(parts: Sequence[Noise]) -> Noise:
 
 
 def mixed(near: Noise, fresh: Noise, variation: float) -> Noise:
-    """Noise of as many takes as `fresh`, each `variation` away from the one take of `near`: of the
-    same distribution as both."""
-    takes = fresh.takes
-    if not variation:
-        return joined([near] * takes)
-    first, later = fresh.first, fresh.later
-    if first is not None and near.first is not None:
-        first = mixed_normal(near.first, first, variation)
-    if isinstance(later, GumbelNoise):
-        later = GumbelNoise(
-            mixed_gumbel(near.later.tokens, later.tokens, variation),
-            mixed_gumbel(near.later.confidence, later.confidence, variation),
-        )
-    elif later is not None:
-        later = mixed_normal(near.later, later, variation)
+    """Gaussian noise of as many takes as `fresh`, each `variation` v away from the one take of
+    `near`: its correlations are sqrt(1 - v^2) with that and v with `fresh`."""
+    assert near.first is not None and fresh.first is not None, "tokens are made as `remask` says"
+    kept = math.sqrt(1 - variation**2)
+    first, later = kept * near.first + variation * fresh.first, fresh.later
+    if later is not None:
+        later = kept * near.later + variation * later
     return Noise(first, later, fresh.steps)
-
-
-def mixed_normal(near: Tensor, fresh: Tensor, variation: float) -> Tensor:
-    """Gaussian noise between two: their correlations with it are sqrt(1 - v^2) and v."""
-    return math.sqrt(1 - variation**2) * near + variation * fresh
 
 
 def draw_noise(rng: torch.Generator, takes: int, *shape: int) -> Tensor:
@@ -148,8 +136,8 @@ class Dynamics(abc.ABC):
         length: int,
         steps: int,
     ) -> Noise:
-        """Noise of takes near the one that `draw` gives to take `like.take`; take k is the same
-        however many there are."""
+        """Gaussian noise of takes near the one that `draw` gives to take `like.take`; take k is the
+        same however many there are."""
         for _ in range(like.take):
             near = self.draw(rng, latent, 1, length, steps)
         fresh = self.draw(like.fresh(rng), latent, takes, length, steps)

@@ -44,19 +44,6 @@ def draw_gumbel(
     return GumbelNoise(torch.stack(tokens), torch.stack(confidence))
 
 
-def mixed_gumbel(near: Tensor, fresh: Tensor, variation: float) -> Tensor:
-    """Standard Gumbel noise of the shape of `fresh` between two, as `dynamics.mixed_normal` is of
-    their normal scores, so that it stays standard Gumbel noise."""
-    made = []
-    for one in fresh:  # float64 of one take at a time
-        scores = (torch.special.ndtri((-(-part.double()).exp()).exp()) for part in (near[0], one))
-        kept, new = scores
-        score = math.sqrt(1 - variation**2) * kept + variation * new
-        # From -log_ndtr, as ndtr rounds to 1 where noise is high.
-        made.append((-(-torch.special.log_ndtr(score)).log()).to(fresh))
-    return torch.stack(made)
-
-
 def masked_after(step: int, steps: int, at_first: int, now: int) -> int:
     """Tokens that are masked after a step, counted from 0: the cosine schedule, at least one fewer
     than `now`, and none before the last step only where no more are left."""

@@ -14,6 +14,7 @@ from .dynamics import Dynamics, Like, Noise, Run, dynamics_of, masked_ids
 from .euler import euler
 from .guidance import CONDITIONAL, Guidance, Guided
 from .known import Known, Start
+from .remask import fill_like
 from .slide import Progress, slide
 from .windows import Piece, Windows, pieces_of
 
@@ -91,6 +92,31 @@ def sample(
             known.check(dynamics, takes, *generator.latent_shape(conditions.seconds))
             start, known = known.ids(generator.config.latent.codes), None
         pieces = pieces_of(generator, given, conditions.seconds, windows)
+        if like is not None:
+            rng = rng or torch.Generator().manual_seed(seed or 0)
+            spec, length = generator.config.latent, generator.latent_shape(conditions.seconds)[0]
+            ids = masked_ids(spec, takes, length).to(weight.device)
+            ids = ids if start is None else start.latent.to(ids).expand(ids.shape)
+
+            def fill(rng: torch.Generator, ids: Tensor) -> Tensor:
+                return sample(
+                    generator,
+                    conditions,
+                    guidance,
+                    solver=solver,
+                    steps=steps,
+                    temperature=temperature,
+                    rng=rng,
+                    takes=len(ids),
+                    windows=windows,
+                    batched=batched,
+                    start=Start(ids),
+                    edit=edit,
+                    progress=progress,
+                    cancelled=cancelled,
+                )
+
+            return fill_like(fill, rng, like, ids, spec, steps, slid=len(pieces) > 1)
         if len(pieces) > 1:
             rng = rng or torch.Generator().manual_seed(seed or 0)
             ids = masked_ids(generator.config.latent, takes, pieces[-1].span.stop).to(weight.device)
@@ -103,7 +129,7 @@ def sample(
                 "edit": edit,
                 "cancelled": cancelled,
             }
-            return _slid(generator, conditions, pieces, ids, steps, rng, like, progress, options)
+            return _slid(generator, conditions, pieces, ids, steps, rng, progress, options)
     guided = Guided(
         generator,
         conditions,
@@ -176,7 +202,6 @@ def _slid(
     ids: Tensor,
     steps: int,
     rng: torch.Generator,
-    like: Like | None,
     progress: Progress | None,
     options: Mapping[str, Any],
 ) -> Tensor:
@@ -198,8 +223,7 @@ def _slid(
             **options,
         )
 
-    spans = [piece.span for piece in pieces]
-    return slide(make, spans, ids, latent, steps, rng, progress, like=like)
+    return slide(make, [piece.span for piece in pieces], ids, latent, steps, rng, progress)
 
 
 def _solver_of(dynamics: Dynamics, solver: str | None) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..generators.base import GeneratorConfig, LatentSpec
-from .dynamics import Like, Noise, dynamics_of, mixed
+from .dynamics import Noise, dynamics_of
 
 Progress = Callable[[int, int], None]
 Make = Callable[[int, Tensor, Noise, Progress], Tensor]
@@ -33,26 +33,21 @@ def slide(
     steps: int,
     rng: torch.Generator,
     progress: Progress | None = None,
-    *,
-    like: Like | None = None,
 ) -> Tensor:
     """Ids of long takes, of which those that are known stay.
 
     make(index, ids, noise, progress): the ids of a window. ids: those of the whole takes, `[B, N]`
     or `[B, N, C]`; `noise` says how many steps the window takes. What a window draws depends on the
-    take and on the windows before it alone. like: takes near one of the generator.
+    take and on the windows before it alone.
     """
     ids = ids.clone()
-    tokens = dynamics_of("tokens")
-    own = _own(rng if like is None else like.fresh(rng), len(ids))
-    near = [] if like is None else _own(rng, like.take)[-1:]
+    seeds = torch.randint(2**62, (len(ids),), generator=rng).tolist()
+    own = [torch.Generator().manual_seed(seed) for seed in seeds]
     new = [after.stop - span.stop for span, after in zip(spans, spans[1:])]
     counts = [steps, *(math.ceil(steps * count / max(new)) for count in new)]
     for index, (span, count) in enumerate(zip(spans, counts, strict=True)):
         length, before = span.stop - span.start, sum(counts[:index])
-        noise = tokens.draw_each(own, latent, length, count)
-        if like is not None:
-            noise = mixed(tokens.draw_each(near, latent, length, count), noise, like.variation)
+        noise = dynamics_of("tokens").draw_each(own, latent, length, count)
 
         def tell(step: int, _: int, before: int = before) -> None:
             if progress is not None:
@@ -60,9 +55,3 @@ def slide(
 
         ids[:, span] = make(index, ids[:, span], noise, tell)
     return ids
-
-
-def _own(rng: torch.Generator, takes: int) -> list[torch.Generator]:
-    """A generator for each take, the same however many there are."""
-    seeds = torch.randint(2**62, (takes,), generator=rng).tolist()
-    return [torch.Generator().manual_seed(seed) for seed in seeds]

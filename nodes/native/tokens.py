@@ -15,8 +15,8 @@ from ...core.errors import FoleyError
 from ...core.generators import GeneratorConfig
 from ...core.sampling import Like, Noise, Run, dynamics_of, windows_for
 from ...core.sampling.dynamics import masked_ids
+from ...core.sampling.remask import fill_like
 from ...core.sampling.slide import Progress, slide, spans_of
-from .own_noise import SeedNoise
 
 # Set while this sampler runs, to the window that is made: any other would take logits for
 # something else.
@@ -67,7 +67,7 @@ class TokenSampler(comfy.samplers.Sampler):
 
             def predict(ids: Tensor, share: float) -> Tensor:
                 x = ids.flatten(1).float()[:, None].expand(-1, latent.codes, -1)
-                sigma = torch.full((takes,), 1 - share, device=ids.device)
+                sigma = torch.full((len(ids),), 1 - share, device=ids.device)
                 logits = model_wrap(x, sigma, model_options=options, seed=seed)
                 return logits.transpose(1, 2).reshape(*ids.shape, latent.codes)
 
@@ -85,13 +85,17 @@ class TokenSampler(comfy.samplers.Sampler):
                 callback(step - 1, x, x, steps)
 
         spans = _spans(config, length)
-        if len(spans) > 1:
-            ids = slide(make, spans, ids, latent, steps, rng, tell, like=self.like)
+
+        def fill(rng: torch.Generator, ids: Tensor) -> Tensor:
+            if len(spans) > 1:
+                return slide(make, spans, ids, latent, steps, rng, tell)
+            drawn = self.noise or dynamics.draw(rng, latent, len(ids), length, steps)
+            return make(0, ids, drawn, tell)
+
+        if self.like is None:
+            ids = fill(rng, ids)
         else:
-            own = self.noise or SeedNoise(seed, self.like).draw(
-                dynamics, latent, takes, length, steps
-            )
-            ids = make(0, ids, own, tell)
+            ids = fill_like(fill, rng, self.like, ids, latent, steps, slid=len(spans) > 1)
         return ids.reshape(takes, length, channels).transpose(1, 2).float()
 
     def max_denoise(self, model_wrap, sigmas) -> bool:

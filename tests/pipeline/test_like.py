@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from foleystage.core.errors import FoleyError
 from foleystage.core.loading import load_model
 from foleystage.core.pipeline import generate
 from foleystage.core.request import Request
@@ -51,3 +52,9 @@ def test_sections_are_like_those_of_that_take(clip):
     assert all(torch.equal(take, third) for take in same)
     near = generate(clip, system, replace(whole, like=3)).waveforms
     assert not torch.equal(near[0], third)
+
+
+def test_sections_of_tokens_are_like_no_other(clip):
+    asked = replace(SHORT, seconds=None, long="sequential", like=3)
+    with pytest.raises(FoleyError, match="at once alone"):
+        generate(clip, load_model("specmaskfoley_mini"), asked)
