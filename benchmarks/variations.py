@@ -1,6 +1,6 @@
 """How like a take those are that are made like it, by how far they are from it.
 
-    python benchmarks/variations.py [--models NAME ...] [--clips 16]
+    python benchmarks/variations.py [--models NAME ...] [--clips 12]
 
 Of hard held-out scenes of 4 s, as an artist makes them: take 3 of a seed, then two takes like it at
 each variation. Distances to take 3 are in parts of those at variation 1, which has nothing of it:
@@ -23,7 +23,7 @@ TAKE = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
-    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--first", type=int, default=2000, help="seed of the first scene")
     options = parser.parse_args()
     torch.set_num_threads(1)
