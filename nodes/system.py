@@ -16,7 +16,7 @@ from ..core.encoders.cache import FeatureCache
 from ..core.errors import CancelCheck, FoleyError
 from ..core.generators import Conditions
 from ..core.plan import Plan
-from ..core.sampling import Known, Long, Noise, dynamics_of
+from ..core.sampling import Known, Like, Long, Noise, dynamics_of
 from ..core.sampling.dynamics import Dynamics
 from ..core.system import System
 from .choices import require
@@ -25,6 +25,7 @@ from .native.guider import guider_of
 from .native.latents import empty_latent, with_known
 from .native.managed import Managed
 from .native.model import foley_model
+from .native.own_noise import SeedNoise
 from .native.tokens import ids_of
 from .sample import PUBLISHED, noise_of, sampled, sampler_of, sigmas_of
 from .widgets import OWN, OWN_SCALE
@@ -93,6 +94,7 @@ class GraphSystem(System):
         noise: Noise | None = None,
         rng: torch.Generator | None = None,
         long: Long | None = None,
+        like: Like | None = None,
         cfg: float | None = None,
         steps: int | None = None,
         known: Known | None = None,
@@ -114,7 +116,7 @@ class GraphSystem(System):
         steps = row.sampling.steps if steps is None else steps
         latent = empty_latent(row.config, seconds, seconds, start=0.0, takes=takes)
         seed = 0 if rng is None else rng.initial_seed()
-        noise = noise or noise_of(model, latent["samples"], steps, seed)
+        noise = noise or noise_of(model, latent, steps, SeedNoise(seed, like))
         latent = with_known(latent, Plan(conditions, known), None)
         if known is not None:
             frames = known.frames.to(latent["samples"].device)
@@ -122,7 +124,7 @@ class GraphSystem(System):
         made = sampled(
             guider_of(model, positive, negative, OWN_SCALE if cfg is None else cfg),
             latent,
-            sampler_of(model, OWN, noise),
+            sampler_of(model, OWN, noise, like),
             sigmas_of(model, PUBLISHED, steps, 1.0),
             seed,
             noise,
