@@ -128,7 +128,7 @@ def help_page(node: Any, entry: dict[str, Any], old: str, locale: str = "en") ->
         own_words(old),
         f"![{entry['display_name']}](images/{schema.node_id}.webp)",
         f"## {words['Inputs']}\n\n{_inputs(schema, entry, words)}" if schema.inputs else "",
-        f"## {words['Outputs']}\n\n{_outputs(schema, entry, words)}",
+        f"## {words['Outputs']}\n\n{_outputs(schema, entry, words)}" if schema.outputs else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
