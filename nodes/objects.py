@@ -157,7 +157,11 @@ class Stem(Node):
     ABOUT = "Takes one part out of stems, to hear it alone or to change it by itself."
     INPUTS = [
         common.Stems.Input("stems", tooltip="From Foley Objects or Foley Long Take."),
-        widgets.count("number", "Which stem, from 1, in the order of the objects."),
+        widgets.count(
+            "number",
+            "Which stem, from 1, in the order of the objects; of Foley Long Take the picture comes "
+            "first.",
+        ),
     ]
     OUTPUTS = [
         io.Audio.Output("audio", tooltip="All takes of the stem."),
