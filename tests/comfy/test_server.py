@@ -24,7 +24,7 @@ NODES = (
     "MultiCFGGuider StreamGuider GuidanceTerm "
     "CombineGuidance RescaleGuidance Sampler MaskGITSampler Decode EncodeAudio Mux Mix Plot Takes "
     "Timeline Example Task LoadBackbone LoadBridge ApplyControl LongTake Object ObjectTakes Stem "
-    "SaveStems"
+    "SaveStems Variations"
 ).split()
 
 
