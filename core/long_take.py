@@ -154,7 +154,8 @@ def layers_of(
         return [Layer(source, request, task, sheet, numbers)]
     own: dict[tuple[str, str], list[Hit]] = {}
     for hit in sheet.hits:
-        own.setdefault((hit.material, hit.reference), []).append(hit)
+        sound = ("", "") if hit.removed else (hit.material, hit.reference)
+        own.setdefault(sound, []).append(hit)
     plain = own.pop(("", ""), [])
     layers = [Layer(source, request, task, replace(sheet, hits=tuple(plain)), numbers)]
     for (material, reference), hits in own.items():

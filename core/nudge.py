@@ -1,4 +1,5 @@
-"""Hits by hand for systems whose picture cannot say them: a nudge, not a promise.
+"""Hits by hand for systems whose picture cannot say them: a nudge, not a promise. Systems that are
+told their hits need it for those that are removed alone, and seldom.
 
 The take is made as the picture has it. Where a hit is missing, or heard though it was removed, a
 short range is made anew several times in the context of the rest (inpainting), and once around a
@@ -31,11 +32,13 @@ material takes the place of the words."""
 @dataclass(frozen=True)
 class WantedHits:
     """Times in seconds. heard: of all hits; own: those with a material of their own, and it;
-    removed: hits that are not to be heard."""
+    removed: hits that are not to be heard. told: the system is told its hits, so none of them is
+    missing."""
 
     heard: Sequence[float]
     own: Sequence[tuple[float, str]] = ()
     removed: Sequence[float] = ()
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def nudge(
 def _ranges(onsets: np.ndarray, wanted: WantedHits, new: float, seconds: float) -> list[_Range]:
     """What has to be made anew, in order; ranges that overlap are one, but for their material."""
     own = dict(wanted.own)
-    missing = [t for t in wanted.heard if not (np.abs(onsets - t) <= TOLERANCE).any()]
+    missing = [] if wanted.told else [t for t in wanted.heard if _silent_at(t, onsets)]
     ghosts = [t for t in wanted.removed if (np.abs(onsets - t) <= _REMOVED).any()]
     marks = sorted({*missing, *ghosts, *own})
     ranges: list[_Range] = []
@@ -95,6 +98,10 @@ def _ranges(onsets: np.ndarray, wanted: WantedHits, new: float, seconds: float) 
         else:
             ranges.append(one)
     return ranges
+
+
+def _silent_at(time: float, onsets: np.ndarray) -> bool:
+    return not bool((np.abs(onsets - time) <= TOLERANCE).any())
 
 
 def _score(sound: Tensor, rate: int, part: _Range, wanted: WantedHits) -> float:

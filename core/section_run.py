@@ -228,7 +228,7 @@ class _Run:
         noise = self._drawn(section, layer.numbers)
         latent = self._sample(planned, told, noise, lambda done, _: self._show(index, done))
         sound = system.decode(latent)
-        if hits is not None and not system.places_hits:
+        if hits and (not system.places_hits or any(hit.removed for hit in hits)):
             latent, sound = self._nudged(index, latent, sound, video)
         return Made(latent, sound, video.chance, video.seconds)
 
@@ -270,19 +270,20 @@ class _Run:
         """Each take with its hits brought to where they are wanted."""
         section, system, request = self._sections[index], self._system, self._layer.request
         hits = self._hits[index] or []
-        heard = [hit for hit in hits if not hit.removed]
+        heard, told = [hit for hit in hits if not hit.removed], system.places_hits
         wanted = WantedHits(
             [hit.time for hit in heard],
-            [(hit.time, hit.material) for hit in heard if hit.material],
+            [(hit.time, hit.material) for hit in heard if hit.material and not told],
             [hit.time for hit in hits if hit.removed],
+            told,
         )
         # Noise of no take: what is tried has its own.
         tried = count(MOST_TAKES + 1)
 
         def sample(known: KnownLatent, material: str, tries: int) -> Tensor:
-            told = self._told[index]
-            told = replace(told, prompt=material) if material else told
-            words, negative = self._script.streams(told)
+            now = self._told[index]
+            now = replace(now, prompt=material) if material else now
+            words, negative = self._script.streams(now)
             planned = plan(
                 "edit",
                 Conditions({**video.streams, **words}, self.window, negative),
@@ -293,7 +294,7 @@ class _Run:
             numbers = [next(tried) for _ in range(tries)]
             place = system.config, self._dynamics, section
             noise = noise_of(*place, request.seed, numbers, self._steps)
-            return self._sample(planned, told, noise)
+            return self._sample(planned, now, noise)
 
         new = section.known / self._rate
         made = [

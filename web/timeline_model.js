@@ -5,6 +5,9 @@ import {
 } from "./cue_sheet.js";
 import { clamp, milliseconds, snapEither, TimeLine } from "./time_line.js";
 
+// Seconds that an edge of a range lies before the hit that it snaps to, which then is inside.
+const AHEAD = 0.08;
+
 // The shortest range, the length of one that no pointer draws, and how near a hit is to the one
 // that was seen, in seconds.
 const SHORTEST = 0.01;
@@ -221,9 +224,10 @@ export class TimelineModel extends TimeLine {
 
   // What a moment snaps to: hits that were seen, and for ranges also hits and edges of others.
   places(lane, but = null) {
-    const places = (this.seen ?? []).map((hit) => hit.time);
-    if (!RANGES.includes(lane)) return places;
-    for (const hit of this.hits) if (!hit.removed) places.push(hit.time);
+    const seen = (this.seen ?? []).map((hit) => hit.time);
+    if (!RANGES.includes(lane)) return seen;
+    const hits = this.hits.filter((hit) => !hit.removed).map((hit) => hit.time);
+    const places = [...seen, ...hits].map((time) => Math.max(time - AHEAD, 0));
     for (const other of RANGES) {
       for (const one of this.sheet[other]) if (one !== but) places.push(one.start, one.end);
     }

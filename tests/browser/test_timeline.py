@@ -138,9 +138,9 @@ def test_ranges_are_dragged_by_edges_and_middle_and_never_overlap(page, drawn, r
     assert new["take"] == 3 and new["start"] == pytest.approx(3.2, abs=lanes.near)
     page.locator(".foley-timeline [data-name=take]").fill("7")
     assert lanes.sheet["takes"][2]["take"] == 7
-    # An edge snaps to a hit, not with Shift.
-    lanes.drag(lanes.at("takes", 0.2), lanes.at("takes", HITS[0], off=4))
-    assert lanes.sheet["takes"][0]["start"] == HITS[0]
+    # An edge snaps to just before a hit, which is then inside.
+    lanes.drag(lanes.at("takes", 0.2), lanes.at("takes", HITS[0] - 0.08, off=4))
+    assert lanes.sheet["takes"][0]["start"] == pytest.approx(HITS[0] - 0.08, abs=1e-3)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

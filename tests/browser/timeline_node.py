@@ -32,7 +32,7 @@ class Probe(io.ComfyNode):
         events = bumps(list(HITS), list(STRENGTHS), round(50 * SECONDS))
         streams = {"sync": sync_from_events(events)[None]}
         features = EncodedFeatures(
-            "video", "mini", streams, 0.0, SECONDS, SECONDS, chance=events[:, 0]
+            "video", "mini_video_encoder", streams, 0.0, SECONDS, SECONDS, chance=events[:, 0]
         )
         noise = torch.Generator().manual_seed(0)
         sound = torch.zeros(1, round(SECONDS * RATE))
