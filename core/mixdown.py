@@ -1,7 +1,7 @@
 """From the sound of the sections to takes: which take is heard when, layers, level and place.
 
 It goes through the sound once, in pieces, so that the length costs no memory, and nothing that
-comes later changes what is before.
+comes later changes what is before. What is told otherwise has a level of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .media.spool import Spool
 from .request import Request
 
 FADE_SECONDS = 0.02  # from one take to another, and into silence
-FIRST_SECONDS = 8.0  # that are brought to the loudness by themselves
+FIRST_SECONDS = 8.0  # of what is told alike, that are brought to the loudness by themselves
 _PIECE_SECONDS = 1.0
 
 
@@ -73,18 +73,20 @@ def mixdown(
     chosen = [None] if sheet.takes else list(range(len(numbers)))
     size = len(chosen), layers[0].shape[1], length
     spool, stems = Spool(*size), [Spool(*size) for _ in layers] if request.stems else []
-    first = min([FIRST_SECONDS, *(border for border in sheet.borders if border > 0)])
+    starts = [0, *(round(one * rate) for one in sheet.borders if 0 < one * rate < length)]
+    pieces = _pieces([*starts, length], round(FIRST_SECONDS * rate), round(_PIECE_SECONDS * rate))
     meters = []
     for take, index in enumerate(chosen):
         track = _Track(spool, stems, take, rate, request, sheet)
-        for start, stop in _pieces(length, round(first * rate), round(_PIECE_SECONDS * rate)):
+        for start, stop in pieces:
             whole = [layer[..., start:stop] for layer in layers]
             if index is None:
                 gains = take_gains(sheet, numbers, rate, start, stop - start)
-                pieces = [(gains[:, None] * one).sum(0) for one in whole]
+                parts = [(gains[:, None] * one).sum(0) for one in whole]
             else:
-                pieces = [one[index] for one in whole]
-            track.add(pieces, start, is_all=stop - start == length)
+                parts = [one[index] for one in whole]
+            is_new = start in starts[1:]
+            track.add(parts, start, is_new=is_new, is_all=stop - start == length)
         track.finish()
         meters.append(track.meter.integrated)
     return Mixed(spool.waveforms(), tuple(meters), tuple(stem.waveforms() for stem in stems))
@@ -110,9 +112,11 @@ class _Track:
         self._place = self._first = round(request.offset / 1000 * rate)
         self.meter = LoudnessMeter(rate)
 
-    def add(self, layers: Sequence[Tensor], start: int, *, is_all: bool) -> None:
-        """The next samples `[C, n]` of each layer, from sample `start` on. is_all: there are no
-        others."""
+    def add(self, layers: Sequence[Tensor], start: int, *, is_new: bool, is_all: bool) -> None:
+        """The next samples `[C, n]` of each layer, from sample `start` on. is_new: they are told
+        otherwise than what was before; is_all: there are no others."""
+        if is_new:
+            self._leveller.restart()
         sound = torch.stack(list(layers)).sum(0)
         curve = level_gain(self._sheet, self._rate, start, sound.shape[-1])
         gains = self._leveller.gains(sound)
@@ -138,9 +142,13 @@ class _Track:
             self.meter.add(sound)
 
 
-def _pieces(length: int, first: int, step: int) -> list[tuple[int, int]]:
-    edges = [0, *range(min(first, length), length, step), length]
-    return [(one, other) for one, other in zip(edges, edges[1:]) if other > one]
+def _pieces(edges: Sequence[int], first: int, step: int) -> list[tuple[int, int]]:
+    """Each part between two edges: `first` samples of it in one piece, and the rest in steps."""
+    pieces = []
+    for start, stop in zip(edges, edges[1:]):
+        inside = [start, *range(min(start + first, stop), stop, step), stop]
+        pieces += [(one, other) for one, other in zip(inside, inside[1:]) if other > one]
+    return pieces
 
 
 def take_gains(

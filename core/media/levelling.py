@@ -23,6 +23,7 @@ from .loudness import (
     true_peak,
 )
 
+_RISE_SECONDS = 0.03  # from the gain of one sound to that of another
 PEAK = 10 ** (-1.2 / 20)  # of samples, so that the true peak stays below -1 dBFS as a rule
 
 
@@ -73,6 +74,12 @@ class Leveller:
         self._meter = LoudnessMeter(sample_rate)
         self._peak = 0.0
         self._gain: float | None = None  # None: nothing was heard yet
+        self._before: float | None = None  # of the sound before this one
+
+    def restart(self) -> None:
+        """What follows is another sound, at a level of its own."""
+        self._meter, self._peak = LoudnessMeter(self._rate), 0.0
+        self._before, self._gain = self._gain or self._before, None
 
     def __call__(self, piece: Tensor) -> Tensor:
         """The next piece, float [C, n], scaled."""
@@ -80,17 +87,19 @@ class Leveller:
 
     def gains(self, piece: Tensor) -> Tensor:
         """What the next piece, float [C, n], is scaled by, [n] or a single number."""
-        one = torch.tensor(1.0)
-        if self._loudness is None or not piece.shape[-1]:
-            return one
-        if self._gain is None:
+        length = piece.shape[-1]
+        if self._loudness is None or not length:
+            return torch.tensor(1.0)
+        if self._gain is not None:
+            before, self._gain = self._gain, self._wanted() or self._gain
             self._add(piece)
-            self._gain = self._wanted()
-            return one if self._gain is None else torch.tensor(self._gain)
-        before, self._gain = self._gain, self._wanted() or self._gain
+            return _ramp(before, self._gain, length, length)
         self._add(piece)
-        ramp = torch.linspace(0, 1, piece.shape[-1] + 1)[1:]
-        return torch.lerp(torch.tensor(before), torch.tensor(self._gain), ramp)
+        self._gain = self._wanted()
+        before, now = self._before or 1.0, self._gain or self._before or 1.0
+        if self._before is None:
+            return torch.tensor(now)
+        return _ramp(before, now, round(_RISE_SECONDS * self._rate), length)
 
     def _add(self, piece: Tensor) -> None:
         self._meter.add(piece)
@@ -103,6 +112,12 @@ class Leveller:
             return None
         gain = 10 ** (min(self._loudness - measured, MAX_GAIN_DB) / 20)
         return min(gain, PEAK / self._peak * 10 ** (LIMIT_DB / 20))
+
+
+def _ramp(start: float, stop: float, size: int, length: int) -> Tensor:
+    """From one gain to another in `size` samples, `[length]`."""
+    share = (torch.arange(1, length + 1) / size).clamp(max=1)
+    return torch.lerp(torch.tensor(start), torch.tensor(stop), share)
 
 
 class PieceLimiter:
