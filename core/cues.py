@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
+
 from .errors import FoleyError
 from .media.files import write_beside
 from .weights.schema import Unfit, Within, fitted, fitted_to, parse_json, read_json
@@ -313,18 +315,13 @@ def _shifted_levels(levels: Sequence[Level], start: float) -> tuple[Level, ...]:
     if not start:
         return tuple(levels)
     after = [replace(one, time=one.time - start) for one in levels if one.time > start]
-    return (Level(0.0, gain_at(levels, start)), *after) if levels else ()
+    return (Level(0.0, float(gain_at(levels, start))), *after) if levels else ()
 
 
-def gain_at(levels: Sequence[Level], time: float) -> float:
-    """Decibels of a level curve at a time."""
-    before = [one for one in levels if one.time <= time]
-    after = [one for one in levels if one.time > time]
-    if not before or not after:
-        return (before or after)[-1 if before else 0].gain if levels else 0.0
-    one, other = before[-1], after[0]
-    share = (time - one.time) / (other.time - one.time)
-    return one.gain + share * (other.gain - one.gain)
+def gain_at(levels: Sequence[Level], times: np.ndarray | float) -> np.ndarray:
+    """Decibels of a level curve at some times."""
+    curve = levels or (Level(0.0, 0.0),)
+    return np.interp(np.asarray(times), [one.time for one in curve], [one.gain for one in curve])
 
 
 def _written(entry: Any) -> dict[str, Any]:

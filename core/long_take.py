@@ -4,7 +4,7 @@ the disk, then mixed."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from torch import Tensor
@@ -13,7 +13,7 @@ from .cues import CueSheet, Hit
 from .encoders.cache import FeatureCache
 from .errors import CancelCheck, FoleyError
 from .media import Source
-from .media.mixing import MIX_TITLE
+from .media.mixing import stem_titles
 from .media.probe import VideoInfo
 from .mixdown import Raw, mixdown
 from .request import SEQUENTIAL, Clock, Request, Takes
@@ -116,21 +116,10 @@ def generate_long(
     mixed = mixdown(sounds, rate, layers[0].numbers, request, sheet)
     clock("finishing")
     made = mixed.waveforms.shape[-1] / rate
-    stems = dict(zip(_titles(layers), mixed.stems))
+    stems = dict(zip(stem_titles([layer.title for layer in layers]), mixed.stems))
     return Takes(
         mixed.waveforms, rate, request.start, made, chance, mixed.loudness, clock.stages, stems
     )
-
-
-def _titles(layers: Sequence[Layer]) -> list[str]:
-    """What the layers are called, each otherwise, and none as the mix."""
-    titles = [MIX_TITLE]
-    for layer in layers:
-        title, number = layer.title, 2
-        while title in titles:
-            title, number = f"{layer.title} {number}", number + 1
-        titles.append(title)
-    return titles[1:]
 
 
 def _sheet(request: Request, info: VideoInfo | None, seconds: float) -> CueSheet:

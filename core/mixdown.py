@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .cues import CueSheet
+from .cues import CueSheet, gain_at
 from .media import finish, limit
 from .media.finish import FULL, not_finite
 from .media.levelling import PEAK, Leveller, LoudnessMeter, PieceLimiter
@@ -119,17 +119,21 @@ class _Track:
             self._leveller.restart()
         sound = torch.stack(list(layers)).sum(0)
         curve = level_gain(self._sheet, self._rate, start, sound.shape[-1])
+        if is_all and not self._stems:
+            return self._add_all(sound, curve)
         gains = self._leveller.gains(sound)
         gains = gains if curve is None else gains * curve
         for stem, layer in zip(self._stems, layers):
             stem.write(self._take, self._first + start, layer * gains)
         if is_all:
-            # As of a take that is made at once.
-            seconds = sound.shape[-1] / self._rate
-            sound = finish(sound, self._rate, seconds, loudness=self._loudness)
-            self._write(sound if curve is None else limit(sound * curve, self._rate, PEAK))
-            return
+            return self._add_all(sound, curve)
         self._write(self._limiter(sound * gains))
+
+    def _add_all(self, sound: Tensor, curve: Tensor | None) -> None:
+        """As of a take that is made at once."""
+        seconds = sound.shape[-1] / self._rate
+        sound = finish(sound, self._rate, seconds, loudness=self._loudness)
+        self._write(sound if curve is None else limit(sound * curve, self._rate, PEAK))
 
     def finish(self) -> None:
         """The last samples."""
@@ -169,12 +173,7 @@ def level_gain(sheet: CueSheet, rate: int, first: int, count: int) -> Tensor | N
     if not (sheet.levels or sheet.mutes):
         return None
     time = (np.arange(first, first + count) + 0.5) / rate
-    gain = np.ones(count)
-    if sheet.levels:
-        decibels = np.interp(
-            time, [one.time for one in sheet.levels], [one.gain for one in sheet.levels]
-        )
-        gain = 10 ** (decibels / 20)
+    gain = 10 ** (gain_at(sheet.levels, time) / 20)
     for one in sheet.mutes:
         # It is silent from its start on, so the fades lie around it.
         half = FADE_SECONDS / 2

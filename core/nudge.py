@@ -81,8 +81,8 @@ def nudge(
 def _ranges(onsets: np.ndarray, wanted: WantedHits, new: float, seconds: float) -> list[_Range]:
     """What has to be made anew, in order; ranges that overlap are one, but for their material."""
     own = dict(wanted.own)
-    missing = [] if wanted.told else [t for t in wanted.heard if _silent_at(t, onsets)]
-    ghosts = [t for t in wanted.removed if (np.abs(onsets - t) <= _REMOVED).any()]
+    missing = [] if wanted.told else [t for t in wanted.heard if not _is_near(t, onsets, TOLERANCE)]
+    ghosts = [t for t in wanted.removed if _is_near(t, onsets, _REMOVED)]
     marks = sorted({*missing, *ghosts, *own})
     ranges: list[_Range] = []
     for time in marks:
@@ -100,8 +100,8 @@ def _ranges(onsets: np.ndarray, wanted: WantedHits, new: float, seconds: float) 
     return ranges
 
 
-def _silent_at(time: float, onsets: np.ndarray) -> bool:
-    return not bool((np.abs(onsets - time) <= TOLERANCE).any())
+def _is_near(time: float, onsets: np.ndarray, within: float) -> bool:
+    return bool((np.abs(onsets - time) <= within).any())
 
 
 def _score(sound: Tensor, rate: int, part: _Range, wanted: WantedHits) -> float:
@@ -113,7 +113,7 @@ def _score(sound: Tensor, rate: int, part: _Range, wanted: WantedHits) -> float:
 
     found, true = inside(detect_onsets(sound[0], rate)), inside(wanted.heard)
     matching = match_onsets(found, true)
-    ghosts = sum(bool((np.abs(found - t) <= _REMOVED).any()) for t in inside(wanted.removed))
+    ghosts = sum(_is_near(t, found, _REMOVED) for t in inside(wanted.removed))
     late = float(np.abs(matching.offsets_ms).mean()) / 1e4 if matching.matched else 0.0
     return matching.f1 - ghosts - late
 

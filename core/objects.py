@@ -11,7 +11,7 @@ from torch import Tensor
 from .cues import CueSheet
 from .errors import CancelCheck, FoleyError
 from .media import ImageFrames, Source
-from .media.mixing import MIX_TITLE, MOST_STEMS
+from .media.mixing import MOST_STEMS, stem_titles
 from .media.placing import path_of, placed
 from .mixdown import mixdown
 from .pipeline import generate
@@ -51,7 +51,8 @@ def generate_objects(
     """
     if not 1 <= len(objects) <= MOST_STEMS:
         raise FoleyError(f"There are {len(objects)} objects: give 1 to {MOST_STEMS}.")
-    titles = _titles(objects)
+    names = [one.title or one.prompt.strip() or f"object {k}" for k, one in enumerate(objects, 1)]
+    titles = stem_titles(names)
     masks = [one.mask.images[..., 0] for one in objects]
     paths = [
         path_of(mask, one.mask.fps, f"The mask of {title}")
@@ -86,12 +87,3 @@ def generate_objects(
     )
     stems = dict(zip(titles, mixed.stems))
     return replace(made, waveforms=mixed.waveforms, loudness=mixed.loudness, stems=stems)
-
-
-def _titles(objects: Sequence[VideoObject]) -> list[str]:
-    """A title for each, of its own: as given, its prompt, or its number."""
-    titles = [MIX_TITLE]
-    for number, one in enumerate(objects, 1):
-        title = one.title or one.prompt.strip() or f"object {number}"
-        titles.append(title if title not in titles else f"{title} {number}")
-    return titles[1:]

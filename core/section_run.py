@@ -175,7 +175,7 @@ class _Run:
 
     def __iter__(self) -> Iterator[tuple[Section, Made]]:
         missing = [k for k in range(len(self._sections)) if not self._kept.has(k)]
-        seen = self._seen([self._sections[k] for k in missing])
+        seen = self._seen([self._sections[k] for k in missing]) if missing else iter(())
         before: Made | None = None
         for index, section in enumerate(self._sections):
             made = None if index in missing else self._kept.read(index)
@@ -324,8 +324,11 @@ class _Run:
         if self._layer.sheet.hits is None:
             return None
         start = section.start / self._rate
-        moved = (replace(hit, time=hit.time - start) for hit in self._layer.sheet.hits)
-        return [hit for hit in moved if -_NEAR <= hit.time <= self.window + _NEAR]
+        return [
+            replace(hit, time=hit.time - start)
+            for hit in self._layer.sheet.hits
+            if -_NEAR <= hit.time - start <= self.window + _NEAR
+        ]
 
     def _seen(self, sections: Sequence[Section]) -> Iterator[EncodedVideo]:
         """What each section is conditioned on of the picture."""

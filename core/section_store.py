@@ -37,12 +37,11 @@ class SectionStore:
         self._store, self._keys, self._codes = store, keys, codes
 
     def has(self, index: int) -> bool:
-        """Whether it is there; it may be gone when it is read."""
-        return self._store is not None and bool(self._keys) and self._read(index) is not None
-
-    def read(self, index: int) -> Made | None:
-        """None where it is not there."""
-        return self._read(index) if self._store is not None and self._keys else None
+        """Whether it seems to be there; it may be gone or damaged when it is read."""
+        store = self._store
+        if store is None or not self._keys:
+            return False
+        return all(store.has(key) for key in self._parts(index))
 
     def write(self, index: int, made: Made) -> None:
         """Keeps it where there is room."""
@@ -52,14 +51,14 @@ class SectionStore:
         chance = torch.zeros(0) if made.chance is None else made.chance.float().cpu()
         seen = torch.cat([torch.tensor([made.seconds]), chance])
         parts = latent, made.sound, seen[None, None]
-        for name, values in zip(_PARTS, parts, strict=True):
-            key = content_key(self._keys[index], name)
+        for key, values in zip(self._parts(index), parts, strict=True):
             self._store.keep(key, Features(values.float().contiguous(), 0.0))
 
-    def _read(self, index: int) -> Made | None:
-        assert self._store is not None
-        keys = [content_key(self._keys[index], name) for name in _PARTS]
-        found = [self._store.find(key) for key in keys]
+    def read(self, index: int) -> Made | None:
+        """None where it is not there."""
+        if self._store is None or not self._keys:
+            return None
+        found = [self._store.find(key) for key in self._parts(index)]
         if any(one is None for one in found):
             return None
         latent, sound, seen = (one.values for one in found if one is not None)
@@ -68,6 +67,10 @@ class SectionStore:
             latent = latent[..., 0] if latent.shape[-1] == 1 else latent
         chance = seen[0, 0, 1:]
         return Made(latent, sound, chance if len(chance) else None, float(seen[0, 0, 0]))
+
+    def _parts(self, index: int) -> list[str]:
+        """The keys of what a section is kept as."""
+        return [content_key(self._keys[index], name) for name in _PARTS]
 
 
 def source_key(source: Source | None) -> list[Any] | str | None:

@@ -78,6 +78,13 @@ class FeatureCache:
             self._remember(key, found)
         return found
 
+    def has(self, key: str) -> bool:
+        """Whether they seem to be there; what cannot be read turns out when it is looked for."""
+        with self._lock:
+            if key in self._kept:
+                return True
+        return self.folder is not None and _path(self.folder, key).is_file()
+
     def keep(self, key: str, features: Features) -> None:
         """Keeps features by `key`, for as long as there is room."""
         self._to_disk(key, features)

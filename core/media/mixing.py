@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import av
@@ -240,6 +240,17 @@ class Tracks:
         """See `Mixer.finish`."""
         for mixer in self._mixers:
             mixer.finish(seconds)
+
+
+def stem_titles(names: Sequence[str]) -> list[str]:
+    """What stems of these names are called: each otherwise, and none as the mix."""
+    titles = [MIX_TITLE]
+    for name in names:
+        title, number = name, 2
+        while title in titles:
+            title, number = f"{name} {number}", number + 1
+        titles.append(title)
+    return titles[1:]
 
 
 def check_stems(stems: Stems, output: str | os.PathLike[str]) -> None:
