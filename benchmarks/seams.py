@@ -82,7 +82,7 @@ def _row(model: str, seeds: range, seconds: float) -> str:
                 steps[name] += _steps(made, clip.sound, float(at), rate)
         part = system.config.trained_seconds
         for start in np.arange(0, seconds - part + 0.01, part):
-            here = replace(asked, start=float(start), seconds=part, long="auto")
+            here = replace(asked, start=float(start), seconds=part, long=None)
             take = generate(picture, system, here).waveforms[0]
             times = clip.times[(clip.times >= start) & (clip.times < start + part)] - start
             matched["single"].append(match_onsets(detect_onsets(take, rate), times))
