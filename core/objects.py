@@ -11,6 +11,7 @@ from torch import Tensor
 from .cues import CueSheet
 from .errors import CancelCheck, FoleyError
 from .media import ImageFrames, Source
+from .media.masking import view_of
 from .media.mixing import MOST_STEMS, stem_titles
 from .media.placing import path_of, placed
 from .mixdown import mixdown
@@ -74,7 +75,11 @@ def generate_objects(
             loudness=None,
             offset=0.0,
         )
-        made = generate(source, system, asked, mask=one.mask, progress=show, cancelled=cancelled)
+        # As large as it can be, since encoders look at few pixels.
+        view = view_of(one.mask.images[..., 0])
+        made = generate(
+            source, system, asked, mask=one.mask, view=view, progress=show, cancelled=cancelled
+        )
         rate, gain = made.sample_rate, 10 ** (one.level / 20)
         # A mask is of the whole video, a take of a part of it.
         first = round(request.start * path.fps)

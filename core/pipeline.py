@@ -13,6 +13,7 @@ from .errors import CancelCheck, FoleyError, stop_if
 from .generators import Conditions
 from .long_take import generate_long, is_sequential
 from .media import Source, finish, integrated_loudness, probe
+from .media.request import View
 from .plan import plan
 from .request import Clock, Request, Takes
 from .resolve import encode, read_known, task_of
@@ -28,6 +29,7 @@ def generate(
     request: Request = Request(),  # noqa: B008 - frozen
     *,
     mask: Source | None = None,
+    view: View | None = None,
     store: FeatureCache | None = None,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
@@ -40,7 +42,8 @@ def generate(
     the same take up to rounding. Of a sound that is extended or edited every sample outside of what
     is made is returned as it is, at its own rate and with its own channels.
 
-    mask: a video as long, black where nothing is to be seen. store: where finished sections of a
+    mask: a video as long, black where nothing is to be seen. view: the part of the picture that is
+    seen (of takes in one piece). store: where finished sections of a
     long take are kept, and looked for by one that goes on.
 
     Raises:
@@ -72,7 +75,7 @@ def generate(
         reference = system.encode_reference(request.reference, request.pick, noise)
     clock("reference")
     looked = progress and partial(progress, "encoding")
-    video = encode(source, system, request, task, lead, mask, looked, cancelled, info)
+    video = encode(source, system, request, task, lead, mask, view, looked, cancelled, info)
     clock("video")
     words, negative = system.encode_words(request.prompt, request.negative)
     clock("text")

@@ -16,6 +16,7 @@ from .errors import CancelCheck, FoleyError
 from .generators.base import LENGTH_SLACK
 from .media import Source, fit_length, probe, read_audio, window_seconds
 from .media.probe import VideoInfo, sound_seconds
+from .media.request import View
 from .media.source import describe
 from .request import Request
 from .system import System
@@ -100,6 +101,7 @@ def encode(
     task: str = "vta",
     lead: float = 0.0,
     mask: Source | None = None,
+    view: View | None = None,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
     info: VideoInfo | None = None,
@@ -107,7 +109,7 @@ def encode(
     """What a take is conditioned on of a source; for words alone its length.
 
     info: of the source, where it is known. lead: seconds that are made before the take, and mask:
-    what is to be seen, see `encode_video`.
+    what is to be seen, and view: see `encode_video`.
 
     Raises:
         FoleyError: a window that cannot be, a picture for a system that follows motion alone.
@@ -119,7 +121,7 @@ def encode(
         if source is None or task == "tta" or not system.row.video:
             return EncodedVideo({}, seconds, lead + seconds)
         left_out = left_out_of(system, request, task)
-        return system.encode_image(source, seconds=seconds, mask=mask, left_out=left_out)
+        return system.encode_image(source, seconds=seconds, mask=mask, view=view, left_out=left_out)
     if lead > seconds - LENGTH_SLACK:
         raise FoleyError(
             f"The reference of {lead:.2f} s stands before the take, and has to be shorter than its "
@@ -134,6 +136,7 @@ def encode(
         to_end=request.seconds is None,
         timing=request.timing,
         mask=mask,
+        view=view,
         lead=lead,
         left_out=left_out_of(system, request, task),
         progress=progress,

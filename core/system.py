@@ -25,6 +25,7 @@ from .generators import Conditions
 from .generators.base import LATENT, GeneratorConfig, Streams
 from .media import Source, Timing, kept_frames, made_seconds, read_frames
 from .media.masking import hide, hold_last, led_by_itself
+from .media.request import View
 from .media.windowed import read_windows
 from .parts import TextEncoderPart, VideoEncoderPart
 from .plan import KnownLatent
@@ -57,6 +58,7 @@ def encode_video(
     timing: Timing = "nearest",
     mask: Source | None = None,
     mask_start: float | None = None,
+    view: View | None = None,
     lead: float = 0.0,
     left_out: Sequence[str] = (),
     cache: FeatureCache | None = None,
@@ -67,14 +69,15 @@ def encode_video(
 
     start, seconds: the window; to_end: it is all that is left, which may turn out to be less than
     the file declares. mask: a video as long, black where nothing is to be seen; mask_start: where
-    the window starts in it. lead: seconds before the window in which its own first frames are
-    seen, over and over where it is shorter. left_out: streams that are not made.
+    the window starts in it. view: the part of both pictures that is seen. lead: seconds before the
+    window in which its own first frames are seen, over and over where it is shorter. left_out:
+    streams that are not made.
 
     Raises:
         FoleyError: what cannot be read or encoded. Cancelled: as asked.
     """
     kept = {name: one for name, one in part.requests.items() if name not in left_out}
-    wanted = {name: request.timed(timing) for name, request in kept.items()}
+    wanted = {name: replace(one.timed(timing), view=view) for name, one in kept.items()}
     span = padded = seconds
 
     def fit(counts: Mapping[str, int]) -> dict[str, int]:
@@ -86,7 +89,7 @@ def encode_video(
         padded = part.round_up_seconds(made)
         return kept_frames(counts, wanted, padded, made=made)
 
-    if part.encoders and mask is None and not lead:
+    if part.encoders and mask is None and view is None and not lead:
         encoders = {name: lazy_encoder(part, store, name) for name in wanted}
         features = encode_streams(
             source,
@@ -171,6 +174,7 @@ def encode_image(
     *,
     seconds: float | None = None,
     mask: Source | None = None,
+    view: View | None = None,
     left_out: Sequence[str] = (),
     cache: FeatureCache | None = None,
 ) -> EncodedVideo:
@@ -182,7 +186,8 @@ def encode_image(
     if not part.still:
         raise FoleyError("The video is a single picture, so nothing moves in it; give more frames.")
     seconds = part.still_seconds if seconds is None else seconds
-    wanted = {name: part.requests[name] for name in part.still if name not in left_out}
+    kept = (name for name in part.still if name not in left_out)
+    wanted = {name: replace(part.requests[name], view=view) for name in kept}
     frames = {name: value[:1] for name, value in read_frames(source, wanted).items()}
     if mask is not None:
         masks = read_frames(mask, wanted)

@@ -18,6 +18,7 @@ from av.video.reformatter import Colorspace
 
 from ..errors import FoleyError, stop_if
 from .limits import check_still
+from .masking import part_of
 from .probe import Orientation, average_fps, frame_orientation, shown_width
 from .request import FrameRequest, check_window
 from .resize import frame_geometry, resize
@@ -62,6 +63,8 @@ class FrameReader:
     def fit(self, shot: Shot) -> torch.Tensor:
         """uint8 [height, width, 3], or [height, width] in gray."""
         request, image = self.request, shot.pixels
+        if request.view is not None:
+            image = part_of(image, request.view)
         height, width = image.shape[:2]
         # The published code takes every pixel for a square.
         aspect = 1.0 if request.timing == "published" else shot.aspect

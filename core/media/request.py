@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from ..errors import FoleyError
 from .limits import LATEST_START, check_length
@@ -15,6 +16,10 @@ from .timing import FrameRule, Timing
 _SLACK = 1e-6
 
 
+# Left, top, right and bottom of a part of a picture, as shares of its width and height.
+View: TypeAlias = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class FrameRequest:
     """One reader of a video.
@@ -23,8 +28,8 @@ class FrameRequest:
     "stretch" to the size, "center" (scale to cover it, keep the middle; `shorter_side` scales the
     shorter side to that many pixels instead, before the crop) or "fit" (inside the size, aspect
     kept). resample: "bicubic" and "bilinear" are antialiased on 8 bits, "area" is the plain mean.
-    gray: one channel, BT.601 luma. timing: which source frame stands for n / fps, see
-    `timing.FrameRule`.
+    gray: one channel, BT.601 luma. view: the part of the picture that is seen. timing: which source
+    frame stands for n / fps, see `timing.FrameRule`.
     """
 
     fps: float
@@ -34,6 +39,7 @@ class FrameRequest:
     resample: Resample = "bicubic"
     shorter_side: int | None = None
     gray: bool = False
+    view: View | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
