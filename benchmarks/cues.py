@@ -47,7 +47,8 @@ def main() -> None:
         if not number:
             lines += [f"| model | {' | '.join(cells)} |", "|---" * (len(cells) + 1) + "|"]
         lines.append(f"| `{model}` | {' | '.join(cells.values())} |")
-    write_evidence(name, "\n".join(lines), "Hits by hand")
+    heading = "Hits as a nudge" if options.nudged else "Hits by hand"
+    write_evidence(name, "\n".join(lines), heading)
 
 
 def _clips(system, seeds: range, count: int):
