@@ -18,6 +18,13 @@ import torch
 
 # Quantiles of Student's t for a two-sided interval of 95 %, by degrees of freedom.
 STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
+MINIS = (
+    "ac_foley_mini",
+    "foleygenex_mini",
+    "mdsgen_mini",
+    "specmaskfoley_mini",
+    "foley_control_mini",
+)
 README = Path(__file__).resolve().parent / "README.md"
 EVIDENCE = README.parents[1] / "docs" / "evidence.md"
 

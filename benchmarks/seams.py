@@ -15,16 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from measure import write_evidence
+from measure import MINIS, write_evidence
 from torch import Tensor
 
-MODELS = (
-    "ac_foley_mini",
-    "foleygenex_mini",
-    "mdsgen_mini",
-    "specmaskfoley_mini",
-    "foley_control_mini",
-)
 NEAR, BESIDE = 1.0, 0.1  # seconds
 FLOOR = 1e-5  # power of silence
 BANDS = 32
@@ -32,7 +25,7 @@ BANDS = 32
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--models", nargs="+", default=list(MINIS))
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--first", type=int, default=0, help="seed of the first scene")
@@ -110,11 +103,11 @@ def _steps(made: Tensor, true: Tensor, at: float, rate: int) -> list[tuple[float
     around = made[0, middle - size : middle + size]
     if len(around) < 2 * size or float(around.square().mean()) < FLOOR:
         return []
-    own, other = (spectral_step(sound[0], middle, size, rate) for sound in (made, true))
+    own, other = (_spectral_step(sound[0], middle, size, rate) for sound in (made, true))
     return [(level_step(made, at) - level_step(true, at), own - other)]
 
 
-def spectral_step(sound: Tensor, middle: int, size: int, rate: int) -> float:
+def _spectral_step(sound: Tensor, middle: int, size: int, rate: int) -> float:
     """Decibels by which the mel bands before and after a sample are apart, on average."""
     from foleystage.core.codecs.spectral import mel_filters
 

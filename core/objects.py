@@ -61,7 +61,7 @@ def generate_objects(
     ]
     nearest = max(path.size for path in paths)
     layers: list[Tensor] = []
-    for number, (one, path) in enumerate(zip(objects, paths)):
+    for number, (one, mask, path) in enumerate(zip(objects, masks, paths)):
 
         def show(stage: str, step: int, total: int, number: int = number) -> None:
             if progress is not None:
@@ -75,10 +75,14 @@ def generate_objects(
             loudness=None,
             offset=0.0,
         )
-        # As large as it can be, since encoders look at few pixels.
-        view = view_of(one.mask.images[..., 0])
         made = generate(
-            source, system, asked, mask=one.mask, view=view, progress=show, cancelled=cancelled
+            source,
+            system,
+            asked,
+            mask=one.mask,
+            view=view_of(mask),  # encoders look at few pixels
+            progress=show,
+            cancelled=cancelled,
         )
         rate, gain = made.sample_rate, 10 ** (one.level / 20)
         # A mask is of the whole video, a take of a part of it.

@@ -13,7 +13,7 @@ from .errors import CancelCheck, FoleyError, stop_if
 from .generators import Conditions
 from .long_take import generate_long, is_sequential
 from .media import Source, finish, integrated_loudness, probe
-from .media.request import View
+from .media.masking import View
 from .plan import plan
 from .request import Clock, Request, Takes
 from .resolve import encode, read_known, task_of
@@ -43,8 +43,8 @@ def generate(
     is made is returned as it is, at its own rate and with its own channels.
 
     mask: a video as long, black where nothing is to be seen. view: the part of the picture that is
-    seen (of takes in one piece). store: where finished sections of a
-    long take are kept, and looked for by one that goes on.
+    seen, of takes in one piece. store: where finished sections of a long take are kept, and looked
+    for by one that goes on.
 
     Raises:
         FoleyError: unusable input, in one sentence.

@@ -15,8 +15,8 @@ from .encoders.base import EncodedVideo, Progress
 from .errors import CancelCheck, FoleyError
 from .generators.base import LENGTH_SLACK
 from .media import Source, fit_length, probe, read_audio, window_seconds
+from .media.masking import View
 from .media.probe import VideoInfo, sound_seconds
-from .media.request import View
 from .media.source import describe
 from .request import Request
 from .system import System
@@ -108,8 +108,8 @@ def encode(
 ) -> EncodedVideo:
     """What a take is conditioned on of a source; for words alone its length.
 
-    info: of the source, where it is known. lead: seconds that are made before the take, and mask:
-    what is to be seen, and view: see `encode_video`.
+    info: of the source, where it is known. lead: seconds that are made before the take. mask and
+    view: what is to be seen, see `encode_video`.
 
     Raises:
         FoleyError: a window that cannot be, a picture for a system that follows motion alone.

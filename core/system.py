@@ -24,8 +24,7 @@ from .errors import CancelCheck, FoleyError
 from .generators import Conditions
 from .generators.base import LATENT, GeneratorConfig, Streams
 from .media import Source, Timing, kept_frames, made_seconds, read_frames
-from .media.masking import hide, hold_last, led_by_itself
-from .media.request import View
+from .media.masking import View, hide, hold_last, led_by_itself
 from .media.windowed import read_windows
 from .parts import TextEncoderPart, VideoEncoderPart
 from .plan import KnownLatent

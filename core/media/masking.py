@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
+
+# Left, top, right and bottom of a part of a picture, as shares of its width and height.
+View: TypeAlias = tuple[float, float, float, float]
 
 _GREY = 128.0
 _MARGIN = 0.1  # of the size of what is seen, on either side
@@ -17,10 +22,9 @@ def hide(frames: Tensor, mask: Tensor) -> Tensor:
     return (frames.float() * shown + _GREY * (1 - shown) + 0.5).to(torch.uint8)
 
 
-def view_of(mask: Tensor) -> tuple[float, float, float, float]:
-    """The part of the picture in which what is white in a mask `[T, H, W]`, 0 to 1, is ever seen:
-    left, top, right and bottom as shares of it, with a margin, as square as the picture allows. The
-    whole picture where nothing is white."""
+def view_of(mask: Tensor) -> View:
+    """The part of the picture in which what is white in a mask `[T, H, W]`, 0 to 1, is ever seen,
+    with a margin, as square as the picture allows; the whole picture where nothing is white."""
     ever = mask.amax(0) > 0.5
     height, width = ever.shape
     if not ever.any():
@@ -37,7 +41,7 @@ def view_of(mask: Tensor) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def part_of(image: Tensor, view: tuple[float, float, float, float]) -> Tensor:
+def part_of(image: Tensor, view: View) -> Tensor:
     """What `view_of` says of a picture [H, W, ...], one pixel at least."""
     height, width = image.shape[:2]
     left, top = int(view[0] * width), int(view[1] * height)

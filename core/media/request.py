@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from ..errors import FoleyError
 from .limits import LATEST_START, check_length
+from .masking import View
 from .resize import Crop, Resample
 from .timing import FrameRule, Timing
 
 # Products of seconds and rates that miss a whole number by rounding alone count as whole.
 _SLACK = 1e-6
-
-
-# Left, top, right and bottom of a part of a picture, as shares of its width and height.
-View: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
