@@ -83,17 +83,18 @@ def test_a_python_fits_when_it_has_what_is_pinned(home, pin, fits):
 
 
 def test_the_whole_suite_runs_on_the_newest_and_the_rest_on_every_other(two):
-    whole, hostile, other, dynamic = runs.plan()
-    assert whole.folders[0] == "tests" and whole.python == Path("python-0.33.0")
-    assert (
-        whole.folders[1:] == (f"--ignore={hostile.folders[0]}",) and hostile.python == whole.python
-    )
+    rest, *parts, other, dynamic = every = runs.plan()
+    apart = [folder for part in parts for folder in part.folders]
+    assert set(runs.OF_COMFYUI) < set(apart) and len(set(apart)) == len(apart)
+    assert rest.folders == ("tests", *(f"--ignore={folder}" for folder in apart))
+    assert all((ROOT / folder).is_dir() for folder in apart)
+    assert {run.python for run in (rest, *parts, dynamic)} == {Path("python-0.33.0")}
     assert other.folders == runs.OF_COMFYUI and other.python == Path("python-0.3.64")
     assert other.environment["COMFYUI_PATH"] == str((two / "ComfyUI").resolve())
-    assert dynamic.folders == ("tests/nodes",) and dynamic.python == whole.python
-    every = (whole, hostile, other, dynamic)
+    assert dynamic.folders == ("tests/nodes",)
     flags = [run.environment["FOLEYSTAGE_DYNAMIC_VRAM"] for run in every]
-    assert flags == ["0", "0", "0", "1"] and len({run.log for run in every}) == 4
+    assert flags == ["0"] * (len(every) - 1) + ["1"]
+    assert len({run.log for run in every}) == len(every)
 
 
 def test_without_a_comfyui_there_is_no_run_unless_that_is_allowed(home, monkeypatch):

@@ -1,10 +1,9 @@
 """Every test on every ComfyUI: `make test`.
 
-The whole suite runs on the newest ComfyUI that is found, its corpus of hostile input in a run of
-its own, the node, server and browser tests on each of the others, and the node tests once more with
-dynamic VRAM. Two runs go side by side,
-each with its ComfyUI's own packages (environments.py); what they print is shown as they end, the
-whole suite's last. The status is 1 when any of them failed.
+The whole suite runs on the newest ComfyUI that is found, in parts; the node, server and browser
+tests also on each of the others, and the node tests once more with dynamic VRAM. Two runs go side
+by side, each with its ComfyUI's own packages (environments.py); what they print is shown when all
+have ended, that of the first part last. The status is 1 when any of them failed.
 """
 
 from __future__ import annotations
@@ -23,8 +22,13 @@ from find_comfyui import OPT_OUT, ROOT, find, newest_first, opted_out
 LOGS = Path(sys.prefix) / "test-logs"
 SIDE_BY_SIDE = 2
 REPORT_SECONDS = 60
-HOSTILE = "tests/attack"
 OF_COMFYUI = ("tests/nodes", "tests/comfy", "tests/browser")
+# Parts of the whole suite that are runs of their own, so that two cores are busy to the end.
+PARTS = {
+    "nodes, server, browser": OF_COMFYUI,
+    "training": ("tests/training",),
+    "hostile input": ("tests/attack",),
+}
 _PERCENT = re.compile(r"\[ *(\d+)%\]")
 
 
@@ -72,7 +76,7 @@ class Run:
 
 
 def plan() -> list[Run]:
-    """The runs, the whole suite first.
+    """The runs, the rest of the whole suite first.
 
     Raises:
         LookupError: there is no ComfyUI, and nobody allowed that.
@@ -89,8 +93,9 @@ def plan() -> list[Run]:
         here = {"COMFYUI_PATH": str(comfyui.folder), "FOLEYSTAGE_DYNAMIC_VRAM": "0", **environment}
         return Run(f"{title} on {comfyui}", prepare(comfyui), folders, here)
 
-    runs = [run_on(newest, "whole suite", ("tests", f"--ignore={HOSTILE}"))]
-    runs.append(run_on(newest, "hostile input", (HOSTILE,)))
+    apart = [f"--ignore={folder}" for folders in PARTS.values() for folder in folders]
+    runs = [run_on(newest, "all but the parts below", ("tests", *apart))]
+    runs += [run_on(newest, title, folders) for title, folders in PARTS.items()]
     no_soak = {"FOLEYSTAGE_SOAK": "0"}
     runs += [run_on(other, "nodes, server, browser", OF_COMFYUI, **no_soak) for other in others]
     if newest.has_dynamic_vram:
@@ -116,7 +121,7 @@ def _run_all(runs: list[Run]) -> None:
 
 def main() -> int:
     try:
-        whole, *others = runs = plan()
+        first, *others = runs = plan()
     except (LookupError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -125,7 +130,7 @@ def main() -> int:
         run.log.unlink(missing_ok=True)
         print(f"{run.title}: {os.path.relpath(run.python)}, {os.path.relpath(run.log)}")
     _run_all(runs)
-    for run in (*others, whole):
+    for run in (*others, first):
         print(f"\n{run.title}\n{run.printed}")
     print("\n" + "; ".join(run.result for run in runs))
     return int(any(run.status != 0 for run in runs))
