@@ -13,20 +13,18 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from hard_clips import hard_clip, is_heard, single_takes
 
 NAME = "specmaskfoley_mini"
-# Of a moment whose level counts: between silences a step is one of the noise floor.
-FLOOR_DB = -50.0
 
 
 def main() -> None:
-    from foleystage.core.evaluation.clips import clip_of
+    from foleystage.core.evaluation.tasks import level_step
     from foleystage.core.loading import Loading, load_model
     from foleystage.core.onsets.detect import detect_onsets
     from foleystage.core.onsets.matching import match_onsets, pool
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
-    from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -34,28 +32,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     model = load_model(NAME, loading=Loading(keep=True))
-    kinds = tuple(kind for kind in KINDS if kind not in CONTINUOUS)
-    part, rate = model.config.trained_seconds, model.sample_rate
+    rate = model.sample_rate
     borders, window = _borders(model.config, options.seconds)
     matched: dict[str, list] = {"sliding": [], "single takes": []}
     steps: dict[str, list[float]] = {"window borders": [], "half a window on": []}
     for seed in range(options.clips):
-        scene = sample_scene(seed, "test", seconds=options.seconds, hard=True, kinds=kinds)
-        clip = clip_of(scene, rate)
-        picture = clip.seen_by(model.video_encoder)
-        asked = Request(f"{clip.material} hit", seed=seed, steps=options.steps, loudness=None)
+        clip, picture, words = hard_clip(seed, options.seconds, model)
+        asked = Request(words, seed=seed, steps=options.steps, loudness=None)
         whole = generate(picture, model, asked).waveforms[0]
         matched["sliding"].append(match_onsets(detect_onsets(whole, rate), clip.times))
         for name, moments in (
             ("window borders", borders),
             ("half a window on", borders + window / 2),
         ):
-            steps[name] += _steps(whole, clip.sound, moments, rate)
-        for start in np.arange(0, options.seconds - part, part):
-            here = Request(**{**vars(asked), "start": float(start), "seconds": part})
-            take = generate(picture, model, here).waveforms[0]
-            times = clip.times[(clip.times >= start) & (clip.times < start + part)] - start
-            matched["single takes"].append(match_onsets(detect_onsets(take, rate), times))
+            steps[name] += [
+                level_step(whole, at) - level_step(clip.sound, at)
+                for at in moments
+                if is_heard(whole, at, rate)
+            ]
+        matched["single takes"] += single_takes(model, clip, picture, asked, options.seconds)
     print(f"{options.clips} hard scenes of {options.seconds:g} s, {options.steps} steps\n")
     print("| | F1 within 60 ms |\n|---|---|")
     for name, matchings in matched.items():
@@ -74,22 +69,6 @@ def _borders(config, seconds: float) -> tuple[np.ndarray, float]:
     times = windows.slid(config, made)
     ends = np.array([stop for _, stop in times[:-1]])
     return ends[ends < seconds - 1], times[1][0] - times[0][0]
-
-
-def _steps(made, true, moments: np.ndarray, rate: int) -> list[float]:
-    from foleystage.core.evaluation.tasks import level_step
-
-    size, found = round(0.1 * rate), []
-    for at in moments:
-        middle = round(at * rate)
-        around = made[:, middle - size : middle + size]
-        if (
-            middle + size > made.shape[1]
-            or 10 * np.log10(float(around.square().mean()) + 1e-12) < FLOOR_DB
-        ):
-            continue
-        found.append(level_step(made, at) - level_step(true, at))
-    return found
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hard_clips import hard_clip
 from measure import write_evidence
 
 MODELS = ("ac_foley_mini", "foleygenex_mini", "mdsgen_mini", "specmaskfoley_mini")
@@ -61,18 +62,15 @@ def _records(model: str, seeds: range, folder: Path) -> list[dict]:
 
 
 def _record(system, seed: int) -> dict:
-    from foleystage.core.evaluation.clips import clip_of
     from foleystage.core.onsets.detect import detect_onsets
     from foleystage.core.onsets.matching import match_onsets
     from foleystage.core.pipeline import generate
     from foleystage.core.ranking import rank
     from foleystage.core.request import Request
-    from foleystage.core.scenes import IMPACTS, sample_scene
 
-    scene = sample_scene(seed, "test", seconds=8.0, hard=True, kinds=IMPACTS)
-    clip = clip_of(scene, system.sample_rate)
-    request = Request(f"{clip.material} hit" if system.row.text else "", seed=seed, takes=TAKES)
-    takes = generate(clip.seen_by(system.video_encoder), system, request)
+    clip, picture, prompt = hard_clip(seed, 8.0, system)
+    request = Request(prompt, seed=seed, takes=TAKES)
+    takes = generate(picture, system, request)
     waveforms, rate = takes.waveforms, takes.sample_rate
     ranked = rank(
         waveforms, rate, chance=takes.chance, asked=request.loudness, loudness=takes.loudness

@@ -11,15 +11,14 @@ same moment; moments at which the take is silent do not count. Writes the table 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 import numpy as np
 import torch
+from hard_clips import BESIDE, FLOOR, hard_clip, is_heard, single_takes
 from measure import MINIS, write_evidence
 from torch import Tensor
 
-NEAR, BESIDE = 1.0, 0.1  # seconds
-FLOOR = 1e-5  # power of silence
+NEAR = 1.0  # seconds
 BANDS = 32
 
 
@@ -46,24 +45,19 @@ def main() -> None:
 
 
 def _row(model: str, seeds: range, seconds: float) -> str:
-    from foleystage.core.evaluation.clips import clip_of
     from foleystage.core.loading import Loading, load_model
     from foleystage.core.onsets.detect import detect_onsets
     from foleystage.core.onsets.matching import match_onsets, pool
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
-    from foleystage.core.scenes import CONTINUOUS, KINDS, sample_scene
 
     system = load_model(model, loading=Loading(keep=True))
-    rate, kinds = system.sample_rate, tuple(kind for kind in KINDS if kind not in CONTINUOUS)
+    rate = system.sample_rate
     borders, middles = _moments(system.config, seconds)
     matched: dict[str, list] = {name: [] for name in ("whole", "borders", "middles", "single")}
     steps: dict[str, list] = {"borders": [], "middles": []}
     for seed in seeds:
-        scene = sample_scene(seed, "test", seconds=seconds, hard=True, kinds=kinds)
-        clip = clip_of(scene, rate)
-        picture = clip.seen_by(system.video_encoder)
-        words = f"{clip.material} hit" if system.row.text else ""
+        clip, picture, words = hard_clip(seed, seconds, system)
         asked = Request(words, seed=seed, seconds=seconds, loudness=None, long="sequential")
         made = generate(picture, system, asked).waveforms[0]
         onsets = detect_onsets(made, rate)
@@ -73,12 +67,7 @@ def _row(model: str, seeds: range, seconds: float) -> str:
                 pair = (times[np.abs(times - at) < NEAR] for times in (onsets, clip.times))
                 matched[name].append(match_onsets(*pair))
                 steps[name] += _steps(made, clip.sound, float(at), rate)
-        part = system.config.trained_seconds
-        for start in np.arange(0, seconds - part + 0.01, part):
-            here = replace(asked, start=float(start), seconds=part, long=None)
-            take = generate(picture, system, here).waveforms[0]
-            times = clip.times[(clip.times >= start) & (clip.times < start + part)] - start
-            matched["single"].append(match_onsets(detect_onsets(take, rate), times))
+        matched["single"] += single_takes(system, clip, picture, asked, seconds)
     scores = " | ".join(f"{pool(matched[name]).f1:.3f}" for name in matched)
     apart = " | ".join(
         f"{np.mean([step[k] for step in steps[name]]):+.2f}" for k in (0, 1) for name in steps
@@ -99,10 +88,9 @@ def _steps(made: Tensor, true: Tensor, at: float, rate: int) -> list[tuple[float
     """Of level and of spectrum, less the true sound's; none where the take is silent."""
     from foleystage.core.evaluation.tasks import level_step
 
-    middle, size = round(at * rate), round(BESIDE * rate)
-    around = made[0, middle - size : middle + size]
-    if len(around) < 2 * size or float(around.square().mean()) < FLOOR:
+    if not is_heard(made, at, rate):
         return []
+    middle, size = round(at * rate), round(BESIDE * rate)
     own, other = (_spectral_step(sound[0], middle, size, rate) for sound in (made, true))
     return [(level_step(made, at) - level_step(true, at), own - other)]
 

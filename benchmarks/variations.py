@@ -13,6 +13,7 @@ import argparse
 
 import numpy as np
 import torch
+from hard_clips import hard_clip
 from measure import interval, write_evidence
 
 MODELS = ("ac_foley_mini", "mdsgen_mini", "specmaskfoley_mini")
@@ -55,17 +56,13 @@ def _rows(model: str, seeds: range) -> list[str]:
 
 def _figures(system, seed: int) -> list[tuple[float, float]]:
     """Of each variation the mean MFCC distance to the take and the F1 with its onsets."""
-    from foleystage.core.evaluation.clips import clip_of
     from foleystage.core.evaluation.distances import mfcc_distance
     from foleystage.core.onsets.detect import detect_onsets
     from foleystage.core.onsets.matching import match_onsets
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
-    from foleystage.core.scenes import IMPACTS, sample_scene
 
-    clip = clip_of(sample_scene(seed, "test", seconds=4.0, kinds=IMPACTS), system.sample_rate)
-    picture = clip.seen_by(system.video_encoder)
-    prompt = f"{clip.material} hit" if system.row.text else ""
+    _, picture, prompt = hard_clip(seed, 4.0, system)
 
     def made(takes: int, variation: float):
         asked = Request(prompt, seed=seed, takes=takes, like=TAKE, variation=variation)
