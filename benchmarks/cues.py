@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from hard_clips import hard_clip
 from measure import MINIS, write_evidence
 
 SECONDS = 6.0
@@ -47,12 +48,8 @@ def main() -> None:
 
 def _clips(system, seeds: range, count: int):
     """Scenes with two hits or more, and their seeds."""
-    from foleystage.core.evaluation.clips import clip_of
-    from foleystage.core.scenes import IMPACTS, sample_scene
-
     for seed in seeds:
-        scene = sample_scene(seed, "test", seconds=SECONDS, hard=True, kinds=IMPACTS)
-        clip = clip_of(scene, system.sample_rate)
+        clip = hard_clip(seed, SECONDS, system.sample_rate)
         if len(clip.times) > 1 and count:
             count -= 1
             yield seed, clip

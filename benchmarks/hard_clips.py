@@ -14,15 +14,19 @@ BESIDE = 0.1  # seconds on either side of a moment
 FLOOR = 1e-5  # power of silence
 
 
-def hard_clip(seed: int, seconds: float, system: Any) -> tuple[Any, Any, str]:
-    """The clip of a seed, what the system sees of it, and a prompt where the system reads one."""
+def hard_clip(seed: int, seconds: float, rate: int) -> Any:
+    """The clip of a seed, its sound at a rate."""
     from foleystage.core.evaluation.clips import clip_of
     from foleystage.core.scenes import IMPACTS, sample_scene
 
     scene = sample_scene(seed, "test", seconds=seconds, hard=True, kinds=IMPACTS)
-    clip = clip_of(scene, system.sample_rate)
+    return clip_of(scene, rate)
+
+
+def asked_of(system: Any, clip: Any) -> tuple[Any, str]:
+    """What the system sees of a clip, and a prompt where it reads one."""
     prompt = f"{clip.material} hit" if system.row.text else ""
-    return clip, clip.seen_by(system.video_encoder), prompt
+    return clip.seen_by(system.video_encoder), prompt
 
 
 def single_takes(system: Any, clip: Any, picture: Any, asked: Any, seconds: float) -> Iterator:
@@ -40,7 +44,8 @@ def single_takes(system: Any, clip: Any, picture: Any, asked: Any, seconds: floa
 
 
 def is_heard(sound: Tensor, at: float, rate: int) -> bool:
-    """Whether the sound `[C, samples]` goes on around a moment and is not silent there."""
+    """Whether the sound `[C, samples]` goes on around a moment and is not silent there: between
+    silences a step of level is one of the noise floor."""
     middle, size = round(at * rate), round(BESIDE * rate)
     around = sound[0, max(middle - size, 0) : middle + size]
     return len(around) == 2 * size and float(around.square().mean()) >= FLOOR

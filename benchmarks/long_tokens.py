@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from hard_clips import hard_clip, is_heard, single_takes
+from hard_clips import asked_of, hard_clip, is_heard, single_takes
 
 NAME = "specmaskfoley_mini"
 
@@ -37,7 +37,8 @@ def main() -> None:
     matched: dict[str, list] = {"sliding": [], "single takes": []}
     steps: dict[str, list[float]] = {"window borders": [], "half a window on": []}
     for seed in range(options.clips):
-        clip, picture, words = hard_clip(seed, options.seconds, model)
+        clip = hard_clip(seed, options.seconds, rate)
+        picture, words = asked_of(model, clip)
         asked = Request(words, seed=seed, steps=options.steps, loudness=None)
         whole = generate(picture, model, asked).waveforms[0]
         matched["sliding"].append(match_onsets(detect_onsets(whole, rate), clip.times))

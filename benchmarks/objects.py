@@ -14,6 +14,7 @@ import argparse
 
 import numpy as np
 import torch
+from hard_clips import hard_clip
 from measure import write_evidence
 
 SECONDS, RATE = 6.0, 32000
@@ -70,13 +71,9 @@ def _row(model: str, first: int, count: int) -> str:
 
 def _pair(seed: int) -> list:
     """Two scenes of different materials, with two hits or more each."""
-    from foleystage.core.evaluation.clips import clip_of
-    from foleystage.core.scenes import IMPACTS, sample_scene
-
     clips: list = []
     while len(clips) < 2:
-        scene = sample_scene(seed, "test", seconds=SECONDS, hard=True, kinds=IMPACTS)
-        clip = clip_of(scene, RATE)
+        clip = hard_clip(seed, SECONDS, RATE)
         if len(clip.times) > 1 and (not clips or clip.material != clips[0].material):
             clips.append(clip)
         seed += 1

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hard_clips import hard_clip
+from hard_clips import asked_of, hard_clip
 from measure import write_evidence
 
 MODELS = ("ac_foley_mini", "foleygenex_mini", "mdsgen_mini", "specmaskfoley_mini")
@@ -68,7 +68,8 @@ def _record(system, seed: int) -> dict:
     from foleystage.core.ranking import rank
     from foleystage.core.request import Request
 
-    clip, picture, prompt = hard_clip(seed, 8.0, system)
+    clip = hard_clip(seed, 8.0, system.sample_rate)
+    picture, prompt = asked_of(system, clip)
     request = Request(prompt, seed=seed, takes=TAKES)
     takes = generate(picture, system, request)
     waveforms, rate = takes.waveforms, takes.sample_rate

@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 import torch
-from hard_clips import BESIDE, FLOOR, hard_clip, is_heard, single_takes
+from hard_clips import BESIDE, FLOOR, asked_of, hard_clip, is_heard, single_takes
 from measure import MINIS, write_evidence
 from torch import Tensor
 
@@ -57,7 +57,8 @@ def _row(model: str, seeds: range, seconds: float) -> str:
     matched: dict[str, list] = {name: [] for name in ("whole", "borders", "middles", "single")}
     steps: dict[str, list] = {"borders": [], "middles": []}
     for seed in seeds:
-        clip, picture, words = hard_clip(seed, seconds, system)
+        clip = hard_clip(seed, seconds, rate)
+        picture, words = asked_of(system, clip)
         asked = Request(words, seed=seed, seconds=seconds, loudness=None, long="sequential")
         made = generate(picture, system, asked).waveforms[0]
         onsets = detect_onsets(made, rate)

@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 import torch
-from hard_clips import hard_clip
+from hard_clips import asked_of, hard_clip
 from measure import interval, write_evidence
 
 MODELS = ("ac_foley_mini", "mdsgen_mini", "specmaskfoley_mini")
@@ -62,7 +62,7 @@ def _figures(system, seed: int) -> list[tuple[float, float]]:
     from foleystage.core.pipeline import generate
     from foleystage.core.request import Request
 
-    _, picture, prompt = hard_clip(seed, 4.0, system)
+    picture, prompt = asked_of(system, hard_clip(seed, 4.0, system.sample_rate))
 
     def made(takes: int, variation: float):
         asked = Request(prompt, seed=seed, takes=takes, like=TAKE, variation=variation)

@@ -23,9 +23,10 @@ LOGS = Path(sys.prefix) / "test-logs"
 SIDE_BY_SIDE = 2
 REPORT_SECONDS = 60
 OF_COMFYUI = ("tests/nodes", "tests/comfy", "tests/browser")
+NODES = "nodes, server, browser"
 # Parts of the whole suite that are runs of their own, so that two cores are busy to the end.
 PARTS = {
-    "nodes, server, browser": OF_COMFYUI,
+    NODES: OF_COMFYUI,
     "training": ("tests/training",),
     "hostile input": ("tests/attack",),
 }
@@ -97,7 +98,7 @@ def plan() -> list[Run]:
     runs = [run_on(newest, "all but the parts below", ("tests", *apart))]
     runs += [run_on(newest, title, folders) for title, folders in PARTS.items()]
     no_soak = {"FOLEYSTAGE_SOAK": "0"}
-    runs += [run_on(other, "nodes, server, browser", OF_COMFYUI, **no_soak) for other in others]
+    runs += [run_on(other, NODES, OF_COMFYUI, **no_soak) for other in others]
     if newest.has_dynamic_vram:
         title = "nodes with dynamic VRAM"
         runs.append(run_on(newest, title, ("tests/nodes",), FOLEYSTAGE_DYNAMIC_VRAM="1"))
