@@ -86,6 +86,13 @@ PROBE = """() => {
     node.pos = [0, 0];
     window.app.canvas.setDirty(true, true);
 }"""
+# The first node, one where there is none: the workflow that is opened again has another.
+_MARK = """() => {
+    const {graph} = window.app;
+    if (!graph.nodes.length) graph.add(window.LiteGraph.createNode("PreviewAny"));
+    window.marked = graph.nodes[0];
+}"""
+_OPENED_AGAIN = "window.app.graph.nodes[0] !== window.marked"
 RENDERERS = ("classic", "nodes 2.0")
 
 
@@ -93,6 +100,14 @@ def configure(page: Any, settings: Mapping[str, Any]) -> None:
     """Changes settings of the frontend."""
     for key, value in settings.items():
         page.evaluate(_SET, [key, value])
+
+
+def speak(page: Any, locale: str) -> None:
+    """Changes the language, and waits for the workflow that the frontend then opens again."""
+    page.evaluate(_MARK)
+    configure(page, {"Comfy.Locale": locale})
+    page.wait_for_function(_OPENED_AGAIN, timeout=60_000)
+    page.wait_for_timeout(300)
 
 
 def open_workflow(page: Any, path: Path) -> dict[str, Any]:

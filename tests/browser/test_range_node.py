@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from frontend import ALONE, RENDERERS, configure, run_to_end
+from frontend import ALONE, RENDERERS, configure, run_to_end, speak
 from range_page import KIND, NEAR, SECONDS, SHOWN, VIEW, Line, draw_on, ours, range_server
 
 pytestmark = pytest.mark.slow
@@ -230,12 +230,12 @@ def test_nodes_2_0_show_the_drawing_or_the_field(page, look, opened):
 def test_it_speaks_the_language_of_the_frontend(page, look):
     look("classic")
     try:
-        configure(page, {"Comfy.Locale": "zh"})
+        speak(page, "zh")
         page.evaluate(ALONE, [KIND, None])
         page.locator(".foley-range").wait_for(state="visible")
         assert page.locator(".foley-range").get_attribute("aria-label") == "范围"
     finally:
-        configure(page, {"Comfy.Locale": "en"})
+        speak(page, "en")
 
 
 def test_a_removed_node_falls_silent(page, drawn):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from frontend import ALONE, RENDERERS, configure
+from frontend import ALONE, RENDERERS, speak
 from graphs import node, whole
 
 pytestmark = pytest.mark.slow
@@ -234,12 +234,12 @@ def test_a_removed_node_falls_silent(page, filled):
 def test_the_list_speaks_the_language_of_the_frontend(page, look):
     look("classic")
     try:
-        configure(page, {"Comfy.Locale": "zh"})
+        speak(page, "zh")
         page.evaluate(ALONE, ["FoleyStageTakes", None])
         page.locator(".foley-takes").wait_for(state="visible")
         assert page.locator(".foley-takes").get_attribute("aria-label") == "各条声音"
     finally:
-        configure(page, {"Comfy.Locale": "en"})
+        speak(page, "en")
 
 
 def test_takes_of_a_run_play_under_their_video(page, server, look):

@@ -6,7 +6,7 @@ import functools
 import json
 
 import pytest
-from frontend import ALONE, RENDERERS, configure, run_to_end
+from frontend import ALONE, RENDERERS, configure, run_to_end, speak
 from range_page import ours
 from timeline_page import FEED, KIND, SHOWN, VIEW, Lanes, timeline_server
 from timeline_page import show_timeline as show
@@ -240,14 +240,13 @@ def test_nodes_2_0_show_the_lanes_or_the_field(page, look, opened):
         configure(page, {"Comfy.VueNodes.Enabled": False})
 
 
-# The last one: the frontend goes on with a change of language after it has been made.
 def test_it_speaks_the_language_of_the_frontend(page, look):
     look("classic")
     try:
-        configure(page, {"Comfy.Locale": "zh"})
+        speak(page, "zh")
         page.evaluate(ALONE, [KIND, None])
         page.locator(".foley-timeline").wait_for(state="visible")
         assert page.locator(".foley-timeline").get_attribute("aria-label") == "时间线"
         assert page.locator(".foley-timeline-label").first.inner_text() == "撞击"
     finally:
-        configure(page, {"Comfy.Locale": "en"})
+        speak(page, "en")

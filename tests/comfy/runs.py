@@ -27,8 +27,8 @@ NODES = "nodes, server, browser"
 # Parts of the whole suite that are runs of their own, so that two cores are busy to the end.
 PARTS = {
     NODES: OF_COMFYUI,
-    "training": ("tests/training",),
     "hostile input": ("tests/attack",),
+    "training": ("tests/training",),
 }
 _PERCENT = re.compile(r"\[ *(\d+)%\]")
 
@@ -77,7 +77,7 @@ class Run:
 
 
 def plan() -> list[Run]:
-    """The runs, the rest of the whole suite first.
+    """The runs, the longest first.
 
     Raises:
         LookupError: there is no ComfyUI, and nobody allowed that.
@@ -95,10 +95,11 @@ def plan() -> list[Run]:
         return Run(f"{title} on {comfyui}", prepare(comfyui), folders, here)
 
     apart = [f"--ignore={folder}" for folders in PARTS.values() for folder in folders]
-    runs = [run_on(newest, "all but the parts below", ("tests", *apart))]
-    runs += [run_on(newest, title, folders) for title, folders in PARTS.items()]
-    no_soak = {"FOLEYSTAGE_SOAK": "0"}
-    runs += [run_on(other, NODES, OF_COMFYUI, **no_soak) for other in others]
+    # The longest first: two runs side by side then end at about the same time.
+    runs = [run_on(newest, NODES, OF_COMFYUI)]
+    runs += [run_on(other, NODES, OF_COMFYUI, FOLEYSTAGE_SOAK="0") for other in others]
+    runs += [run_on(newest, "all but the parts", ("tests", *apart))]
+    runs += [run_on(newest, title, folders) for title, folders in PARTS.items() if title != NODES]
     if newest.has_dynamic_vram:
         title = "nodes with dynamic VRAM"
         runs.append(run_on(newest, title, ("tests/nodes",), FOLEYSTAGE_DYNAMIC_VRAM="1"))
