@@ -20,7 +20,7 @@ from graphs import api_of, whole
 ROOT = Path(__file__).resolve().parents[2]
 LONG = ("one minute, no seam",)
 PROMPTS, CANCELS = int(os.environ.get("FOLEYSTAGE_SOAK", "100")), 10
-MOST_GROWTH = 0.02
+MOST_GROWTH, ROUNDS = 0.02, 3
 pytestmark = pytest.mark.skipif(not PROMPTS, reason="FOLEYSTAGE_SOAK is 0")
 
 
@@ -41,20 +41,26 @@ def seeded(graph, seed: int):
     return graph
 
 
-def test_a_hundred_prompts_leave_memory_as_it_was(server, templates):
+def test_memory_stays_as_it_is(server, templates):
     for graph in templates:
         assert server.run(seeded(graph, 1)).ok
     for seed in range(3):
         assert server.run(whole(seed=seed)).ok
-    before = server.memory()
-    for number in range(PROMPTS):
-        # A template after every fourth of its prompts: each comes up in turn.
-        graph = templates[number // 4 % len(templates)] if number % 4 == 0 else whole()
-        run = server.run(seeded(graph, 1000 + number))
-        assert run.ok, run.error or run.refusal
-    assert server.run(whole(seed=3)).ok
-    growth = server.memory() / before - 1
-    assert growth < MOST_GROWTH, f"{growth:.1%} more after {PROMPTS} prompts"
+    growths = []
+    # An allocator may take more once and keep it; what leaks grows in every round.
+    for once_more in range(ROUNDS):
+        before = server.memory()
+        for number in range(PROMPTS):
+            # A template after every fourth of its prompts: each comes up in turn.
+            graph = templates[number // 4 % len(templates)] if number % 4 == 0 else whole()
+            run = server.run(seeded(graph, 1000 * (once_more + 1) + number))
+            assert run.ok, run.error or run.refusal
+        assert server.run(whole(seed=3)).ok
+        growths.append(server.memory() / before - 1)
+        if growths[-1] < MOST_GROWTH:
+            return
+    said = ", ".join(f"{growth:.1%}" for growth in growths)
+    pytest.fail(f"{said} more after {PROMPTS} prompts each")
 
 
 def test_cancels_leave_a_server_that_works(server):
