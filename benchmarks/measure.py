@@ -25,6 +25,7 @@ MINIS = (
     "specmaskfoley_mini",
     "foley_control_mini",
 )
+DRAWS = 10_000  # of a bootstrap
 README = Path(__file__).resolve().parent / "README.md"
 EVIDENCE = README.parents[1] / "docs" / "evidence.md"
 
@@ -61,6 +62,15 @@ def interval(values: np.ndarray, sign: str = "") -> str:
         return f"{mean:{sign}.3f}"
     half = STUDENT.get(count - 1, 1.96) * float(np.std(values, ddof=1)) / math.sqrt(count)
     return f"{mean:{sign}.3f} ± {half:.3f}"
+
+
+def bootstrap(values: np.ndarray, decimals: int = 3) -> str:
+    """Mean and 95 % interval of the mean over clips, by bootstrap."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(0, len(values), (DRAWS, len(values)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    mean, low, high = (f"{value:+.{decimals}f}" for value in (values.mean(), low, high))
+    return f"{mean} ({low} to {high})"
 
 
 def machine() -> str:

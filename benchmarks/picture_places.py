@@ -14,22 +14,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-RATE, WIDTH, SIDE = 25.0, 64, 4
+RATE, WIDTH, SIDE = 25.0, 64, 8
 CLIPS = 1600
 NAMES = {1: "mini_picture_mean", 4: "mini_picture_places"}
 
 
 @torch.no_grad()
 def features_of(encoder: Any, frames: Tensor, places: int) -> Tensor:
-    """Grey frames [T, 64, 64] to tokens [T * places, 64], places of a moment one after another."""
-    from foleystage.core.encoders.motion import measure_motion, motion_maps
+    """Grey frames [T, 128, 128] to tokens [T * places, 64], places of a moment one after another."""
+    from foleystage.core.encoders.local_motion import local_motion
 
     maps: list[Tensor] = []
     # What goes into the pooling are the places.
     hook = encoder.pool.register_forward_pre_hook(lambda module, args: maps.append(args[0]))
-    encoder.from_maps(*motion_maps(measure_motion(frames[None])))
+    encoder.from_maps(*local_motion(frames[None]))
     hook.remove()
-    grid = maps[0][0].unflatten(-1, (SIDE, SIDE))  # [C, T, 4, 4]
+    grid = maps[0][0].unflatten(-1, (SIDE, SIDE))  # [C, T, 8, 8]
     side = round(places**0.5)
     pooled = F.adaptive_avg_pool2d(grid, side).flatten(2)  # [C, T, places]
     return pooled.permute(1, 2, 0).flatten(0, 1)

@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from hard_clips import asked_of, hard_clip
-from measure import write_evidence
+from measure import bootstrap, write_evidence
 
 MODELS = ("ac_foley_mini", "foleygenex_mini", "mdsgen_mini", "specmaskfoley_mini")
 TAKES = 8
-DRAWS = 10_000  # of the bootstrap
 
 
 def main() -> None:
@@ -87,13 +86,10 @@ def _record(system, seed: int) -> dict:
 def _row(model: str, records: list[dict]) -> str:
     f1 = np.array([record["f1"] for record in records])  # [clips, takes], best ranked first
     gain = f1[:, 0] - f1.mean(1)
-    rng = np.random.default_rng(0)
-    means = gain[rng.integers(0, len(gain), (DRAWS, len(gain)))].mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
     best = f1.max(1).mean()
     return (
         f"| `{model}` | {f1.mean():.3f} | {f1[:, 0].mean():.3f} | "
-        f"{gain.mean():+.4f} ({low:+.4f} to {high:+.4f}) | {f1[:, -1].mean():.3f} | {best:.3f} | "
+        f"{bootstrap(gain, 4)} | {f1[:, -1].mean():.3f} | {best:.3f} | "
         f"{np.mean(gain > 1e-9):.0%}, {np.mean(gain < -1e-9):.0%} |"
     )
 

@@ -52,7 +52,19 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser():
-    from . import augment, batch, convert, cues, download, evaluate, generate, models, scene, train
+    from . import (
+        adapt,
+        augment,
+        batch,
+        convert,
+        cues,
+        download,
+        evaluate,
+        generate,
+        models,
+        scene,
+        train,
+    )
     from .terminal import Parser
 
     parser = Parser("foleystage", description="Gives silent video its sound.")
@@ -60,6 +72,6 @@ def _parser():
     parser.set_defaults(left="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     made = generate, cues, batch
-    for command in (*made, models, download, convert, train, augment, evaluate, scene):
+    for command in (*made, models, download, convert, train, adapt, augment, evaluate, scene):
         command.add_command(commands)
     return parser

@@ -76,23 +76,35 @@ def _read_folder(folder: Path, out: Path, request: Request, form: str) -> Listin
             f"'{out}' is the folder of the videos themselves: give the new ones a folder of their "
             "own."
         )
-    clips, others = [], 0
-    for path in sorted(_files(folder, out)):
-        if path.suffix.lower() in _SUFFIXES:
-            name = path.relative_to(folder).as_posix()
-            clips.append(Clip(path, name, _output_of(name, form), request))
-        else:
-            others += 1
-    if not clips:
-        raise FoleyError(f"'{folder}' has no video in it: choose another folder.")
+    videos, others = videos_of(folder, out)
+    names = [path.relative_to(folder).as_posix() for path in videos]
+    clips = [
+        Clip(path, name, _output_of(name, form), request)
+        for path, name in zip(videos, names, strict=True)
+    ]
     return Listing(tuple(clips), others)
 
 
-def _files(folder: Path, out: Path) -> Iterator[Path]:
+def videos_of(folder: Path, out: Path | None = None) -> tuple[list[Path], int]:
+    """The videos below a folder, but for those of the folder `out`, by their names; and how many
+    other files there are.
+
+    Raises:
+        FoleyError: there is no video.
+    """
+    paths = sorted(_files(folder, out))
+    videos = [path for path in paths if path.suffix.lower() in _SUFFIXES]
+    if not videos:
+        raise FoleyError(f"'{folder}' has no video in it: choose another folder.")
+    return videos, len(paths) - len(videos)
+
+
+def _files(folder: Path, out: Path | None) -> Iterator[Path]:
     """All files below a folder, but for hidden ones and those of `out`."""
     for place, folders, names in os.walk(folder):
         here = Path(place)
-        folders[:] = [name for name in folders if name[:1] != "." and not _same(here / name, out)]
+        shown = [name for name in folders if name[:1] != "."]
+        folders[:] = [name for name in shown if out is None or not _same(here / name, out)]
         yield from (here / name for name in names if name[:1] != ".")
 
 

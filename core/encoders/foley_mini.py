@@ -1,7 +1,7 @@
 """The mini video encoder: what happens when, from 25 grey frames a second.
 
-Trained by this repository on its synthetic scenes (recipe `mini_encoder`). It gives 96 features at
-50 Hz, and at each of them the chance of a hit and its strength.
+Trained by this repository on its own scenes (recipe `mini_video_encoder`). It tells 50 times a
+second the chance of a hit, its strength, and the level of a continuous sound.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .motion import BLOCK_CHANNELS, PIXEL_CHANNELS, measure_motion, motion_maps
+from .local_motion import CAMERA_CHANNELS, CHANNELS, SIZE, local_motion
 
 FRAME_RATE = 25.0
 BIN_RATE = 50.0
-FRAME_SIZE = 64
-WIDTH = 96
+FRAME_SIZE = SIZE
 
 
 def sync_from_events(chances: Tensor) -> Tensor:
@@ -41,9 +40,15 @@ class _Residual(nn.Module):
         return x + self.mix(F.gelu(self.conv(self.norm(x))))
 
 
-def _over_time(width: int) -> _Residual:
+def _over_time(width: int, dilation: int = 1) -> _Residual:
     """At each place, [B, C, T, P]."""
-    return _Residual(nn.Conv2d(width, width, (3, 1), padding=(1, 0)))
+    size, padding = (3, 1), (dilation, 0)
+    return _Residual(nn.Conv2d(width, width, size, padding=padding, dilation=(dilation, 1)))
+
+
+def _over_space(width: int) -> _Residual:
+    """Of each frame, [BT, C, H, W]."""
+    return _Residual(nn.Conv2d(width, width, 3, padding=1))
 
 
 def _dilated(width: int, dilation: int) -> _Residual:
@@ -55,7 +60,7 @@ def _dilated(width: int, dilation: int) -> _Residual:
 class _Pool(nn.Module):
     """Places of a frame to one vector: attention poolings, mean and maximum."""
 
-    def __init__(self, width: int, out: int, heads: int = 4):
+    def __init__(self, width: int, out: int, heads: int = 6):
         super().__init__()
         self.score = nn.Conv2d(width, heads, 1)
         self.out = nn.Linear(width * (heads + 2), out)
@@ -69,48 +74,51 @@ class _Pool(nn.Module):
 
 
 class MiniVideoEncoder(nn.Module):
-    """Grey frames [B, T, 64, 64] at 25 fps to features [B, 2T, 96] at 50 Hz and logits [B, 2T, 3].
+    """Grey frames [B, T, 128, 128] at 25 fps to logits [B, 2T, 3] at 50 Hz.
 
     Bin k stands for (k + 0.5) / 50 s after the first frame. Logits: a hit then, its strength, and
     the level of a continuous sound, each 0..1 through a sigmoid.
     """
 
-    def __init__(self):
+    def __init__(self, widths: tuple[int, int, int, int] = (32, 48, 64, 96)):
         super().__init__()
-        first, middle, width = 48, 64, WIDTH
+        first, second, third, width = widths
         # Key names of the bundled file, and of everybody's own ones.
-        self.see_pixels = nn.Conv2d(PIXEL_CHANNELS, first, 6, stride=4, padding=1)
-        self.see_blocks = nn.Conv2d(BLOCK_CHANNELS, first, 3, padding=1)
-        self.time1 = _over_time(first)
-        self.space1 = _Residual(nn.Conv2d(first, first, 3, padding=1))
-        self.time2 = _over_time(first)
-        self.shrink = nn.Conv2d(first, middle, 3, stride=2, padding=1)
-        self.time3, self.time4 = _over_time(middle), _over_time(middle)
-        self.pool = _Pool(middle, width)
+        self.see = nn.Conv2d(CHANNELS, first, 3, padding=1)
+        self.shrink1 = nn.Conv2d(first, second, 3, stride=2, padding=1)
+        self.time1, self.space1 = _over_time(second), _over_space(second)
+        self.time2 = _over_time(second)
+        self.shrink2 = nn.Conv2d(second, third, 3, stride=2, padding=1)
+        self.time3, self.space2 = _over_time(third), _over_space(third)
+        # What stops where it moved is told before places are put together.
+        self.follow = nn.ModuleList(_over_time(third, dilation) for dilation in (2, 4, 1))
+        self.pool = _Pool(third, width)
+        self.camera = nn.Linear(CAMERA_CHANNELS, width)
         self.listen = nn.ModuleList(_dilated(width, dilation) for dilation in (1, 2, 4, 8, 1))
         self.halves = nn.Linear(width, 2 * width)
         self.events = nn.Linear(width, 3)
         nn.init.constant_(self.events.bias, -2.0)
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor) -> Tensor:
         with torch.no_grad():
-            pixels, blocks = motion_maps(measure_motion(frames))
-        return self.from_maps(pixels, blocks)
+            maps, camera = local_motion(frames)
+        return self.from_maps(maps, camera)
 
-    def from_maps(self, pixels: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and logits from the maps of `motion_maps`."""
-        batch, count = pixels.shape[:2]
-        x = self.see_pixels(pixels.flatten(0, 1)) + self.see_blocks(blocks.flatten(0, 1))
-        x = self._each_place(F.gelu(x), batch, self.time1)  # [BT, C, 8, 8]
-        x = self._each_place(self.space1(x), batch, self.time2)
-        x = F.gelu(self.shrink(x))  # [BT, C, 4, 4]
-        x = x.view(batch, count, x.shape[1], -1).transpose(1, 2)  # [B, C, T, 16]
-        x = self.pool(self.time4(self.time3(x))).transpose(1, 2)  # [B, 96, T]
+    def from_maps(self, maps: Tensor, camera: Tensor) -> Tensor:
+        """Logits from what `local_motion` gives."""
+        batch, count = maps.shape[:2]
+        x = self.shrink1(F.gelu(self.see(maps.flatten(0, 1))))  # [BT, C, 16, 16]
+        x = self.space1(self._each_place(x, batch, self.time1))
+        x = F.gelu(self.shrink2(self._each_place(x, batch, self.time2)))  # [BT, C, 8, 8]
+        x = self.space2(self._each_place(x, batch, self.time3))
+        x = x.view(batch, count, x.shape[1], -1).transpose(1, 2)  # [B, C, T, 64]
+        for block in self.follow:
+            x = block(x)
+        x = (self.pool(x) + self.camera(camera)).transpose(1, 2)  # [B, C, T]
         for block in self.listen:
             x = block(x)
-        features = self.halves(x.transpose(1, 2)).reshape(batch, 2 * count, -1)
-        features = F.layer_norm(features, features.shape[-1:])
-        return features, self.events(features)
+        x = self.halves(x.transpose(1, 2)).reshape(batch, 2 * count, -1)
+        return self.events(F.layer_norm(x, x.shape[-1:]))
 
     @staticmethod
     def _each_place(x: Tensor, batch: int, block: nn.Module) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from .foley_mini import (
     events_of_sync,
     sync_from_events,
 )
+from .local_motion import local_motion, mirrored
 from .motion import fastest_motion, measure_motion, stop_curve
 
 log = logging.getLogger(__name__)
@@ -50,17 +51,16 @@ def encode_events(
 ) -> EncodedVideo:
     """The `sync` stream `[1, bins, 3]` and the chance of a hit `[bins]`, both at 50 Hz.
 
-    frames: "video", grey uint8 [T, 64, 64] at 25 fps; the last one is held to fill 0.16 s.
+    frames: "video", grey uint8 [T, 128, 128] at 25 fps; the last one is held to fill 0.16 s.
 
-    The mean counts of eight views: the picture mirrored, turned upside down and transposed. Where
-    it finds no hit and no sweep although something moves, the weight-free stop curve takes its
-    place (and the log says so).
+    The mean counts of the picture and its mirror image. Where it finds no hit and no sweep although
+    something moves, the weight-free stop curve takes its place (and the log says so).
     """
     video = frames["video"]
     missing = -len(video) % FRAMES_PER_STEP
     video = torch.cat([video, video[-1:].expand(missing, -1, -1)])
     video = video.to(next(encoder.parameters()).device)
-    chances = _event_chances(encoder, video, cancelled)
+    chances = event_chances(encoder, video, cancelled)
     if float(chances[:, (0, 2)].max()) < _NOTHING:
         motion = measure_motion(video[None])
         if float(fastest_motion(motion).max()) < _STILL:
@@ -101,15 +101,21 @@ def seen_hits(streams: Mapping[str, Tensor]) -> tuple[list[float], list[float]]:
     return times.tolist(), events[bins, 1].tolist()
 
 
-def _event_chances(
+def event_chances(
     encoder: MiniVideoEncoder, frames: Tensor, cancelled: CancelCheck | None
 ) -> Tensor:
-    """Chances [2T, 3] of hit, strength and level, from eight views of frames [T, 64, 64]."""
-    total = torch.zeros(())
-    for view in _views(frames):
+    """Chances [2T, 3] of hit, strength and level, of frames [T, 128, 128]; clips over half a minute
+    in overlapping chunks, so that memory stays flat."""
+    parts = []
+    whole = len(frames) <= _WHOLE_FRAMES
+    for first in range(0, len(frames), len(frames) if whole else _CHUNK):
         stop_if(cancelled)
-        total = total + _logits(encoder, view)
-    return (total / 8).sigmoid()
+        last = len(frames) if whole else min(first + _CHUNK, len(frames))
+        start, stop = max(first - _OVERLAP, 0), min(last + _OVERLAP, len(frames))
+        maps, camera = local_motion(frames[None, start:stop])
+        logits = encoder.from_maps(maps, camera) + encoder.from_maps(mirrored(maps), camera)
+        parts.append((logits[0] / 2)[2 * (first - start) : 2 * (last - start)])
+    return torch.cat(parts).sigmoid()
 
 
 def peaks(
@@ -144,22 +150,3 @@ def bumps(times: Sequence[float], strengths: Sequence[float], bins: int) -> Tens
         chances[:, 1] = torch.where(nearer, torch.tensor(strength), chances[:, 1])
         chances[:, 0] = torch.maximum(chances[:, 0], bump)
     return chances
-
-
-def _views(frames: Tensor) -> Iterator[Tensor]:
-    for mirrored in (frames, frames.flip(-1)):
-        for turned in (mirrored, mirrored.flip(-2)):
-            yield turned
-            yield turned.transpose(-1, -2)
-
-
-def _logits(encoder: MiniVideoEncoder, frames: Tensor) -> Tensor:
-    """Logits [2T, 3]; clips over half a minute in overlapping chunks, so that memory stays flat."""
-    if len(frames) <= _WHOLE_FRAMES:
-        return encoder(frames[None])[1][0]
-    parts = []
-    for first in range(0, len(frames), _CHUNK):
-        start, stop = max(first - _OVERLAP, 0), min(first + _CHUNK + _OVERLAP, len(frames))
-        keep = slice(2 * (first - start), 2 * (min(first + _CHUNK, len(frames)) - start))
-        parts.append(encoder(frames[None, start:stop])[1][0, keep])
-    return torch.cat(parts)

@@ -15,8 +15,6 @@ from torch.nn import functional as F
 
 GRID = 32
 BLOCKS = 8
-PIXEL_CHANNELS = 4
-BLOCK_CHANNELS = 14
 _FLOW_DAMPING = 3e-5
 _EPSILON = 2e-4  # under a tenth of a grey level: a still picture stays still when normalised
 
@@ -37,44 +35,12 @@ def measure_motion(frames: Tensor) -> Motion:
     gray = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
     batch, count, size, _ = gray.shape
     gray = F.avg_pool2d(gray.reshape(batch * count, 1, size, size), size // GRID)
-    gray = _blur(gray).view(batch, count, GRID, GRID)
+    gray = blurred(gray).view(batch, count, GRID, GRID)
     before = torch.cat([gray[:, :1], gray[:, :-1]], 1)
     difference = gray - before
-    slope_x, slope_y = _slopes(0.5 * (gray + before))
+    slope_x, slope_y = slopes(0.5 * (gray + before))
     residual, shift = _remove_global_shift(difference, slope_x, slope_y)
     return Motion(gray, difference, residual, shift, _block_flow(residual, slope_x, slope_y))
-
-
-def motion_maps(motion: Motion) -> tuple[Tensor, Tensor]:
-    """Normalised pixel maps [B, T, 4, 32, 32] and block maps [B, T, 14, 8, 8] for an encoder.
-
-    Each channel is divided by 1.25 times its mean absolute value in the clip and squashed by a
-    signed logarithm, so that contrast and distance matter little.
-    """
-    residual, difference = motion.residual, motion.difference
-    mean_residual, mean_difference = _pool(residual.abs()), _pool(difference)
-    speed = motion.flow.norm(dim=2)
-    blocks = torch.stack(
-        [
-            _pool(difference.abs()),
-            mean_residual,
-            _pool(residual.abs(), F.adaptive_max_pool2d),
-            mean_difference,
-            *motion.flow.unbind(2),
-            speed,
-            _change(motion.flow).norm(dim=2),
-            _change(mean_residual),
-            _change(speed),
-            _change(mean_difference),
-            -_change(mean_residual, 2),
-            _everywhere(motion.shift.norm(dim=-1)),
-            _everywhere(difference.mean((-1, -2))),
-        ],
-        2,
-    )
-    still = motion.gray - motion.gray.mean((1,), keepdim=True)
-    pixels = torch.stack([residual, difference, _change(residual), still], 2)
-    return _squash(pixels), _squash(blocks)
 
 
 def fastest_motion(motion: Motion) -> Tensor:
@@ -88,21 +54,21 @@ def stop_curve(motion: Motion) -> Tensor:
     return (fastest - torch.cat([fastest[:, 1:], fastest[:, -1:]], 1)).clamp_min(0)
 
 
-def _blur(image: Tensor) -> Tensor:
+def blurred(image: Tensor) -> Tensor:
     row = image.new_tensor([0.25, 0.5, 0.25])
     padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
     wide = row[0] * (padded[..., :-2] + padded[..., 2:]) + row[1] * padded[..., 1:-1]
     return row[0] * (wide[..., :-2, :] + wide[..., 2:, :]) + row[1] * wide[..., 1:-1, :]
 
 
-def _slopes(image: Tensor) -> tuple[Tensor, Tensor]:
+def slopes(image: Tensor) -> tuple[Tensor, Tensor]:
     slope_x, slope_y = torch.zeros_like(image), torch.zeros_like(image)
     slope_x[..., 1:-1] = 0.5 * (image[..., 2:] - image[..., :-2])
     slope_y[..., 1:-1, :] = 0.5 * (image[..., 2:, :] - image[..., :-2, :])
     return slope_x, slope_y
 
 
-def _solve(xx: Tensor, xy: Tensor, yy: Tensor, xt: Tensor, yt: Tensor) -> tuple[Tensor, Tensor]:
+def solve_flow(xx: Tensor, xy: Tensor, yy: Tensor, xt: Tensor, yt: Tensor) -> tuple[Tensor, Tensor]:
     """Motion (u, v) that explains the differences: the 2 x 2 normal equations in closed form."""
     determinant = xx * yy - xy * xy
     return (xy * yt - yy * xt) / determinant, (xy * xt - xx * yt) / determinant
@@ -121,7 +87,7 @@ def _remove_global_shift(
         xy = (weighted_x * slope_y).sum((-1, -2))
         xt = (weighted_x * difference).sum((-1, -2))
         yt = (weighted_y * difference).sum((-1, -2))
-        u, v = _solve(xx, xy, yy, xt, yt)
+        u, v = solve_flow(xx, xy, yy, xt, yt)
         residual = difference + slope_x * u[..., None, None] + slope_y * v[..., None, None]
         residual = residual - (weight * residual).sum((-1, -2), keepdim=True) / total
         scale = residual.abs().mean((-1, -2), keepdim=True) + _EPSILON
@@ -138,22 +104,4 @@ def _block_flow(residual: Tensor, slope_x: Tensor, slope_y: Tensor) -> Tensor:
     sums = F.avg_pool2d(products.flatten(0, 1), GRID // BLOCKS) * (GRID // BLOCKS) ** 2
     sums = F.avg_pool2d(sums, 3, 1, 1, count_include_pad=True) * 9
     xx, xy, yy, xt, yt = sums.view(batch, count, 5, BLOCKS, BLOCKS).unbind(2)
-    return torch.stack(_solve(xx + _FLOW_DAMPING * 9, xy, yy + _FLOW_DAMPING * 9, xt, yt), 2)
-
-
-def _pool(maps: Tensor, pool=F.adaptive_avg_pool2d) -> Tensor:
-    return pool(maps, (BLOCKS, BLOCKS))
-
-
-def _change(maps: Tensor, frames: int = 1) -> Tensor:
-    return maps - torch.cat([maps[:, :1]] * frames + [maps[:, :-frames]], 1)[:, : maps.shape[1]]
-
-
-def _everywhere(curve: Tensor) -> Tensor:
-    return curve[..., None, None].expand(*curve.shape, BLOCKS, BLOCKS)
-
-
-def _squash(maps: Tensor) -> Tensor:
-    scale = 1.25 * maps.abs().mean((1, 3, 4), keepdim=True) + _EPSILON
-    scaled = maps / scale
-    return scaled.sign() * torch.log1p(2 * scaled.abs())
+    return torch.stack(solve_flow(xx + _FLOW_DAMPING * 9, xy, yy + _FLOW_DAMPING * 9, xt, yt), 2)

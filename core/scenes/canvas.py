@@ -10,6 +10,17 @@ from torch import Tensor
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _FRAMES_PER_PASS = 32
+_TEXELS = 220.0  # of a texture, a unit of length of what it lies on
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What is drawn looks like on a film: a texture that lies on each shape and turns with it, and
+    shade towards its edge."""
+
+    texture: Tensor  # [N, N], about -1..1
+    contrast: float
+    shade: float
 
 
 @dataclass(frozen=True)
@@ -45,8 +56,17 @@ class Canvas:
     World units: the picture is 1 high and `aspect` wide, the origin is its centre, y points down.
     """
 
-    def __init__(self, frames: Tensor, times: np.ndarray, camera: Camera, aspect: float):
+    def __init__(
+        self,
+        frames: Tensor,
+        times: np.ndarray,
+        camera: Camera,
+        aspect: float,
+        surface: Surface | None = None,
+    ):
         self.frames = frames  # [T, C, H, W]
+        self.surface = surface
+        self._drawn = 0
         self.times = times
         self.camera = camera
         self.aspect = aspect
@@ -57,7 +77,8 @@ class Canvas:
 
     def placed(self, x: float, y: float, scale: float, roll: float = 0.0) -> Canvas:
         """The same frames in the coordinates of an actor at (x, y)."""
-        return Canvas(self.frames, self.times, self.camera.placed(x, y, scale, roll), self.aspect)
+        camera = self.camera.placed(x, y, scale, roll)
+        return Canvas(self.frames, self.times, camera, self.aspect, self.surface)
 
     def points(self, x, y) -> np.ndarray:
         """Broadcast coordinates (numbers or arrays [T]) to screen points [T, 2]."""
@@ -75,7 +96,8 @@ class Canvas:
             turned_x, turned_y = _turn(px - at(centre[:, 0]), py - at(centre[:, 1]), at(turn))
             radial = (turned_x**2 + (turned_y / at(squeeze)) ** 2).sqrt()
             pattern = (turned_x * turned_y / at(size) ** 2) if spots else None
-            return (radial - at(size)) * at(np.minimum(squeeze, 1.0)), pattern
+            gap = (radial - at(size)) * at(np.minimum(squeeze, 1.0))
+            return gap, pattern, (turned_x, turned_y)
 
         turn = self._per_frame(angle) + self.camera.roll
         self._paint(centre, size * np.maximum(squeeze, 1.0), distance, colour, opacity, spots)
@@ -92,7 +114,8 @@ class Canvas:
             part = ((from_x * along_x + from_y * along_y) / at(length) ** 2).clamp(0, 1)
             gap = ((from_x - along_x * part) ** 2 + (from_y - along_y * part) ** 2).sqrt()
             pattern = torch.sin(part * (12.0 * stripes)) if stripes else None
-            return gap - at(size), pattern
+            across = (from_x * along_y - from_y * along_x) / at(length)
+            return gap - at(size), pattern, (part * at(length), across)
 
         reach = 0.5 * length + size
         self._paint(0.5 * (start + end), reach, distance, colour, opacity, 0.3 if stripes else 0.0)
@@ -109,7 +132,8 @@ class Canvas:
             gap_x, gap_y = turned_x.abs() - at(half_x), turned_y.abs() - at(half_y)
             outside = (gap_x.clamp_min(0) ** 2 + gap_y.clamp_min(0) ** 2).sqrt()
             pattern = torch.sin(turned_x / at(half_x) * (3.0 * stripes)) if stripes else None
-            return outside + torch.maximum(gap_x, gap_y).clamp_max(0), pattern
+            gap = outside + torch.maximum(gap_x, gap_y).clamp_max(0)
+            return gap, pattern, (turned_x, turned_y)
 
         reach = np.hypot(half_x, half_y)
         self._paint(centre, reach, distance, colour, opacity, 0.3 if stripes else 0.0)
@@ -122,7 +146,7 @@ class Canvas:
 
         def distance(px, py, at):
             radial = ((px - at(centre[:, 0])) ** 2 + ((py - at(centre[:, 1])) / flat) ** 2).sqrt()
-            return ((radial - at(size)).abs() - at(line)) * flat, None
+            return ((radial - at(size)).abs() - at(line)) * flat, None, None
 
         self._paint(centre, size + line, distance, colour, opacity, 0.0)
 
@@ -135,6 +159,7 @@ class Canvas:
         ink = torch.as_tensor(np.asarray(colour, dtype=np.float32))
         ink = (ink if channels == 3 else ink @ torch.from_numpy(LUMA)).view(1, channels, 1, 1)
         strength = self._per_frame(opacity)
+        self._drawn += 1
         for first in range(0, len(self.times), _FRAMES_PER_PASS):
             part = slice(first, first + _FRAMES_PER_PASS)
             if not np.any(strength[part] > 0.004):
@@ -152,13 +177,27 @@ class Canvas:
                     :, None, None
                 ]
 
-            gap, pattern = distance(
+            gap, pattern, place = distance(
                 self._x[None, None, left:right], self._y[None, top:bottom, None], at
             )
             cover = (0.5 - gap / self._pixel).clamp_(0, 1) * at(strength)
             area = self.frames[part, :, top:bottom, left:right]
             paint = ink if pattern is None else ink * (1 + contrast * pattern.clamp(-1, 1))[:, None]
+            if self.surface is not None and place is not None:
+                light = self._light(place, gap, at(self.camera.zoom), at(reach))
+                paint = paint * light[:, None]
             area += (paint - area) * cover[:, None]
+
+    def _light(self, place: tuple[Tensor, Tensor], gap: Tensor, zoom: Tensor, reach: Tensor):
+        """Of the texture at places on a shape, darker towards its edge."""
+        size = len(self.surface.texture)
+        u, v = (
+            (axis * (_TEXELS / zoom)).int() + offset * self._drawn
+            for axis, offset in zip(place, (37, 91), strict=True)
+        )
+        texel = torch.take(self.surface.texture, ((v % size) * size + u % size).long())
+        inside = (gap * (-2 / reach)).clamp_(0, 1)
+        return (1 + self.surface.contrast * texel) * (1 - self.surface.shade * (1 - inside) ** 2)
 
 
 def _turn(x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:

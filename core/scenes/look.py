@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .canvas import LUMA, Camera, Canvas
+from .canvas import LUMA, Camera, Canvas, Surface
 from .strikers import colour
 
 
@@ -43,6 +43,23 @@ class Look:
     blur: int  # sub-frames
     distractors: int
     seed: int = field(default=0)
+
+    @property
+    def off_centre(self) -> float:
+        """How far from the middle the actor may stand, in picture heights."""
+        return 0.3 if self.hard else 0.12
+
+    def sub_times(self, times: np.ndarray) -> np.ndarray:
+        """Moments [T, sub-frames] of which frames at `times` are the mean: half a frame before."""
+        return times[:, None] - np.arange(self.blur) * 0.5 / (self.source_fps * self.blur)
+
+    def expose(self, frames: Tensor) -> Tensor:
+        """Sub-frames [T, sub-frames, C, H, W] to frames."""
+        return frames.mean(1)
+
+    def surface(self) -> Surface | None:
+        """What lies on things: nothing."""
+        return None
 
     @classmethod
     def sample(cls, rng: np.random.Generator, seconds: float, hard: bool) -> Look:
@@ -130,10 +147,7 @@ class Look:
         """Fill `frames` [T, C, H, W] with a wall that moves with the camera; another one after
         a cut.
         """
-        walls = [
-            _wall(np.random.default_rng([self.seed, 2, k]), frames.shape[1], self.hard)
-            for k in range(2)
-        ]
+        walls = [self.wall(number, frames.shape[1]) for number in range(2)]
         after = np.zeros(len(t), bool) if self.cut is None else t >= self.cut
         height, width = frames.shape[-2:]
         grid_y, grid_x = np.meshgrid(
@@ -143,9 +157,11 @@ class Look:
         )
         for wall, chosen in zip(walls, (~after, after), strict=True):
             where = np.flatnonzero(chosen)
-            for part in np.array_split(where, max(1, len(where) // 64)):
-                if not len(part):
-                    continue
+            if not len(where):
+                continue
+            still = all(np.ptp(axis[where]) == 0 for axis in vars(camera).values())
+            shown = where[:1] if still else where
+            for part in np.array_split(shown, max(1, len(shown) // 64)):
                 cos, sin = (
                     np.cos(camera.roll[part]) / camera.zoom[part],
                     np.sin(camera.roll[part]) / camera.zoom[part],
@@ -161,12 +177,18 @@ class Look:
                     + camera.y[part, None, None]
                 )
                 at = torch.from_numpy(np.stack([x / 2.0, y / 1.2], -1).astype(np.float32))
-                frames[torch.from_numpy(part)] = torch.nn.functional.grid_sample(
+                seen = torch.nn.functional.grid_sample(
                     wall.expand(len(part), -1, -1, -1),
                     at,
                     padding_mode="reflection",
                     align_corners=False,
                 )
+                frames[torch.from_numpy(where if still else part)] = seen
+
+    def wall(self, number: int, channels: int) -> Tensor:
+        """Texture [1, C, H, W] of what is behind, before the cut and after it; 4 wide and 2.4 high
+        in world units."""
+        return _wall(np.random.default_rng([self.seed, 2, number]), channels, self.hard)
 
     def things(self) -> list[tuple[bool, dict]]:
         """Silent distractors, each with whether it passes in front."""

@@ -34,7 +34,7 @@ CONTINUOUS = ("swish",)
 IMPACTS = tuple(kind for kind in KINDS if kind not in CONTINUOUS)
 Split = Literal["train", "validation", "test"]
 # The split is a word of the seed itself, so that no two splits ever share a scene.
-_SPLIT_WORD = {"train": 11, "validation": 22, "test": 33}
+SPLIT_WORD = {"train": 11, "validation": 22, "test": 33}
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Scene:
         to it.
         """
         look = self.look
-        subs = look.blur
-        shown = (times[:, None] - np.arange(subs) * 0.5 / (look.source_fps * subs)).reshape(-1)
+        moments = look.sub_times(times)
+        shown = moments.reshape(-1)
         canvas_frames = torch.zeros(len(shown), 1 if gray else 3, height, width)
         camera = look.camera(np.maximum(shown, 0), np.array([e.time for e in self.events]))
         look.background(canvas_frames, camera, shown)
-        canvas = Canvas(canvas_frames, shown, camera, look.aspect)
+        canvas = Canvas(canvas_frames, shown, camera, look.aspect, look.surface())
         things = look.things()
         for in_front, thing in things:
             if not in_front:
@@ -73,8 +73,8 @@ class Scene:
         for in_front, thing in things:
             if in_front:
                 draw_distractor(canvas, thing)
-        averaged = canvas_frames.view(len(times), subs, *canvas_frames.shape[1:]).mean(1)
-        finished = look.finish(averaged, np.maximum(times, 0))
+        exposed = look.expose(canvas_frames.view(*moments.shape, *canvas_frames.shape[1:]))
+        finished = look.finish(exposed, np.maximum(times, 0))
         return finished[:, 0] if gray else finished.permute(0, 2, 3, 1)
 
     def source_times(self) -> np.ndarray:
@@ -102,13 +102,13 @@ def sample_scene(
     kinds: tuple[str, ...] = tuple(KINDS),
 ) -> Scene:
     """The scene of a seed. The same seed of another split is another scene."""
-    rng = np.random.default_rng([_SPLIT_WORD[split], seed, int(hard)])
+    rng = np.random.default_rng([SPLIT_WORD[split], seed, int(hard)])
     kind = str(rng.choice(kinds))
     look = Look.sample(rng, seconds, hard)
     actor = KINDS[kind](rng, seconds)
     if actor.moving is not None:
         look = look.clear_of(actor.ink[actor.moving])
-    place = _place(rng, actor.focus, look)
+    place = place_in(rng, actor.focus, look)
     return Scene(
         split,
         seed,
@@ -122,7 +122,7 @@ def sample_scene(
     )
 
 
-def _place(
+def place_in(
     rng: np.random.Generator, focus: tuple[float, float], look: Look
 ) -> tuple[float, float, float, float]:
     """Where the actor stands (x, y, scale, roll), so that its hits are inside the picture."""
@@ -130,7 +130,7 @@ def _place(
     scale = (
         np.exp(rng.uniform(np.log(0.75), np.log(1.15))) if look.hard else rng.uniform(0.8, 1.0)
     ) * narrow
-    reach = 0.3 if look.hard else 0.12
+    reach = look.off_centre
     x = rng.uniform(-reach, reach) * look.aspect / look.zoom
     y = rng.uniform(-reach, reach) / look.zoom if look.hard else 0.6 * focus[1] * scale
     roll = rng.uniform(-0.2, 0.2) if look.hard else 0.0

@@ -7,7 +7,7 @@ import pytest
 import torch
 from foleystage.core.encoders.foley_mini import MiniVideoEncoder
 from foleystage.core.encoders.mini_video import bumps, encode_events, events_of_curve, peaks
-from foleystage.core.encoders.motion import measure_motion, motion_maps, stop_curve
+from foleystage.core.encoders.motion import measure_motion, stop_curve
 
 
 def _texture(count: int, shift: float) -> torch.Tensor:
@@ -46,31 +46,17 @@ def test_the_stop_curve_peaks_when_something_stops():
     assert int(stop_curve(measure_motion(frames[None]))[0].argmax()) == 9
 
 
-def test_maps_do_not_depend_on_contrast():
-    frames = _texture(8, 0.4).float()
-    faint = (frames - 127) * 0.5 + 127
-    pixels, blocks = motion_maps(measure_motion(frames[None] / 255))
-    faint_pixels, faint_blocks = motion_maps(measure_motion(faint[None] / 255))
-    assert float((pixels - faint_pixels).abs().mean()) < 0.1 * float(pixels.abs().mean())
-    assert torch.isfinite(blocks).all() and torch.isfinite(faint_blocks).all()
-
-
-def test_a_still_picture_is_still_and_finite():
-    pixels, blocks = motion_maps(measure_motion(torch.full((1, 6, 64, 64), 80, dtype=torch.uint8)))
-    assert float(pixels.abs().max()) == 0 and float(blocks.abs().max()) == 0
-
-
 def test_an_encoder_that_finds_nothing_hands_over_to_the_motion_curve(caplog):
     encoder = MiniVideoEncoder().eval()
     torch.nn.init.constant_(encoder.events.bias, -9.0)
-    frames = torch.full((48, 64, 64), 30, dtype=torch.uint8)
+    frames = torch.full((48, 128, 128), 30, dtype=torch.uint8)
     for t in range(48):
-        row = 6 + 6 * min(t % 16, 6)
-        frames[t, row : row + 12, 20:44] = 220
+        row = 12 + 12 * min(t % 16, 6)
+        frames[t, row : row + 24, 40:88] = 220
     encoded = encode_events(encoder, {"video": frames})
     assert "found no hit" in caplog.text and len(peaks(encoded.chance.numpy(), 0.5)) >= 2
     assert encoded.streams["sync"].shape == (1, 96, 3) and encoded.seconds == 1.92
-    still = encode_events(encoder, {"video": torch.full((8, 64, 64), 90, dtype=torch.uint8)})
+    still = encode_events(encoder, {"video": torch.full((8, 128, 128), 90, dtype=torch.uint8)})
     assert "Nothing moves" in caplog.text and len(peaks(still.chance.numpy(), 0.5)) == 0
 
 
@@ -86,6 +72,6 @@ def test_events_of_a_curve_are_at_its_peaks():
 def test_long_clips_are_encoded_in_chunks_with_the_same_result_inside():
     torch.manual_seed(0)
     encoder = MiniVideoEncoder().eval()
-    frames = torch.randint(0, 255, (800, 64, 64), dtype=torch.uint8)
+    frames = torch.randint(0, 255, (800, 128, 128), dtype=torch.uint8)
     encoded = encode_events(encoder, {"video": frames})
     assert encoded.chance.shape == (1600,) and bool(torch.isfinite(encoded.streams["sync"]).all())
