@@ -21,7 +21,7 @@ NAMES = {1: "mini_picture_mean", 4: "mini_picture_places"}
 
 @torch.no_grad()
 def features_of(encoder: Any, frames: Tensor, places: int) -> Tensor:
-    """Grey frames [T, 128, 128] to tokens [T * places, 64], places of a moment one after another."""
+    """Grey frames [T, 128, 128] to tokens [T * places, 64], those of a moment one after another."""
     from foleystage.core.encoders.local_motion import local_motion
 
     maps: list[Tensor] = []

@@ -102,7 +102,6 @@ def _verdict(before, after) -> str:
     """What it was worth, in words."""
     better = "" if after.mean() > before.mean() else " It did not help: give more of the same kind."
     return (
-        f"Of {len(before)} clips that are left out in turn, onsets are followed by "
-        f"{before.mean():+.2f} above chance before and {after.mean():+.2f} after (F1 within 100 ms)."
-        f"{better}"
+        f"Clips that were not learned from, {len(before)} in turn: F1 of onsets (100 ms) above "
+        f"chance {before.mean():+.2f} before, {after.mean():+.2f} after.{better}"
     )

@@ -21,6 +21,7 @@ from .strikers import colour
 
 _SIDE = 256  # of a texture
 _WALL = 300, 500  # texels of 2.4 x 4 units
+_KNOT = 0.04  # seconds
 
 
 @dataclass(frozen=True)
@@ -104,23 +105,21 @@ class Film(Look):
         return Surface(texture, self.contrast_of_surface, self.shade)
 
     def camera(self, t: np.ndarray, hits: np.ndarray) -> Camera:
-        camera = super().camera(t, hits)
-        if self.steadiness == "tripod":
-            hand = np.zeros((3, len(t)))
-        else:
+        """Still on a tripod; in a hand it drifts and trembles."""
+        hand = np.zeros((3, len(t)))
+        if self.steadiness != "tripod":
             rng = np.random.default_rng([self.seed, 6])
-            knots = np.arange(-0.2, t.max() + 0.5, 0.04)
-            hand = np.stack([np.interp(t, knots, wander(rng, len(knots), 0.04)) for _ in range(3)])
+            knots = np.arange(-0.2, t.max() + 0.5, _KNOT)
+            hand = np.stack([np.interp(t, knots, wander(rng, len(knots), _KNOT)) for _ in "xyz"])
             hand *= self.shake * (3.0 if self.steadiness == "moving" else 1.0)
-        still = Camera(self.pan[0] * t, self.pan[1] * t, camera.zoom, np.full(len(t), self.roll))
-        kick = camera.y - self.pan[1] * t if self.jolt and self.cut is None else 0.0
         after = np.zeros(len(t)) if self.cut is None else (t >= self.cut).astype(float)
         jump = np.random.default_rng([self.seed, 8]).uniform(-0.12, 0.12, 2)
+        zoom = super().camera(t, hits).zoom
         return Camera(
-            still.x + hand[0] + after * jump[0],
-            still.y + hand[1] + 0.0 * np.asarray(kick) + after * jump[1],
-            camera.zoom * (1 + 0.3 * hand[2]),
-            still.roll + 0.5 * hand[2],
+            self.pan[0] * t + hand[0] + after * jump[0],
+            self.pan[1] * t + hand[1] + after * jump[1],
+            zoom * (1 + 0.3 * hand[2]),
+            self.roll + 0.5 * hand[2],
         )
 
     def wall(self, number: int, channels: int) -> Tensor:
