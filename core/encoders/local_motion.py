@@ -18,6 +18,7 @@ PLACES = 32
 CHANNELS = 9
 CAMERA_CHANNELS = 4
 FLOW_CHANNELS = (3, 5, 7)  # horizontal; the vertical ones follow them
+_AT_ONCE = 32  # frames
 _DAMPING = 3e-5
 _EPSILON = 2e-4  # under a tenth of a grey level
 
@@ -52,9 +53,18 @@ def _squash(maps: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _of_clip(frames: Tensor) -> tuple[Tensor, Tensor]:
-    gray = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
-    gray = blurred(gray)
-    before = torch.cat([gray[:1], gray[:-1]])
+    """Of `[T, 128, 128]`, not yet scaled; a few frames at a time, so that memory stays small."""
+    before = torch.cat([frames[:1], frames[:-1]])
+    pieces = map(_of_pairs, before.split(_AT_ONCE), frames.split(_AT_ONCE))
+    maps, speeds = zip(*pieces, strict=True)
+    return torch.cat(maps), torch.cat(speeds)
+
+
+def _of_pairs(before: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    before, gray = (
+        blurred(part.float() / 255 if part.dtype == torch.uint8 else part.float())
+        for part in (before, frames)
+    )
     move, light = gray.new_zeros(len(gray), 4), gray.new_zeros(len(gray))
     for size in (32, 64):
         held = before if not move.any() else moved(before, move)
