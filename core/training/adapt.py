@@ -107,7 +107,7 @@ def adapt(
         Cancelled: as asked.
     """
     rng = np.random.default_rng(seed)
-    made = copy.deepcopy(encoder).train()
+    made = copy.deepcopy(encoder).train().requires_grad_(True)
     begun = [value.detach().clone() for value in made.parameters()]
     optimizer = torch.optim.AdamW(made.parameters(), lr=_RATE, weight_decay=0.0)
     for step in range(steps):
@@ -125,7 +125,7 @@ def adapt(
         optimizer.step()
         if progress is not None:
             progress(step + 1, steps)
-    return made.eval()
+    return made.eval().requires_grad_(False)
 
 
 def judged(
