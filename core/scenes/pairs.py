@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .ambience import AMBIENCES, render_ambience
 from .events import Event
 from .manner import Manner
 from .materials import IMPACT_MATERIALS, Instrument, sample_instrument
@@ -40,6 +41,20 @@ def scene_sound(
         return material, target, reference
     steady = replace(manner, course="")
     return material, manner.apply(target, sample_rate), steady.apply(reference, sample_rate)
+
+
+def ambient_sound(
+    seed: int, seconds: float, sample_rate: int
+) -> tuple[str, Event, np.ndarray, np.ndarray]:
+    """What goes on (a name of `AMBIENCES`), as an event that lasts, its sound, and a reference of
+    1.92 s of the same."""
+    rng = np.random.default_rng([seed, 10])
+    kind, strength = str(rng.choice(AMBIENCES)), float(rng.uniform(0.15, 1.0))
+    # Both are parts of one sound.
+    whole = seconds + REFERENCE_SECONDS
+    sound = render_ambience(kind, strength, whole, sample_rate, rng)
+    first = round(seconds * sample_rate)
+    return kind, Event(0.0, strength, seconds), sound[:first], sound[first:]
 
 
 def sound_on(scene: Scene, other: Scene, sample_rate: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 
 from ..encoders.foley_mini import FRAME_RATE, FRAME_SIZE
 from ..encoders.local_motion import local_motion
-from ..scenes import Scene, sample_scene
+from ..scenes import Event, Scene, sample_scene
 from ..scenes.filmed import sample_filmed
 from ..scenes.scene import Split
 
@@ -79,15 +79,21 @@ class _Share:
 
 
 def event_targets(scene: Scene, bin_rate: float) -> np.ndarray:
-    """What an encoder must say of a scene, [bins, 3] float32 in 0..1.
+    """`targets_of` what happens in a scene."""
+    return targets_of(scene.events, scene.seconds, bin_rate)
+
+
+def targets_of(events: Sequence[Event], seconds: float, bin_rate: float) -> np.ndarray:
+    """What an encoder must say of events, [bins, 3] float32 in 0..1.
 
     0: a Gaussian bump of 20 ms standard deviation at each hit; 1: the strength of the nearest hit,
-    within 40 ms of it; 2: the level of a continuous sound, strength times sin^2 over its duration.
+    within 40 ms of it; 2: the level of a continuous sound, strength times sin^2 over its duration;
+    of one that lasts all the time its strength.
     """
-    moments = (np.arange(int(round(scene.seconds * bin_rate))) + 0.5) / bin_rate
+    moments = (np.arange(int(round(seconds * bin_rate))) + 0.5) / bin_rate
     target = np.zeros((len(moments), 3), np.float32)
-    for event in scene.events:
-        if event.duration >= scene.seconds:
+    for event in events:
+        if event.duration >= seconds:
             target[:, 2] = event.strength  # it was there before, and goes on
             continue
         if event.duration:

@@ -14,13 +14,12 @@ from ..encoders.foley_mini import BIN_RATE, sync_from_events
 from ..encoders.mini_text import MiniTextEncoder
 from ..generators.ac_foley import ACFoley, ac_foley_mini
 from ..scenes import sample_scene
-from ..scenes.materials import MATERIALS
-from ..scenes.pairs import level_reference, scene_sound
+from ..scenes.pairs import ambient_sound, level_reference, scene_sound
 from ..scenes.scene import Split
 from ..weights.schema import Count, Natural, Seconds, Share
 from .batches import device_of, on_device
-from .clips import event_targets, map_scenes
-from .prompts import sample_prompt, vocabulary
+from .clips import event_targets, map_scenes, targets_of
+from .prompts import SOUNDS, sample_prompt, vocabulary
 
 STEP = 0.16  # seconds of the smallest take: 5 latents, 8 moments of the events
 _CROPS = ((2.56, 24), (4.0, 16), (8.0, 8))
@@ -30,12 +29,16 @@ _CLEAN_ONE_IN = 5
 
 @dataclass(frozen=True)
 class FlowFigures:
-    """Data and condition dropout of the run. Events are given as they were, not encoded."""
+    """Data and condition dropout of the run. Events are given as they were, not encoded.
+
+    ambient: one clip in so many is of a sound that goes on; 0: none.
+    """
 
     clips: Count = 8000
     validation_clips: Count = 96
     clip_seconds: Seconds = 8.0
     left_out: tuple[str, ...] = ()
+    ambient: Natural = 0
     overlapping_until: Share = 0.2  # share of the run with the reference from inside the target
     drop_video: Share = 0.1
     drop_reference: Share = 0.4
@@ -49,11 +52,11 @@ class FlowFigures:
 class MiniSystem(nn.Module):
     """What is trained together: the flow network and the words of its prompts."""
 
-    def __init__(self) -> None:
+    def __init__(self, ambient: bool = False) -> None:
         super().__init__()
         self.generator = ACFoley(ac_foley_mini())
         self.generator.initialise(torch.Generator().manual_seed(0))
-        self.text = MiniTextEncoder(vocabulary())
+        self.text = MiniTextEncoder(vocabulary(ambient))
 
 
 class CodecRow:
@@ -75,13 +78,24 @@ class CodecRow:
 
 
 class FlowRow(CodecRow):
-    """Latents, events and references of one scene, picklable."""
+    """Latents, events and references of one scene, picklable. ambient: one in so many goes on."""
+
+    def __init__(self, split: Split, seconds: float, ambient: int = 0):
+        super().__init__(split, seconds)
+        self.ambient = ambient
 
     @torch.no_grad()
     def __call__(self, seed: int) -> dict[str, np.ndarray]:
         codec = self.codec
-        scene = sample_scene(seed, self.split, seconds=self.seconds)
-        material, target, reference = scene_sound(scene, codec.sample_rate)
+        if self.ambient and seed % self.ambient == self.ambient - 1:
+            # The split is in the seed, as it is in that of a scene.
+            own = sample_scene(seed, self.split, seconds=self.seconds).sound_seed
+            of, event, target, reference = ambient_sound(own, self.seconds, codec.sample_rate)
+            kind, events = "ambience", targets_of((event,), self.seconds, BIN_RATE)
+        else:
+            scene = sample_scene(seed, self.split, seconds=self.seconds)
+            of, target, reference = scene_sound(scene, codec.sample_rate)
+            kind, events = scene.kind, event_targets(scene, BIN_RATE)
         latents = codec.encode(torch.from_numpy(target)[None, None])
         excerpt = _loudest(target, reference)
         references = codec.encode(
@@ -91,11 +105,11 @@ class FlowRow(CodecRow):
         )
         return {
             "latent": latents[0].half().numpy(),
-            "events": event_targets(scene, BIN_RATE).astype(np.float16),
+            "events": events.astype(np.float16),
             "overlapping": references[0].half().numpy(),
             "reference": references[1].half().numpy(),
-            "material": np.array(MATERIALS.index(material)),
-            "kind": np.array(scene.kind, dtype="U12"),
+            "material": np.array(SOUNDS.index(of)),
+            "kind": np.array(kind, dtype="U12"),
         }
 
 
@@ -125,11 +139,12 @@ def latent_statistics(latents: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def flow_rows(
-    split: Split, count: int, seconds: float, cache: Path, workers: int
+    split: Split, count: int, seconds: float, cache: Path, workers: int, ambient: int = 0
 ) -> dict[str, np.ndarray]:
     """Rows of `FlowRow`, kept in `cache`."""
-    note = {"split": split, "seconds": seconds, "version": 4}
-    return map_scenes(FlowRow(split, seconds), count, cache / f"flow_{split}", note, workers)
+    note = {"split": split, "seconds": seconds, "version": 4, "ambient": ambient}
+    row, name = FlowRow(split, seconds, ambient), f"flow_{split}" + "_ambient" * bool(ambient)
+    return map_scenes(row, count, cache / name, note, workers)
 
 
 class FlowTask:
@@ -143,10 +158,13 @@ class FlowTask:
         self.mean, self.std = latent_statistics(self.train["latent"])
 
     def _rows(self, split: Split, count: int, cache: Path) -> dict[str, np.ndarray]:
-        return flow_rows(split, count, self.figures.clip_seconds, cache, self.figures.workers)
+        figures = self.figures
+        return flow_rows(
+            split, count, figures.clip_seconds, cache, figures.workers, figures.ambient
+        )
 
     def model(self) -> nn.Module:
-        system = MiniSystem()
+        system = MiniSystem(bool(self.figures.ambient))
         system.generator.latent_mean.copy_(self.mean.view(1, 1, -1))
         system.generator.latent_std.copy_(self.std.view(1, 1, -1))
         with torch.no_grad():
@@ -171,7 +189,7 @@ class FlowTask:
             "sync": sync_from_events(events),
             "audio": torch.from_numpy(rows[reference][picked].astype(np.float32)),
             "prompts": [
-                sample_prompt(rng, str(rows["kind"][i]), MATERIALS[rows["material"][i]])
+                sample_prompt(rng, str(rows["kind"][i]), SOUNDS[rows["material"][i]])
                 for i in picked
             ],
             "drops": self._drops(size, rng),

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..scenes import manner
-from ..scenes.materials import WORDS
+from ..scenes import ambience, manner, materials
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "bounce": ("bounce", "dribble"),
@@ -24,16 +23,23 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "topple": ("topple", "slam", "drop"),
     "burst": ("burst", "bang", "pop"),
 }
+WORDS = {**materials.WORDS, **ambience.WORDS}
+# What a sound is of: of hits by their material, and what goes on.
+SOUNDS = (*materials.MATERIALS, *ambience.AMBIENCES)
 _ANY_ACTION = ("hit", "impact", "struck", "contact")
 _MANNERS = ("loud", "hard", "short", "sharp", "single")
 _ADVERBS = frozenset(word for words in manner.WORDS.values() for word in words)
+_AMBIENT_FRAMES = ("{m}", "{m} {m2}", "{n} {m}")
+_AMBIENT_MANNERS = ("background", "steady", "constant", "distant")
 _FRAMES = ("{m}", "{m} {a}", "{a} {m}", "{m} {m2} {a}", "{n} {m} {a}", "{m} {m2}", "{m2} {m} {n}")
 
 
-def vocabulary() -> tuple[str, ...]:
-    """Every single word that prompts are made of, sorted."""
-    words = [word for synonyms in WORDS.values() for phrase in synonyms for word in phrase.split()]
+def vocabulary(ambient: bool = False) -> tuple[str, ...]:
+    """Every single word that prompts are made of, sorted; ambient: with those of what goes on."""
+    of = WORDS if ambient else materials.WORDS
+    words = [word for synonyms in of.values() for phrase in synonyms for word in phrase.split()]
     words += [word for actions in ACTIONS.values() for word in actions]
+    words += _AMBIENT_MANNERS if ambient else ()
     return tuple(sorted({*words, *_ANY_ACTION, *_MANNERS}))
 
 
@@ -45,7 +51,8 @@ def vocabulary_with_adverbs() -> tuple[str, ...]:
 def sample_prompt(
     rng: np.random.Generator, kind: str, material: str, adverbs: Sequence[str] | None = None
 ) -> str:
-    """A short prompt that names the material, often the action, sometimes the manner.
+    """A short prompt that names the material, often the action, sometimes the manner; of what goes
+    on, that alone.
 
     adverbs: of all words of manners, these alone are said; None: as it comes.
     """
@@ -55,6 +62,10 @@ def sample_prompt(
         for phrases in (WORDS[material], _MANNERS)
     )
     first = synonyms[0] if rng.random() < 0.4 else rng.choice(synonyms)
+    if material in ambience.AMBIENCES:
+        return str(rng.choice(_AMBIENT_FRAMES)).format(
+            m=first, m2=rng.choice(synonyms), n=rng.choice(_AMBIENT_MANNERS)
+        )
     action = rng.choice((*ACTIONS[kind], *_ANY_ACTION))
     plain = str(rng.choice(_FRAMES)).format(
         m=first, m2=rng.choice(synonyms), a=action, n=rng.choice(manners)
