@@ -50,7 +50,8 @@ def test_a_seed_has_an_event_a_sound_and_a_reference():
 def test_words_name_what_goes_on_and_no_hit():
     rng, words = np.random.default_rng(0), set(vocabulary(ambient=True))
     said = {
-        kind: " ".join(sample_prompt(rng, "ambience", kind) for _ in range(60)) for kind in WORDS
+        kind: " ".join(sample_prompt(rng, "ambience", kind) for _ in range(60))
+        for kind in AMBIENCES
     }
     for kind in AMBIENCES:
         spoken = set(said[kind].split())
