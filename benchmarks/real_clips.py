@@ -7,8 +7,9 @@ Prints, of each, the onsets of the true and of the generated sound, their F1 wit
 correlation of the onset envelopes at 20 Hz (best lag within 50 ms), each with its chance: the mean
 over 50 circular shifts of the truth. Recordings are often out of sync with themselves: in several
 of ours the sound comes 60 to 120 ms after what is seen. So both stand there once more with one lag
-for the whole clip taken out, the best within 120 ms, which chance may choose as well; F1 then within
-60 ms. Last are the means over the clips of what is above chance, with 95 % intervals by bootstrap.
+for the whole clip taken out, the best within 120 ms, which chance may choose as well; F1 then
+within 60 ms. Last are the means over the clips of what is above chance, with 95 % intervals by
+bootstrap.
 --save keeps the figures, --against compares with kept ones clip by clip.
 """
 
