@@ -18,7 +18,6 @@ from ..scenes.scene import Split
 from ..weights.schema import Count, Natural, Seconds
 from .batches import device_of
 from .clips import MAP_STEP, MotionRow, map_scenes
-from .motion_augment import FALLING, resampled, stretch, varied
 
 _BINS_A_FRAME = int(BIN_RATE / FRAME_RATE)
 _NEAR = 0.6  # of the bump at a hit: a moment whose strength counts
@@ -26,8 +25,8 @@ _NEAR = 0.6  # of the bump at a hit: a moment whose strength counts
 
 @dataclass(frozen=True)
 class EncoderFigures:
-    """Data of the run. filmed: how many of ten scenes look filmed. varied: see `motion_augment`.
-    `left_out` kinds are never trained on."""
+    """Data of the run. filmed: how many of ten scenes look filmed. `left_out` kinds are never
+    trained on."""
 
     clips: Count = 6000
     validation_clips: Count = 400
@@ -35,7 +34,6 @@ class EncoderFigures:
     crop_seconds: Seconds = 2.56
     batch: Count = 16
     filmed: Natural = 7
-    varied: bool = True
     left_out: tuple[str, ...] = ()
     workers: Natural = 2
 
@@ -61,27 +59,21 @@ class EncoderTask:
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Maps `[B, T, C, 32, 32]`, camera `[B, T, 4]`, targets `[B, bins, 3]`, near hits `[B]`."""
         figures = self.figures
-        length, whole = (
-            round(seconds * FRAME_RATE) for seconds in (figures.crop_seconds, figures.clip_seconds)
-        )
+        length = round(figures.crop_seconds * FRAME_RATE)
         rows = rng.choice(self.chosen, figures.batch)
-        parts = []
-        for row in rows:
-            count = length
-            if figures.varied:
-                count = min(round(length * stretch(rng)), whole)
-            first = int(rng.integers(0, whole - count + 1))
-            part = []
-            for name, rate in (("maps", 1), ("camera", 1), ("targets", _BINS_A_FRAME)):
-                cut = self.train[name][row, first * rate : (first + count) * rate]
-                values = torch.from_numpy(cut.copy()).float()
-                part.append(values if count == length else resampled(values, length * rate))
-            parts.append(part)
-        maps, camera, targets = (torch.stack(values) for values in zip(*parts, strict=True))
+        first = rng.integers(0, int(figures.clip_seconds * FRAME_RATE) - length + 1, figures.batch)
+        maps, camera, targets = (
+            torch.from_numpy(
+                np.stack(
+                    [
+                        self.train[name][row, start * rate : (start + length) * rate]
+                        for row, start in zip(rows, first, strict=True)
+                    ]
+                )
+            ).float()
+            for name, rate in (("maps", 1), ("camera", 1), ("targets", _BINS_A_FRAME))
+        )
         maps = maps * MAP_STEP
-        if figures.varied:
-            falling = torch.from_numpy(np.isin(self.train["kind"][rows], FALLING))
-            maps, targets = varied(maps, targets, falling, rng)
         return mirrored(maps) if rng.random() < 0.5 else maps, camera, targets, near_hits(targets)
 
     def loss(
