@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .motion import blurred, slopes, solve_flow
-
 SIZE = 128
 PLACES = 32
 CHANNELS = 9
@@ -62,7 +60,7 @@ def _of_clip(frames: Tensor) -> tuple[Tensor, Tensor]:
 
 def _of_pairs(before: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
     before, gray = (
-        blurred(part.float() / 255 if part.dtype == torch.uint8 else part.float())
+        _blurred(part.float() / 255 if part.dtype == torch.uint8 else part.float())
         for part in (before, frames)
     )
     move, light = gray.new_zeros(len(gray), 4), gray.new_zeros(len(gray))
@@ -102,7 +100,7 @@ def _camera_step(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     """The similarity that leads from pictures `[T, S, S]` to the next ones, `[T, 4]`, and the
     change of brightness: least squares, what does not follow counting ever less."""
     size = before.shape[-1]
-    slope_x, slope_y = slopes(0.5 * (before + after))
+    slope_x, slope_y = _slopes(0.5 * (before + after))
     line = (torch.arange(size, device=before.device) + 0.5) / size * 2 - 1
     x, y = line[None, :], line[:, None]
     # Slopes are per pixel, moves in half pictures.
@@ -129,7 +127,7 @@ def _camera_step(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
 
 def _flow(difference: Tensor, gray: Tensor, scale: int) -> list[Tensor]:
     """Lucas-Kanade flow (u, v), each `[T, 32, 32]`, over 3 x 3 places."""
-    slope_x, slope_y = slopes(gray)
+    slope_x, slope_y = _slopes(gray)
     pairs = (
         (slope_x, slope_x),
         (slope_x, slope_y),
@@ -142,7 +140,7 @@ def _flow(difference: Tensor, gray: Tensor, scale: int) -> list[Tensor]:
     sums = F.avg_pool2d(sums, 3, 1, 1, count_include_pad=True) * 9
     xx, xy, yy, xt, yt = sums.unbind(1)
     damping = _DAMPING * 9
-    u, v = solve_flow(xx + damping, xy, yy + damping, xt, yt)
+    u, v = _solve(xx + damping, xy, yy + damping, xt, yt)
     return [u * scale, v * scale]
 
 
@@ -154,3 +152,23 @@ def _smaller(gray: Tensor, size: int) -> Tensor:
 
 def _pool(maps: Tensor) -> Tensor:
     return _smaller(maps, PLACES)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    row = image.new_tensor([0.25, 0.5, 0.25])
+    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    wide = row[0] * (padded[..., :-2] + padded[..., 2:]) + row[1] * padded[..., 1:-1]
+    return row[0] * (wide[..., :-2, :] + wide[..., 2:, :]) + row[1] * wide[..., 1:-1, :]
+
+
+def _slopes(image: Tensor) -> tuple[Tensor, Tensor]:
+    slope_x, slope_y = torch.zeros_like(image), torch.zeros_like(image)
+    slope_x[..., 1:-1] = 0.5 * (image[..., 2:] - image[..., :-2])
+    slope_y[..., 1:-1, :] = 0.5 * (image[..., 2:, :] - image[..., :-2, :])
+    return slope_x, slope_y
+
+
+def _solve(xx: Tensor, xy: Tensor, yy: Tensor, xt: Tensor, yt: Tensor) -> tuple[Tensor, Tensor]:
+    """Motion (u, v) that explains the differences: the 2 x 2 normal equations in closed form."""
+    determinant = xx * yy - xy * xy
+    return (xy * yt - yy * xt) / determinant, (xy * xt - xx * yt) / determinant

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import CancelCheck, stop_if
 from ..media import FrameRequest
@@ -23,15 +24,13 @@ from .foley_mini import (
     sync_from_events,
 )
 from .local_motion import local_motion, mirrored
-from .motion import fastest_motion, measure_motion, stop_curve
 
 log = logging.getLogger(__name__)
 
 REQUEST = FrameRequest(FRAME_RATE, FRAME_SIZE, resample="area", gray=True)
 FRAMES_PER_STEP = 4  # a take is a whole number of 0.16 s
 _SURE = 0.5  # chance from which there is a hit
-_NOTHING = 0.1  # below this everywhere, the encoder found nothing
-_STILL = 4 / 255  # mean |r| of the fastest 5 % of the picture below which nothing moves
+_STILL = 4.0  # levels of 255: a change of 8 x 8 pixels that is noise
 _FAINT = 0.1  # level below which there is no sweep
 _APART = 0.08  # seconds between two hits, at least
 _BUMP_SECONDS = 0.02
@@ -53,23 +52,23 @@ def encode_events(
 
     frames: "video", grey uint8 [T, 128, 128] at 25 fps; the last one is held to fill 0.16 s.
 
-    The mean counts of the picture and its mirror image. Where it finds no hit and no sweep although
-    something moves, the weight-free stop curve takes its place (and the log says so).
+    The mean counts of the picture and its mirror image. Where it finds no hit and no continuous
+    sound, the log says so.
     """
     video = frames["video"]
     missing = -len(video) % FRAMES_PER_STEP
     video = torch.cat([video, video[-1:].expand(missing, -1, -1)])
     video = video.to(next(encoder.parameters()).device)
     chances = event_chances(encoder, video, cancelled)
-    if float(chances[:, (0, 2)].max()) < _NOTHING:
-        motion = measure_motion(video[None])
-        if float(fastest_motion(motion).max()) < _STILL:
-            log.warning("Nothing moves in this video, so there is nothing to time a sound by.")
-        else:
-            log.warning("The video encoder found no hit; hits are put where fast motion stops.")
-            chances = events_of_curve(stop_curve(motion)[0])
     chances = chances.float().cpu()
     times = peaks(chances[:, 0].numpy(), _SURE)
+    if not len(times) and float(chances[:, 2].max()) <= _FAINT:
+        log.warning(
+            "The video encoder sees no hit in this video; a cue sheet (foleystage cues, Foley "
+            "Timeline) puts hits where they are wanted."
+            if _moves(video)
+            else "Nothing moves in this video, so there is nothing to time a sound by."
+        )
     bins = np.minimum((times * BIN_RATE).astype(int), len(chances) - 1)
     events = bumps(times.tolist(), chances[bins, 1].tolist(), len(chances))
     events[:, 2] = chances[:, 2] * (chances[:, 2] > _FAINT)
@@ -131,15 +130,6 @@ def peaks(
     return (np.sort(np.array(taken, dtype=float)) + 0.5) / rate
 
 
-def events_of_curve(curve: Tensor) -> Tensor:
-    """Chances [2T, 3] of hits at the clear peaks of a motion curve [T] at 25 Hz."""
-    height = float(curve.mean() + 1.5 * curve.std())
-    inner = (curve[1:-1] >= curve[:-2]) & (curve[1:-1] > curve[2:]) & (curve[1:-1] > height)
-    times = (inner.nonzero()[:, 0] + 1.25) / FRAME_RATE
-    strength = (curve[1:-1][inner] / curve.max()).sqrt()
-    return bumps(times.tolist(), strength.tolist(), 2 * len(curve)).to(curve.device)
-
-
 def bumps(times: Sequence[float], strengths: Sequence[float], bins: int) -> Tensor:
     """Chances [bins, 3] as in training: a Gaussian of 20 ms at each hit, and its strength."""
     centres = (torch.arange(bins) + 0.5) / BIN_RATE
@@ -150,3 +140,12 @@ def bumps(times: Sequence[float], strengths: Sequence[float], bins: int) -> Tens
         chances[:, 1] = torch.where(nearer, torch.tensor(strength), chances[:, 1])
         chances[:, 0] = torch.maximum(chances[:, 0], bump)
     return chances
+
+
+def _moves(frames: Tensor) -> bool:
+    """Whether any place of grey frames `[T, S, S]` changes from one frame to the next."""
+    for first in range(0, len(frames) - 1, _CHUNK):
+        part = frames[first : first + _CHUNK + 1].float()
+        if float(F.avg_pool2d(part.diff(dim=0).abs()[:, None], 8).max()) > _STILL:
+            return True
+    return False
