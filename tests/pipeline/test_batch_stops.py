@@ -202,7 +202,7 @@ def test_processes_end_with_the_one_that_began_them(runs, out, unkilled, name, s
     assert have_ended(begun)
     if name != "SIGKILL":
         *notes, blank, stop = error.splitlines()
-        assert blank == "" and all(": Nothing moves" in note for note in notes), error
+        assert blank == "" and all("sees no hit" in note for note in notes), error
         assert "stopped; " in stop and f"of {CLIPS} clips are done; the same" in stop
         assert not list(out.glob(".*"))
     there = finals(out)
