@@ -38,20 +38,10 @@ def local_motion(frames: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mirrored(maps: Tensor) -> Tensor:
-    """Maps `[..., C, 32, 32]` of the mirrored picture."""
+    """Maps `[..., C, 32, 32]` of the mirrored picture. They are never turned upside down: what
+    falls is what hits."""
     maps = maps.flip(-1).clone()
     maps[..., FLOW_CHANNELS, :, :] *= -1
-    return maps
-
-
-def turned(maps: Tensor, quarters: int) -> Tensor:
-    """Maps `[..., C, 32, 32]` of the picture turned to the left by quarters of a turn."""
-    for _ in range(quarters % 4):
-        maps = maps.rot90(1, (-2, -1)).clone()
-        across = maps[..., FLOW_CHANNELS, :, :]
-        down = [channel + 1 for channel in FLOW_CHANNELS]
-        maps[..., FLOW_CHANNELS, :, :] = maps[..., down, :, :]
-        maps[..., down, :, :] = -across
     return maps
 
 

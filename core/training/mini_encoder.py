@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
-from ..encoders.local_motion import mirrored, turned
+from ..encoders.local_motion import mirrored
 from ..encoders.mini_video import peaks
 from ..scenes import CONTINUOUS
 from ..scenes.scene import Split
@@ -20,8 +20,6 @@ from .batches import device_of
 from .clips import MAP_STEP, MotionRow, map_scenes
 
 _BINS_A_FRAME = int(BIN_RATE / FRAME_RATE)
-# Most of the time what falls is what hits; never to see it otherwise leaves pushes and swings out.
-_TURNS = (0, 0, 0, 1, 2, 3)
 _NEAR = 0.6  # of the bump at a hit: a moment whose strength counts
 
 
@@ -75,9 +73,8 @@ class EncoderTask:
             ).float()
             for name, rate in (("maps", 1), ("camera", 1), ("targets", _BINS_A_FRAME))
         )
-        views = zip(maps * MAP_STEP, rng.choice(_TURNS, len(maps)), rng.random(len(maps)) < 0.5)
-        maps = torch.stack([_viewed(*view) for view in views])
-        return maps, camera, targets, near_hits(targets)
+        maps = maps * MAP_STEP
+        return mirrored(maps) if rng.random() < 0.5 else maps, camera, targets, near_hits(targets)
 
     def loss(
         self, model: MiniVideoEncoder, batch: tuple[Tensor, ...], step: int
@@ -109,12 +106,6 @@ class EncoderTask:
                     _f1(chances, truths, threshold) for threshold in (0.2, 0.3, 0.4, 0.5)
                 )
         return scores
-
-
-def _viewed(maps: Tensor, quarters: int, mirror: bool) -> Tensor:
-    """Maps as if the camera lay on its side, or looked into a mirror."""
-    maps = turned(maps, quarters)
-    return mirrored(maps) if mirror else maps
 
 
 def near_hits(targets: Tensor) -> Tensor:
