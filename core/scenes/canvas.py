@@ -184,20 +184,28 @@ class Canvas:
             area = self.frames[part, :, top:bottom, left:right]
             paint = ink if pattern is None else ink * (1 + contrast * pattern.clamp(-1, 1))[:, None]
             if self.surface is not None and place is not None:
-                light = self._light(place, gap, at(self.camera.zoom), at(reach))
+                zoom = at(self.camera.zoom)
+                light = self._light(self.surface, place, gap, zoom, at(reach))
                 paint = paint * light[:, None]
             area += (paint - area) * cover[:, None]
 
-    def _light(self, place: tuple[Tensor, Tensor], gap: Tensor, zoom: Tensor, reach: Tensor):
+    def _light(
+        self,
+        surface: Surface,
+        place: tuple[Tensor, Tensor],
+        gap: Tensor,
+        zoom: Tensor,
+        reach: Tensor,
+    ) -> Tensor:
         """Of the texture at places on a shape, darker towards its edge."""
-        size = len(self.surface.texture)
+        size = len(surface.texture)
         u, v = (
             (axis * (_TEXELS / zoom)).int() + offset * self._drawn
             for axis, offset in zip(place, (37, 91), strict=True)
         )
-        texel = torch.take(self.surface.texture, ((v % size) * size + u % size).long())
+        texel = torch.take(surface.texture, ((v % size) * size + u % size).long())
         inside = (gap * (-2 / reach)).clamp_(0, 1)
-        return (1 + self.surface.contrast * texel) * (1 - self.surface.shade * (1 - inside) ** 2)
+        return (1 + surface.contrast * texel) * (1 - surface.shade * (1 - inside) ** 2)
 
 
 def _turn(x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:

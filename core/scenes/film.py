@@ -178,7 +178,8 @@ def _filmed_wall(seed: int, number: int, channels: int, blur: float) -> Tensor:
         tall, wide = int(rng.integers(4, 90)), int(rng.integers(4, 110))
         top, left = int(rng.integers(height - 3)), int(rng.integers(width - 3))
         part = picture[top : top + tall, left : left + wide]
-        grain = rng.uniform(0, 0.3) * spectrum_noise(rng, *part.shape[:2], 1.2)[..., None]
+        rows, columns = part.shape[:2]
+        grain = rng.uniform(0, 0.3) * spectrum_noise(rng, rows, columns, 1.2)[..., None]
         part[:] = colour(rng) * (1 + grain)
     light = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1), width)
     picture = np.clip(picture * light[None, :, None], 0, 1)

@@ -126,8 +126,8 @@ class Performer(Actor):
         t, (amount, rate, decay) = canvas.times, self.shake
         wide = self.size * (0.16 if len(self.targets) > 2 else 0.24)
         for number, (x, y) in enumerate(self.targets):
-            hits = [hand.stroke.times[hand.aims == number] for hand in self.hands]
-            hits = np.sort(np.concatenate(hits))
+            own = [hand.stroke.times[hand.aims == number] for hand in self.hands]
+            hits = np.sort(np.concatenate(own))
             shake = amount * ringing(t, hits, np.ones(len(hits)), rate, decay)
             ink = self.ink[3 + number % 3]
             if self.tool in ("knife", "hammer", "spoon"):
