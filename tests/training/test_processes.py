@@ -90,9 +90,12 @@ def weights(folder: Path, part: str = "model") -> dict[str, torch.Tensor]:
 
 
 def assert_near(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """Tensors have moved by 0.01 to 0.3 in norm; a bias before a softmax drifts by rounding."""
+    """Tensors have moved by 0.01 to 0.3 in norm. A bias before a softmax has no effect, and drifts
+    by rounding, which Adam enlarges."""
+    assert found.keys() == expected.keys()
     for name, value in expected.items():
-        assert (found[name] - value).norm() < 5e-5, name
+        if not name.endswith("score.bias"):
+            assert (found[name] - value).norm() < 5e-5, name
 
 
 def test_two_processes_train_as_one_does(recipe, tmp_path):
