@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 REQUEST = FrameRequest(FRAME_RATE, FRAME_SIZE, resample="area", gray=True)
 FRAMES_PER_STEP = 4  # a take is a whole number of 0.16 s
-_SURE = 0.5  # chance from which there is a hit
+SURE = 0.5  # chance from which there is a hit
 _STILL = 4.0  # levels of 255: a change of 8 x 8 pixels that is noise
 _FAINT = 0.1  # level below which there is no sweep
 _APART = 0.08  # seconds between two hits, at least
@@ -61,7 +61,7 @@ def encode_events(
     video = video.to(next(encoder.parameters()).device)
     chances = event_chances(encoder, video, cancelled)
     chances = chances.float().cpu()
-    times = peaks(chances[:, 0].numpy(), _SURE)
+    times = peaks(chances[:, 0].numpy(), SURE)
     if not len(times) and float(chances[:, 2].max()) <= _FAINT:
         log.warning(
             "The video encoder sees no hit in this video; a cue sheet (foleystage cues, Foley "
@@ -95,7 +95,7 @@ def seen_hits(streams: Mapping[str, Tensor]) -> tuple[list[float], list[float]]:
     """Times in seconds and strengths of the hits that were seen; `place_hits` of them changes
     nothing."""
     events = events_of_sync(streams["sync"][0].cpu())
-    times = peaks(events[:, 0].numpy(), _SURE)
+    times = peaks(events[:, 0].numpy(), SURE)
     bins = (times * BIN_RATE).astype(int)
     return times.tolist(), events[bins, 1].tolist()
 
@@ -112,9 +112,16 @@ def event_chances(
         last = len(frames) if whole else min(first + _CHUNK, len(frames))
         start, stop = max(first - _OVERLAP, 0), min(last + _OVERLAP, len(frames))
         maps, camera = local_motion(frames[None, start:stop])
-        logits = encoder.from_maps(maps, camera) + encoder.from_maps(mirrored(maps), camera)
-        parts.append((logits[0] / 2)[2 * (first - start) : 2 * (last - start)])
-    return torch.cat(parts).sigmoid()
+        chances = chances_of_maps(encoder, maps, camera)[0]
+        parts.append(chances[2 * (first - start) : 2 * (last - start)])
+    return torch.cat(parts)
+
+
+def chances_of_maps(encoder: MiniVideoEncoder, maps: Tensor, camera: Tensor) -> Tensor:
+    """Chances `[B, 2T, 3]` of what `local_motion` gives: the mean counts of the picture and its
+    mirror image."""
+    logits = encoder.from_maps(maps, camera) + encoder.from_maps(mirrored(maps), camera)
+    return (logits / 2).sigmoid()
 
 
 def peaks(

@@ -13,6 +13,7 @@ from .strikers import Actor, colour, draw_arm
 from .timing import ringing, since_last
 
 _TOOLS = ("stick", "stick", "mallet", "hand", "hand", "fist", "knife", "hammer", "spoon")
+_ON_A_BOARD = ("knife", "hammer", "spoon")  # tools of one hand
 _LEAST_APART = 0.03  # seconds: two hits closer than this are one
 
 
@@ -51,7 +52,7 @@ class Performer(Actor):
         self.tool = str(rng.choice(_TOOLS))
         self.ink = [colour(rng) for _ in range(8)]
         self.view = str(rng.choice(["whole", "half", "close"], p=[0.35, 0.35, 0.3]))
-        count = 1 if self.tool in ("knife", "hammer", "spoon") else int(rng.choice([1, 2, 2]))
+        count = 1 if self.tool in _ON_A_BOARD else int(rng.choice([1, 2, 2]))
         self.size = {"whole": 0.7, "half": 0.95, "close": 1.5}[self.view] * rng.uniform(0.75, 1.2)
         self.targets = self._places(rng)
         times = rhythm(rng, seconds)
@@ -86,7 +87,7 @@ class Performer(Actor):
 
     def _places(self, rng: np.random.Generator) -> np.ndarray:
         count = int(rng.choice([1, 1, 2, 3, 5]))
-        if self.tool in ("knife", "hammer", "spoon"):
+        if self.tool in _ON_A_BOARD:
             count = 1
         wide = self.size * rng.uniform(0.2, 0.7)
         x = np.linspace(-wide, wide, count) if count > 1 else np.zeros(1)
@@ -130,7 +131,7 @@ class Performer(Actor):
             hits = np.sort(np.concatenate(own))
             shake = amount * ringing(t, hits, np.ones(len(hits)), rate, decay)
             ink = self.ink[3 + number % 3]
-            if self.tool in ("knife", "hammer", "spoon"):
+            if self.tool in _ON_A_BOARD:
                 canvas.box(x, y + 0.06 * self.size + shake, 3 * wide, 0.06 * self.size, ink)
                 canvas.disc(x, y - 0.01, 0.4 * wide, self.ink[6], flat=0.5)
             else:

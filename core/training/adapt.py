@@ -18,7 +18,15 @@ from torch import Tensor
 
 from ..encoders.foley_mini import BIN_RATE, FRAME_RATE, MiniVideoEncoder
 from ..encoders.local_motion import local_motion, mirrored
-from ..encoders.mini_video import FRAMES_PER_STEP, REQUEST, bumps, event_chances, peaks
+from ..encoders.mini_video import (
+    FRAMES_PER_STEP,
+    REQUEST,
+    SURE,
+    bumps,
+    chances_of_maps,
+    event_chances,
+    peaks,
+)
 from ..errors import CancelCheck, FoleyError, stop_if
 from ..media import probe, read_audio, read_frames
 from ..onsets.detect import HOP, SAMPLE_RATE, detect_onsets, rise_curve
@@ -164,11 +172,9 @@ def judged(
 def above_chance(encoder: MiniVideoEncoder, clip: OwnClip) -> float:
     """F1 within 100 ms of the hits that are seen and the onsets that are heard, less that of
     shifted onsets."""
-    maps = clip.maps[None] * MAP_STEP
     with torch.inference_mode():
-        logits = encoder.from_maps(maps, clip.camera[None])
-        logits = logits + encoder.from_maps(mirrored(maps), clip.camera[None])
-    found = peaks((logits[0, :, 0] / 2).sigmoid().numpy(), 0.5)
+        chances = chances_of_maps(encoder, clip.maps[None] * MAP_STEP, clip.camera[None])
+    found = peaks(chances[0, :, 0].numpy(), SURE)
     chance = shifted_f1(found, clip.onsets, clip.seconds, tolerance=TOLERANCE)
     return match_onsets(found, clip.onsets, tolerance=TOLERANCE).f1 - chance
 

@@ -48,12 +48,12 @@ def test_memory_stays_as_it_is(server, templates):
         assert server.run(whole(seed=seed)).ok
     growths = []
     # An allocator may take more once and keep it; what leaks grows in every round.
-    for once_more in range(ROUNDS):
+    for turn in range(ROUNDS):
         before = server.memory()
         for number in range(PROMPTS):
             # A template after every fourth of its prompts: each comes up in turn.
             graph = templates[number // 4 % len(templates)] if number % 4 == 0 else whole()
-            run = server.run(seeded(graph, 1000 * (once_more + 1) + number))
+            run = server.run(seeded(graph, 1000 * (turn + 1) + number))
             assert run.ok, run.error or run.refusal
         assert server.run(whole(seed=3)).ok
         growths.append(server.memory() / before - 1)

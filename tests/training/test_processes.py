@@ -94,8 +94,8 @@ def assert_near(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
     by rounding, which Adam enlarges."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        if not name.endswith("score.bias"):
-            assert (found[name] - value).norm() < 5e-5, name
+        bound = 5e-4 if name.endswith("score.bias") else 5e-5
+        assert (found[name] - value).norm() < bound, name
 
 
 def test_two_processes_train_as_one_does(recipe, tmp_path):
